@@ -1,0 +1,34 @@
+# Two commands do everything on a fresh machine: `make demo` and `make test`. Both are quick the second time.
+PYTHON ?= python3
+RUNTIME := .venv
+DEV := .venv-dev
+
+.PHONY: demo test lint types clean
+
+demo: $(RUNTIME)/ready
+	$(RUNTIME)/bin/python examples/demo.py
+
+test: $(DEV)/ready
+	$(DEV)/bin/python -m pytest
+
+lint: $(DEV)/ready
+	$(DEV)/bin/ruff check .
+	$(DEV)/bin/ruff format --check .
+
+types: $(DEV)/ready
+	$(DEV)/bin/mypy
+
+# The runtime alone: no torch.
+$(RUNTIME)/ready: pyproject.toml
+	$(PYTHON) -m venv $(RUNTIME)
+	$(RUNTIME)/bin/pip install -q -e .
+	@touch $@
+
+# What develops, trains and tests; constraints.txt pins the CPU build of torch.
+$(DEV)/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(DEV)
+	$(DEV)/bin/pip install -q -c constraints.txt -e ".[dev]"
+	@touch $@
+
+clean:
+	rm -rf $(RUNTIME) $(DEV) demo

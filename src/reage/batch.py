@@ -1,0 +1,191 @@
+"""Photographs on disk, one after another: what the command line's ``photo`` and ``strip`` do.
+
+One bad file does not stop the others; each ends in an `Outcome`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+import reage
+from reage.errors import PhotoError, ReageError
+from reage.photo.image_io import MAX_PIXELS, Provenance, write_photo
+from reage.reager import Reager, Result, SittingFace, check_age
+from reage.sheets import sheet_photo
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one photo: where the result is, or why there is none."""
+
+    input: Path
+    output: Path | None = None
+    error: str | None = None
+    faces: list[dict[str, Any]] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "input": str(self.input),
+            "output": str(self.output) if self.output else None,
+            "error": self.error,
+            "faces": self.faces,
+            "seconds": {stage: round(seconds, 4) for stage, seconds in self.seconds.items()},
+        }
+
+
+def age_photos(
+    photos: Sequence[Path],
+    target: float,
+    output: Path | None = None,
+    *,
+    faces: str | None = None,
+    source: float | None = None,
+    strength: float = 1.0,
+    male: float | None = None,
+    model: Path | None = None,
+    overwrite: bool = False,
+    quality: int | None = None,
+    max_pixels: int | None = None,
+    on_outcome: Callable[[Outcome], None] | None = None,
+) -> list[Outcome]:
+    """Make everybody in ``photos`` ``target`` years old; one outcome a photo, in their order.
+
+    ``output`` is a file for a single photo, else a folder; None writes beside each photo. Raises
+    `ReageError` only for what is wrong with the call itself (an age, the bundle), not for single photos.
+    """
+    check_age(target)
+    if source is not None:
+        check_age(source)
+    places = _output_paths(photos, target, output)
+    reager = Reager.from_bundle(model)
+    outcomes = []
+    for path, place in zip(photos, places, strict=True):
+        started = time.perf_counter()
+        try:
+            _refuse_existing(place, overwrite)  # before the work, not after it
+            sitting = reager.open(path, max_pixels=max_pixels or MAX_PIXELS)
+            result = sitting.age(to=target, source=source, faces=faces or "all", strength=strength, male=male)
+            writing = time.perf_counter()
+            result.save(place, overwrite=overwrite, quality=quality)
+            ended = time.perf_counter()
+            seconds = {**sitting.seconds, **result.seconds, "write": ended - writing, "total": ended - started}
+            outcome = Outcome(path, place, None, _describe(result), seconds)
+        except ReageError as error:
+            text = str(error)
+            outcome = Outcome(path, error=text if str(path) in text else f"{path}: {text}")
+        outcomes.append(outcome)
+        if on_outcome:
+            on_outcome(outcome)
+    return outcomes
+
+
+def age_strip(
+    photo: Path,
+    ages: Sequence[float],
+    output: Path | None = None,
+    *,
+    faces: str | None = None,
+    source: float | None = None,
+    strength: float = 1.0,
+    male: float | None = None,
+    model: Path | None = None,
+    overwrite: bool = False,
+    max_pixels: int | None = None,
+    tile: int = 320,
+) -> Path:
+    """Write one sheet of the chosen face (default: the largest) at each age; returns where.
+
+    A row a face; the first column is the input.
+    """
+    for age in ages:
+        check_age(age)
+    place = output or photo.with_name(f"{photo.stem}-strip.jpg")
+    _refuse_existing(place, overwrite)
+    reager = Reager.from_bundle(model)
+    sitting = reager.open(photo, max_pixels=max_pixels or MAX_PIXELS)
+    chosen = sitting.choose(faces or "largest")
+    rows, labels, mark = [], [], None
+    for face in chosen:
+        row = [head_tile(sitting.photo.pixels, face, tile)]
+        for age in ages:
+            result = sitting.age(to=age, source=source, faces=face.index, strength=strength, male=male)
+            row.append(head_tile(result.pixels, face, tile))
+        rows.append(np.stack(row))
+        labels.append(f"face {face.index}")
+        mark = result.mark
+    assert mark is not None
+    columns = [f"input (looks {chosen[0].apparent_age:.0f})" if len(chosen) == 1 else "input"]
+    sheet = sheet_photo(np.stack(rows), labels if len(rows) > 1 else None, [*columns, *(f"{a:g}" for a in ages)])
+    told = tuple((round(f.apparent_age if source is None else source, 1), float(a)) for f in chosen for a in ages)
+    mark = Provenance(tool=f"reage {reage.__version__}", model=reager.bundle.manifest.title, faces=told)
+    return write_photo(sheet, place, mark=mark, overwrite=overwrite)
+
+
+def head_tile(pixels: npt.NDArray[Any], face: SittingFace, tile: int) -> npt.NDArray[np.uint8]:
+    """A square (tile, tile, 3) uint8 around the whole head, cut upright from the photo."""
+    x0, y0, x1, y1 = _head_box(face, pixels.shape)
+    crop = pixels[y0:y1, x0:x1]
+    if crop.dtype != np.uint8:
+        crop = (crop >> 8).astype(np.uint8)
+    way = cv2.INTER_AREA if crop.shape[0] > tile else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(crop, (tile, tile), interpolation=way), np.uint8)
+
+
+def _head_box(face: SittingFace, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
+    points = face.face.landmarks_photo
+    low, high = points.min(0), points.max(0)
+    side = min(1.9 * float((high - low).max()), shape[0], shape[1])
+    centre = (low + high) / 2 - np.array([0, 0.12 * float((high - low).max())])
+    x0 = int(np.clip(centre[0] - side / 2, 0, shape[1] - side))
+    y0 = int(np.clip(centre[1] - side / 2, 0, shape[0] - side))
+    return x0, y0, x0 + int(side), y0 + int(side)
+
+
+def _output_paths(photos: Sequence[Path], target: float, output: Path | None) -> list[Path]:
+    names = [f"{photo.stem}-{target:g}{_suffix(photo)}" for photo in photos]
+    if output is None:
+        return [photo.with_name(name) for photo, name in zip(photos, names, strict=True)]
+    if len(photos) == 1 and not output.is_dir() and output.suffix:
+        return [output]
+    if output.exists() and not output.is_dir():
+        raise PhotoError(f"{output} is a file; several photos need a folder")
+    places = [output / name for name in names]
+    doubled = {place for place in places if places.count(place) > 1}
+    if doubled:
+        raise PhotoError(f"two inputs would both be written to {min(doubled)}; rename one or run them apart")
+    return places
+
+
+def _suffix(photo: Path) -> str:
+    """The output's suffix: the input's where it can be written, else PNG, which loses nothing."""
+    return photo.suffix if photo.suffix.lower() in {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff"} else ".png"
+
+
+def _refuse_existing(place: Path, overwrite: bool) -> None:
+    if place.exists() and not overwrite:
+        raise PhotoError(f"{place} exists already; pass --overwrite to replace it")
+
+
+def _describe(result: Result) -> list[dict[str, Any]]:
+    return [
+        {
+            "index": change.face.index,
+            "box": [round(v, 1) for v in change.face.box],
+            "apparent_before": round(change.face.apparent_age, 1),
+            "apparent_after": round(change.apparent_after, 1),
+            "source_age": round(change.source_age, 1),
+            "target_age": change.target_age,
+            "male": change.male,
+        }
+        for change in result.changes
+    ]

@@ -1,0 +1,203 @@
+"""Model bundles: a folder (or a zip of one) with ``manifest.json``, ONNX networks and ``MODEL_CARD.md``.
+
+Opening verifies the SHA-256 of every file; nothing in a bundle is ever unpickled or executed but ONNX graphs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from reage.assets import asset
+from reage.errors import BundleError
+from reage.photo.alignment import Float
+from reage.photo.compositing import DETAIL_SIGMA, Edit
+from reage.photo.onnx_session import open_session
+
+FORMAT = 1
+DEFAULT = "default_bundle"
+_MAX_BYTES = 1 << 30
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a bundle says of itself.
+
+    ``networks`` maps the direction a network serves (``any``, ``older`` or ``younger``) to its file;
+    ``outputs`` is ``["delta", "gain"]`` for families that edit and ``["image"]`` for those that paint.
+    """
+
+    name: str
+    version: str
+    family: str
+    size: int
+    networks: dict[str, str]
+    outputs: list[str]
+    inputs: list[str] = field(default_factory=lambda: ["face", "source_age", "target_age", "male"])
+    template: str = "utkface"
+    source_ages: tuple[float, float] = (0, 116)
+    target_ages: tuple[float, float] = (0, 116)
+    detail_sigma: float = DETAIL_SIGMA
+    data: str = ""
+    teachers: list[str] = field(default_factory=list)
+    training: dict[str, Any] = field(default_factory=dict)
+    figures: dict[str, Any] = field(default_factory=dict)
+    licence: str = ""
+    files: dict[str, str] = field(default_factory=dict)
+    format: int = FORMAT
+
+    @property
+    def title(self) -> str:
+        """Name and version, as written into pictures."""
+        return f"{self.name} {self.version}"
+
+    def as_json(self) -> str:
+        """As it stands in ``manifest.json``."""
+        return json.dumps(asdict(self), indent=2)
+
+
+class Bundle:
+    """A verified bundle; its networks are loaded on first use."""
+
+    def __init__(self, path: Path, manifest: Manifest, contents: Mapping[str, bytes]) -> None:
+        self.path = path
+        self.manifest = manifest
+        self._contents = contents
+
+    @property
+    def card(self) -> str:
+        """The text of its model card."""
+        return self._contents.get("MODEL_CARD.md", b"").decode()
+
+    @cached_property
+    def _sessions(self) -> dict[str, Any]:
+        try:
+            return {way: open_session(self._contents[file]) for way, file in self.manifest.networks.items()}
+        except Exception as error:  # ONNX Runtime raises many types, none of them documented
+            raise BundleError(f"{self.path}: ONNX Runtime cannot load its network: {error}") from error
+
+    def edit(self, face: Float, *, source_age: float, target_age: float, male: float) -> Edit:
+        """The edit of ``face`` (S, S, 3) in [-1, 1]; ages in years, ``male`` a probability.
+
+        Ages are clamped to the range the network was trained on, which the manifest states.
+        """
+        manifest = self.manifest
+        source = float(np.clip(source_age, *manifest.source_ages))
+        target = float(np.clip(target_age, *manifest.target_ages))
+        way = "older" if target >= source else "younger"
+        session = self._sessions.get("any") or self._sessions[way]
+        feeds = {
+            "face": np.ascontiguousarray(face.transpose(2, 0, 1)[None], np.float32),
+            "source_age": np.array([source], np.float32),
+            "target_age": np.array([target], np.float32),
+            "male": np.array([male], np.float32),
+        }
+        results = session.run(self.manifest.outputs, {name: feeds[name] for name in manifest.inputs})
+        picture = np.asarray(results[0][0].transpose(1, 2, 0), np.float32)
+        if manifest.outputs == ["image"]:
+            return Edit(picture - face, np.zeros(face.shape[:2], np.float32))
+        return Edit(picture, np.asarray(results[1][0, 0], np.float32))
+
+    def check(self) -> None:
+        """Run every network once; raises `BundleError` where one does not answer as the manifest says."""
+        size = self.manifest.size
+        for target in (20.0, 70.0):
+            face = np.zeros((size, size, 3), np.float32)
+            try:
+                edit = self.edit(face, source_age=45, target_age=target, male=0)
+            except BundleError:
+                raise
+            except Exception as error:  # ONNX Runtime raises many types, none of them documented
+                raise BundleError(f"{self.path}: its network does not answer: {error}") from error
+            if edit.delta.shape != face.shape or not np.isfinite(edit.delta).all():
+                raise BundleError(f"{self.path}: its network answers with {edit.delta.shape} or infinities")
+
+
+def find_bundles(folder: Path | None = None) -> list[Bundle]:
+    """The embedded bundle and those that lie in ``folder``; raises `BundleError` for an altered one."""
+    places = [] if folder is None else sorted({p.parent for p in folder.glob("*/manifest.json")} | set(folder.glob("*.zip")))
+    return [open_bundle(place) for place in (None, *places)]
+
+
+def open_bundle(path: str | os.PathLike[str] | None = None) -> Bundle:
+    """Open and verify a bundle; None opens the embedded one. Raises `BundleError` with what is wrong."""
+    place = Path(path) if path is not None else asset(DEFAULT)
+    contents = _read(place)
+    manifest = _parse(place, contents)
+    for name, expected in manifest.files.items():
+        if name not in contents:
+            raise BundleError(f"{place}: the file {name} named in its manifest is missing")
+        found = hashlib.sha256(contents[name]).hexdigest()
+        if found != expected:
+            raise BundleError(f"{place}: {name} was altered (SHA-256 {found[:12]}…, expected {expected[:12]}…)")
+    unverified = [name for name in manifest.networks.values() if name not in manifest.files]
+    if unverified:
+        raise BundleError(f"{place}: the manifest has no hash for {', '.join(unverified)}")
+    return Bundle(place, manifest, contents)
+
+
+def write_bundle(path: Path, manifest: Manifest, contents: Mapping[str, bytes]) -> None:
+    """Write a bundle with hashes of ``contents``: a zip if ``path`` ends in ``.zip``, else a folder.
+
+    Appears whole or not at all; raises `BundleError` where ``path`` exists already.
+    """
+    if path.exists():
+        raise BundleError(f"{path} exists already; remove it or choose another name")
+    hashes = {name: hashlib.sha256(data).hexdigest() for name, data in sorted(contents.items())}
+    stated = replace(manifest, files=hashes)
+    everything = {"manifest.json": (stated.as_json() + "\n").encode(), **contents}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    try:
+        for name, data in everything.items():
+            (scratch / name).write_bytes(data)
+        scratch.chmod(0o755)
+        if path.suffix == ".zip":
+            packed = scratch / "bundle"
+            with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+                for name, data in everything.items():
+                    archive.writestr(name, data)
+            os.replace(packed, path)
+        else:
+            os.rename(scratch, path)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _read(path: Path) -> dict[str, bytes]:
+    try:
+        if path.is_dir():
+            return {entry.name: entry.read_bytes() for entry in path.iterdir() if entry.is_file()}
+        with zipfile.ZipFile(path) as archive:
+            if sum(info.file_size for info in archive.infolist()) > _MAX_BYTES:
+                raise BundleError(f"{path}: unpacks to more than {_MAX_BYTES >> 30} GiB")
+            return {name: archive.read(name) for name in archive.namelist()}
+    except (OSError, zipfile.BadZipFile) as error:
+        raise BundleError(f"{path} is not a model bundle: {error}") from error
+
+
+def _parse(path: Path, contents: Mapping[str, bytes]) -> Manifest:
+    try:
+        stored = json.loads(contents["manifest.json"])
+        if stored["format"] != FORMAT:
+            raise BundleError(f"{path}: bundle format {stored['format']} is not supported (this reads {FORMAT})")
+        known = {f.name for f in fields(Manifest)}
+        manifest = Manifest(**{key: value for key, value in stored.items() if key in known})
+    except KeyError as error:
+        raise BundleError(f"{path} is not a model bundle: no {error}") from error
+    except (ValueError, TypeError) as error:
+        raise BundleError(f"{path}: its manifest cannot be read: {error}") from error
+    if manifest.template != "utkface":
+        raise BundleError(f"{path}: unknown template '{manifest.template}'")
+    return manifest

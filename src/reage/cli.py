@@ -1,0 +1,256 @@
+"""The command line: parses, calls, prints; no logic of its own.
+
+Heavy modules are imported inside commands, so that ``reage --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+import reage
+from reage.errors import AgeError, ReageError
+
+if TYPE_CHECKING:
+    from reage.batch import Outcome
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+PATH = click.Path(path_type=Path)
+
+
+class _Group(click.Group):
+    """Turns errors of the user into one line and exit code 2."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except ReageError as error:
+            click.echo(f"reage: {error}", err=True)
+            ctx.exit(2)
+        except BrokenPipeError:
+            sys.stderr.close()
+            ctx.exit(1)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(reage.__version__, prog_name="reage")
+def main() -> None:
+    """Face ageing: a photograph in, the same person older or younger out.
+
+    The output is a plausible edit made by a neural network, not evidence of how anybody will look; every
+    picture written says so in its metadata.
+    """
+
+
+def _edit_options(command: F) -> F:
+    options = [
+        click.option("--faces", default=None, help="Which faces: all, largest, or numbers (0 is the largest)."),
+        click.option("--from", "source", type=float, help="Age in the photo; default: the apparent age."),
+        click.option("--strength", type=click.FloatRange(0, 1.5), default=1.0, show_default=True),
+        click.option("--gender", type=click.Choice(["male", "female"]), help="Override the estimate."),
+        click.option("--model", type=PATH, help="A model bundle; default: the embedded one."),
+        click.option("--overwrite", is_flag=True, help="Replace existing files."),
+        click.option("--max-pixels", type=click.IntRange(1), help="Largest photo read, in pixels (default 200 million)."),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@main.command()
+@click.argument("photos", nargs=-1, required=True, type=PATH, metavar="IN...")
+@click.option("--to", "target", type=float, required=True, help="Age to show, 0 to 116 years.")
+@click.option("-o", "--output", type=PATH, help="A file (one input) or a folder; default: beside the input.")
+@click.option("--quality", type=click.IntRange(1, 100), help="Of JPEG and WebP; default: that of the input.")
+@click.option("--json", "as_json", is_flag=True, help="Print results as JSON.")
+@click.option("--quiet", is_flag=True, help="Print errors only.")
+@_edit_options
+def photo(photos: tuple[Path, ...], target: float, output: Path | None, as_json: bool, quiet: bool, **options: Any) -> None:
+    """Make the people in photographs older or younger."""
+    from reage.batch import age_photos
+
+    outcomes = age_photos(photos, target, output, on_outcome=None if as_json or quiet else _print_outcome, **_named(options))
+    failed = [outcome for outcome in outcomes if outcome.error]
+    if as_json:
+        click.echo(json.dumps([outcome.as_dict() for outcome in outcomes], indent=2))
+    if failed:
+        for outcome in failed:
+            click.echo(f"reage: {outcome.error}", err=True)
+        if len(outcomes) > 1:
+            click.echo(f"reage: {len(failed)} of {len(outcomes)} photos failed; the others were written", err=True)
+        sys.exit(2)
+
+
+def _print_outcome(outcome: Outcome) -> None:
+    if outcome.output is None:
+        return
+    for change in outcome.faces:
+        click.echo(
+            f"{outcome.output}: face {change['index']}, apparent age {change['apparent_before']:.0f} -> "
+            f"{change['apparent_after']:.0f} (asked for {change['target_age']:g})"
+        )
+
+
+@main.command()
+@click.argument("source_photo", type=PATH, metavar="IN")
+@click.option("--ages", default="20:80:10", show_default=True, help="first:last:step, or a list such as 20,45,70.")
+@click.option("-o", "--output", type=PATH, help="The sheet to write; default: IN-strip.jpg beside the input.")
+@click.option("--tile", type=click.IntRange(64, 2048), default=320, show_default=True, help="Side of a picture in the sheet.")
+@_edit_options
+def strip(source_photo: Path, ages: str, output: Path | None, tile: int, **options: Any) -> None:
+    """One contact sheet of the same face at several ages."""
+    from reage.batch import age_strip
+
+    click.echo(age_strip(source_photo, parse_ages(ages), output, tile=tile, **_named(options)))
+
+
+def parse_ages(text: str) -> list[float]:
+    """``20:80:10`` or ``20,45,70`` as ages; raises `AgeError` for anything else."""
+    try:
+        if ":" in text:
+            first, last, step = (float(part) for part in text.split(":"))
+            count = int((last - first) / step + 1e-9) + 1
+            ages = [first + step * i for i in range(count)]
+        else:
+            ages = [float(part) for part in text.split(",")]
+    except (ValueError, ZeroDivisionError):
+        raise AgeError(f"ages '{text}': say first:last:step or a list such as 20,45,70") from None
+    if not 1 <= len(ages) <= 200:
+        raise AgeError(f"ages '{text}' are {max(0, len(ages))} ages; a sheet holds 1 to 200")
+    return ages
+
+
+def _named(options: dict[str, Any]) -> dict[str, Any]:
+    """Options as the library names them."""
+    gender = options.pop("gender")
+    return {**options, "male": None if gender is None else float(gender == "male")}
+
+
+@main.group()
+def models() -> None:
+    """List, inspect and verify model bundles."""
+
+
+@models.command("list")
+@click.argument("folder", type=PATH, required=False)
+def models_list(folder: Path | None) -> None:
+    """The embedded bundle, and those in FOLDER."""
+    from reage.bundle import find_bundles
+
+    for bundle in find_bundles(folder):
+        manifest = bundle.manifest
+        click.echo(f"{manifest.title}  {manifest.family}, {manifest.size} px  {bundle.path}")
+
+
+@models.command("show")
+@click.argument("bundle", type=PATH, required=False)
+@click.option("--card", is_flag=True, help="Print the model card instead.")
+def models_show(bundle: Path | None, card: bool) -> None:
+    """Everything the manifest of BUNDLE (default: the embedded one) says."""
+    from reage.bundle import open_bundle
+
+    opened = open_bundle(bundle)
+    click.echo(opened.card if card else opened.manifest.as_json())
+
+
+@models.command("verify")
+@click.argument("bundles", type=PATH, nargs=-1)
+def models_verify(bundles: tuple[Path, ...]) -> None:
+    """Check the hashes of BUNDLES (default: the embedded one) and that their networks answer."""
+    from reage.bundle import open_bundle
+
+    for path in bundles or (None,):
+        bundle = open_bundle(path)
+        bundle.check()
+        click.echo(f"{bundle.path}: {len(bundle.manifest.files)} files verified, the network answers")
+
+
+@main.group()
+def data() -> None:
+    """Index and pack data sets of labelled faces (needs the extra "train")."""
+
+
+@data.command("index")
+@click.argument("dataset", type=click.Choice(["utkface", "fgnet", "csv"]))
+@click.argument("source", type=PATH, required=False)
+@click.option("--images", type=PATH, help="For csv: the folder that the table's paths start from.")
+@click.option("-o", "--output", type=PATH, default=Path("index.parquet"), show_default=True)
+@click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="Threads that decode.")
+def data_index(dataset: str, source: Path | None, images: Path | None, output: Path, workers: int) -> None:
+    """Read labels, find corrupt files, duplicates and contradictions, and assign splits by duplicate group.
+
+    SOURCE is a folder of images, for csv a table with file, age and perhaps gender and race; for utkface it
+    may be left out: the usual places are then looked through.
+    """
+    _need_extra("train", "pandas", "pyarrow", "rich")
+    from reage.data.commands import make_index
+
+    click.echo(make_index(dataset, source, images, output, workers))
+
+
+@data.command("cache")
+@click.argument("index", type=PATH)
+@click.option("-o", "--output", type=PATH, required=True, help="Folder to make.")
+@click.option("--size", type=click.IntRange(32, 512), default=128, show_default=True, help="Side of a face in pixels.")
+@click.option("--workers", type=click.IntRange(1), default=2, show_default=True)
+def data_cache(index: Path, output: Path, size: int, workers: int) -> None:
+    """Align the faces of INDEX by their landmarks and pack them into one array for training."""
+    _need_extra("train", "pandas", "pyarrow", "rich")
+    from reage.data.commands import make_cache
+
+    click.echo(make_cache(index, output, size, workers))
+
+
+@main.command()
+@click.argument("recipe", type=PATH)
+@click.argument("overrides", nargs=-1, metavar="[key=value]...")
+@click.option("-o", "--output", type=PATH, help="Run folder; default: runs/ and the recipe's name.")
+@click.option("--resume", is_flag=True, help="Go on from the folder's last checkpoint.")
+@click.option("--dry-run", is_flag=True, help="Print the settings and the networks' sizes, and stop.")
+def train(recipe: Path, overrides: tuple[str, ...], output: Path | None, resume: bool, dry_run: bool) -> None:
+    """Train the family that RECIPE names (needs the extra "train")."""
+    _need_extra("train", "torch", "accelerate", "pydantic", "yaml", "safetensors", "pandas", "rich")
+    from reage.training.config import load_recipe
+    from reage.training.trainer import Trainer, describe
+
+    settings = load_recipe(recipe, list(overrides))
+    if dry_run:
+        click.echo(describe(settings))
+        return
+    folder = output or Path("runs") / recipe.stem
+    trainer = Trainer(settings, folder, resume=resume)
+    trainer.run()
+    click.echo(f"{folder}: step {trainer.step} of {settings.steps}")
+
+
+@main.command()
+@click.argument("run", type=PATH)
+@click.option("-o", "--output", type=PATH, required=True, help="Bundle to write: a folder, or a file ending in .zip.")
+@click.option("--name", help="Name of the model; default: that of the run folder.")
+@click.option("--version", default="1", show_default=True)
+@click.option("--card", type=PATH, help="A model card to enclose; default: one made from the run's settings.")
+def export(run: Path, output: Path, name: str | None, version: str, card: Path | None) -> None:
+    """Turn a trained RUN into a bundle, checking that ONNX Runtime and torch agree."""
+    _need_extra("train", "torch", "onnx", "onnxscript", "pydantic", "safetensors")
+    from reage.training.export import export_run
+
+    difference = export_run(run, output, name=name or run.name, version=version, card=card)
+    click.echo(f"{output}: written; largest difference between ONNX Runtime and torch {difference:.1e}")
+
+
+def _need_extra(extra: str, *modules: str) -> None:
+    from importlib.util import find_spec
+
+    missing = [module for module in modules if find_spec(module) is None]
+    if missing:
+        raise ReageError(f"this command needs {', '.join(missing)}: pip install 'reage[{extra}]'")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,137 @@
+"""The packed arrays that training reads: aligned faces (uint8), their landmarks, and the rows of the index.
+
+A cache is a folder of ``images.npy`` (N, S, S, 3) uint8 RGB, ``landmarks.npy`` (N, 468, 2) float16 in
+pixels of the aligned frame, and ``rows.parquet``; arrays are memory-mapped on reading.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from reage.errors import DataError
+from reage.photo.alignment import Float, align_landmarks, apply_transform, utkface_template, warp
+from reage.photo.landmarks import LandmarkNetwork, frame_of
+
+MIN_PRESENCE = 0.5
+"""Below this probability of a face the landmarks are not trusted and the image is left out."""
+
+
+@dataclass(frozen=True)
+class Cache:
+    """Aligned faces of one size. ``images`` (N, S, S, 3) uint8, ``landmarks`` (N, 468, 2), ``rows`` N rows."""
+
+    images: npt.NDArray[np.uint8]
+    landmarks: npt.NDArray[np.float16]
+    rows: pd.DataFrame
+
+    @property
+    def size(self) -> int:
+        """Side of the faces in pixels."""
+        return int(self.images.shape[1])
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+def align_face(
+    pixels: npt.NDArray[np.uint8], network: LandmarkNetwork, size: int
+) -> tuple[npt.NDArray[np.uint8], Float] | None:
+    """One already roughly aligned face (H, W, 3), aligned again by its landmarks to ``size`` pixels.
+
+    The first crop is where a face of UTKFace lies on average; two readings follow each other. Returns the
+    picture and its landmarks (468, 2), or None where no face is seen.
+    """
+    template = utkface_template()
+    start = template.mesh * (pixels.shape[0] / template.canvas)
+    landmarks, _ = network.read(pixels, *frame_of(start))
+    landmarks, presence = network.refine(pixels, landmarks)
+    if presence < MIN_PRESENCE:
+        return None
+    matrix = align_landmarks(landmarks, size)
+    return warp(pixels, matrix, (size, size)), apply_transform(matrix, landmarks[:, :2])
+
+
+def build_cache(
+    index: pd.DataFrame,
+    root: Path,
+    folder: Path,
+    *,
+    size: int,
+    workers: int = 2,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[int, int]:
+    """Pack the kept rows of ``index`` whose paths are relative to ``root``; returns (packed, left out).
+
+    The folder appears whole or not at all. Raises `DataError` where it exists already or nothing was packed.
+    """
+    if folder.exists():
+        raise DataError(f"{folder} exists already; remove it or choose another folder")
+    rows = index[index["keep"]].reset_index(drop=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        kept = _pack(rows, root, scratch, size, workers, progress)
+        if not kept.any():
+            raise DataError("no face was found in any image of the index; is its root folder right?")
+        rows[kept].reset_index(drop=True).to_parquet(scratch / "rows.parquet")
+        os.rename(scratch, folder)
+    except BaseException:
+        shutil.rmtree(scratch, ignore_errors=True)
+        raise
+    return int(kept.sum()), int((~kept).sum())
+
+
+def _pack(
+    rows: pd.DataFrame,
+    root: Path,
+    scratch: Path,
+    size: int,
+    workers: int,
+    progress: Callable[[int, int], None] | None,
+) -> npt.NDArray[np.bool_]:
+    network = LandmarkNetwork(threads=1)
+
+    def work(path: str) -> tuple[npt.NDArray[np.uint8], Float] | None:
+        decoded = cv2.imread(str(root / path), cv2.IMREAD_COLOR)
+        if decoded is None:
+            return None
+        return align_face(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), network, size)
+
+    images = np.empty((len(rows), size, size, 3), np.uint8)
+    landmarks = np.empty((len(rows), 468, 2), np.float16)
+    kept = np.zeros(len(rows), bool)
+    with ThreadPoolExecutor(workers) as pool:
+        for i, face in enumerate(pool.map(work, rows["path"])):
+            if face is not None:
+                images[i], landmarks[i], kept[i] = face[0], face[1], True
+            if progress:
+                progress(i + 1, len(rows))
+    np.save(scratch / "images.npy", images[kept])
+    np.save(scratch / "landmarks.npy", landmarks[kept])
+    return kept
+
+
+def open_cache(folder: str | os.PathLike[str]) -> Cache:
+    """Open a folder written by `build_cache`; raises `DataError` where it is not one."""
+    path = Path(folder)
+    try:
+        images: Any = np.load(path / "images.npy", mmap_mode="r")
+        landmarks: Any = np.load(path / "landmarks.npy", mmap_mode="r")
+        rows = pd.read_parquet(path / "rows.parquet")
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} is not a cache: {error}; make one with `reage data cache`") from error
+    if not len(images) == len(landmarks) == len(rows):
+        raise DataError(f"{path} is damaged: its arrays differ in length; make it again with `reage data cache`")
+    return Cache(images, landmarks, rows)

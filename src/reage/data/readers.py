@@ -1,0 +1,249 @@
+"""Readers of labelled face data sets: each turns names or tables into records and touches no pixel."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+from reage.errors import DataError
+
+Gender = Literal["M", "F"]
+
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
+MAX_AGE = 116.0
+UTKFACE_RACES = ("White", "Black", "Asian", "Indian", "Others")  # meaning of the codes 0-4
+
+UTKFACE_PLACES = (
+    Path("/kaggle/input/utkface-new/UTKFace"),
+    Path("/kaggle/input/utkface/UTKFace"),
+    Path("UTKFace"),
+    Path("data/utkface_aligned_cropped/UTKFace"),
+    Path("../shared/data/UTKFace"),
+)
+
+
+@dataclass(frozen=True)
+class Record:
+    """One labelled image.
+
+    `path` is relative to the data set's root, with forward slashes; `age` is in years, 0-116; `race` is a
+    code of the data set (UTKFace: `UTKFACE_RACES`); `subject` names the person where the data set tells.
+    """
+
+    path: str
+    age: float
+    gender: Gender | None = None
+    race: int | None = None
+    subject: str | None = None
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A file or row that could not be read, or only in part; `skipped` says whether it became no record."""
+
+    path: str
+    reason: str
+    skipped: bool = True
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason} ({'skipped' if self.skipped else 'kept'})"
+
+
+Reading = tuple[list[Record], list[Problem]]
+Parsed = tuple[Record | None, Problem | None]
+
+# {age}_{gender}_{race}_{date}.jpg, with or without `.chip.jpg`; dates in the wild have 16 to 18 digits, a
+# space before the dot or no dot at all, and nothing needs them.
+_UTKFACE_FULL = re.compile(r"(\d{1,3})_([01])_([0-4])_\d.*", re.ASCII)
+_UTKFACE_AGE = re.compile(r"(\d{1,3})_.*", re.ASCII)
+_FGNET = re.compile(r"(\d{3})A(\d{1,2})([a-z]?)\.\w+", re.ASCII | re.IGNORECASE)
+
+
+def read_utkface(folder: Path | str) -> Reading:
+    """Read UTKFace from its file names `{age}_{gender}_{race}_{date}.jpg[.chip.jpg]`.
+
+    Gender 0 is male, 1 female. A name with a field missing keeps its age, loses gender and race (nothing
+    tells which of them is missing), and is reported.
+
+    Raises:
+        DataError: `folder` does not exist, or holds no image.
+    """
+    return _read_names(Path(folder), _parse_utkface)
+
+
+def read_fgnet(folder: Path | str) -> Reading:
+    """Read FG-NET from its file names, such as `001A02.JPG`: subject 001 at 2 years (`001A02a`: another).
+
+    Raises:
+        DataError: `folder` does not exist, or holds no image.
+    """
+    return _read_names(Path(folder), _parse_fgnet)
+
+
+def read_csv(table: Path | str, folder: Path | str | None = None) -> Reading:
+    """Read a CSV with the columns `file` and `age`, and optionally `gender`, `race` and `subject`.
+
+    `file` is relative to `folder`, which is by default the folder of the CSV. Gender is M or F (or male,
+    female, or UTKFace's 0, 1); an empty cell, `?`, or a race below 0 means unknown. Rows that cannot be
+    used are reported.
+
+    Raises:
+        DataError: the CSV is missing, is not text, lacks a required column, or has no usable row.
+    """
+    table = Path(table)
+    root = Path(folder) if folder is not None else table.parent
+    parsed = [_parse_row(row, line, root) for line, row in enumerate(_read_rows(table), start=2)]
+    records, problems = _gather(parsed)
+    if not records:
+        first = f"; the first problem: {problems[0]}" if problems else ""
+        raise DataError(f"{table} has no usable row{first}")
+    return records, problems
+
+
+def find_utkface(places: Sequence[Path] = UTKFACE_PLACES) -> Path:
+    """Return the first of `places` that is a folder.
+
+    Raises:
+        DataError: none of them is; the message lists them.
+    """
+    for place in places:
+        if place.is_dir():
+            return place
+    tried = ", ".join(str(place) for place in places)
+    raise DataError(f"UTKFace was not found; tried {tried}. Give its folder: reage data index utkface DIR")
+
+
+READERS: dict[str, Callable[[Path], Reading]] = {
+    "utkface": read_utkface,
+    "fgnet": read_fgnet,
+    "csv": read_csv,
+}
+
+
+def get_reader(name: str) -> Callable[[Path], Reading]:
+    """Return the reader registered as `name`.
+
+    Raises:
+        DataError: there is no such reader.
+    """
+    try:
+        return READERS[name]
+    except KeyError:
+        raise DataError(f"no data set is called {name!r}; choose one of {', '.join(READERS)}") from None
+
+
+def _read_names(folder: Path, parse: Callable[[str], Parsed]) -> Reading:
+    return _gather(parse(name) for name in _list_images(folder))
+
+
+def _gather(parsed: Iterable[Parsed]) -> Reading:
+    records: list[Record] = []
+    problems: list[Problem] = []
+    for record, problem in parsed:
+        if record is not None:
+            records.append(record)
+        if problem is not None:
+            problems.append(problem)
+    return records, problems
+
+
+def _list_images(folder: Path) -> list[str]:
+    if not folder.is_dir():
+        raise DataError(f"{folder} is not a folder; give the folder that holds the images")
+    names = sorted(
+        entry.name
+        for entry in folder.iterdir()
+        if entry.suffix.lower() in IMAGE_SUFFIXES and not entry.name.startswith(".")
+    )
+    if not names:
+        inside = sorted(entry.name for entry in folder.iterdir() if entry.is_dir())
+        hint = f"; it has the folders {', '.join(inside[:5])}: give the one with the images" if inside else ""
+        raise DataError(f"{folder} holds no images{hint}")
+    return names
+
+
+def _parse_utkface(name: str) -> Parsed:
+    full = _UTKFACE_FULL.fullmatch(name)
+    if full:
+        age, gender, race = float(full[1]), full[2], int(full[3])
+        if age <= MAX_AGE:
+            return Record(name, age, "M" if gender == "0" else "F", race), None
+    some = _UTKFACE_AGE.fullmatch(name)
+    if not some:
+        return None, Problem(name, "the name does not begin with {age}_{gender}_{race}_")
+    if float(some[1]) > MAX_AGE:
+        return None, Problem(name, f"age {int(some[1])} is above {MAX_AGE:g}")
+    reason = "the name lacks gender or race; only its age is used"
+    return Record(name, float(some[1])), Problem(name, reason, skipped=False)
+
+
+def _parse_fgnet(name: str) -> Parsed:
+    match = _FGNET.fullmatch(name)
+    if not match:
+        return None, Problem(name, "the name is not like 001A02.JPG")
+    return Record(name, float(match[2]), subject=match[1]), None
+
+
+def _read_rows(table: Path) -> list[dict[str, str]]:
+    try:
+        with open(table, newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            columns = set(reader.fieldnames or ())
+            missing = [column for column in ("file", "age") if column not in columns]
+            if missing:
+                raise DataError(f"{table} lacks the column {' and '.join(missing)}")
+            # DictReader gives None for the cells that a short row lacks
+            return [{key: (row[key] or "").strip() for key in columns} for row in reader]
+    except OSError as error:
+        raise DataError(f"{table} cannot be read: {error.strerror}") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{table} is not a CSV in UTF-8: {error}") from error
+
+
+def _parse_row(row: dict[str, str], line: int, root: Path) -> Parsed:
+    name = row["file"].replace("\\", "/")
+    where = name or f"line {line}"
+    path = PurePosixPath(name)
+    if not name or path.is_absolute() or ".." in path.parts:
+        return None, Problem(where, f"line {line}: the file must be a path below {root}")
+    try:
+        record = Record(str(path), *_parse_labels(row), row.get("subject") or None)
+    except ValueError as error:
+        return None, Problem(where, f"line {line}: {error}")
+    if not (root / path).is_file():
+        return None, Problem(where, f"line {line}: there is no such file in {root}")
+    return record, None
+
+
+def _parse_labels(row: dict[str, str]) -> tuple[float, Gender | None, int | None]:
+    try:
+        age = float(row["age"])
+    except ValueError:
+        raise ValueError(f"age {row['age']!r} is not a number") from None
+    if not 0 <= age <= MAX_AGE:  # also refuses NaN
+        raise ValueError(f"age {age:g} is not between 0 and {MAX_AGE:g}")
+    return age, _parse_gender(row.get("gender", "")), _parse_race(row.get("race", ""))
+
+
+def _parse_gender(text: str) -> Gender | None:
+    if text in ("", "?"):
+        return None
+    if text.lower() in ("m", "male", "0"):
+        return "M"
+    if text.lower() in ("f", "female", "1"):
+        return "F"
+    raise ValueError(f"gender {text!r} is neither M nor F")
+
+
+def _parse_race(text: str) -> int | None:
+    if text in ("", "?"):
+        return None
+    try:
+        race = int(text)
+    except ValueError:
+        raise ValueError(f"race {text!r} is not a whole number") from None
+    return race if race >= 0 else None

@@ -1,0 +1,29 @@
+"""The errors a user can cause; the command line prints them in one line and ends with exit code 2."""
+
+
+class ReageError(Exception):
+    """Base of every error whose cause is the user's input; its text says what is wrong and what to do."""
+
+
+class PhotoError(ReageError):
+    """A file that is not a readable photograph, is too large, or cannot be written."""
+
+
+class NoFaceError(ReageError):
+    """No face (or not the requested one) was found in a photograph."""
+
+
+class AgeError(ReageError):
+    """An age outside 0 to 116 years."""
+
+
+class BundleError(ReageError):
+    """A model bundle that is missing, malformed or altered."""
+
+
+class DataError(ReageError):
+    """A data set, index or cache that cannot be read."""
+
+
+class ConfigError(ReageError):
+    """A training setting that is unknown or out of range."""

@@ -1,0 +1,1 @@
+"""torch modules only: no losses, no files, no optimisers."""

@@ -1,0 +1,62 @@
+"""The project's own age network: a small residual net that reads age and gender from an aligned face.
+
+It teaches (a weak loss, and the trunk of the critic) and therefore never judges.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from reage.networks.layers import BNResBlock
+
+BINS = 101
+"""Ages 0, 1, ... 100; the network answers with a distribution over them (Rothe et al., "DEX", 2015)."""
+
+
+class AgeTrunk(nn.Module):
+    """(B, 3, S, S) in [-1, 1] -> feature maps at S/4, S/8 and S/16 with ``widths`` channels."""
+
+    def __init__(self, widths: tuple[int, int, int] = (64, 128, 256)) -> None:
+        super().__init__()
+        stem = widths[0] // 2
+        self.widths = widths
+        self.stem = nn.Sequential(
+            nn.Conv2d(3, stem, 3, 2, 1, bias=False), nn.BatchNorm2d(stem), nn.ReLU()  # (B, C, S/2, S/2)
+        )
+        self.stages = nn.ModuleList()
+        inputs = stem
+        for width in widths:
+            self.stages.append(nn.Sequential(BNResBlock(inputs, width, 2), BNResBlock(width, width)))
+            inputs = width
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        h = self.stem(x)
+        maps = []
+        for stage in self.stages:
+            h = stage(h)
+            maps.append(h)
+        return maps
+
+
+class AgeNet(nn.Module):
+    """Trunk, global mean, and two linear heads: 101 age logits and one logit for male."""
+
+    def __init__(self, widths: tuple[int, int, int] = (64, 128, 256), dropout: float = 0.2) -> None:
+        super().__init__()
+        self.trunk = AgeTrunk(widths)
+        self.dropout = nn.Dropout(dropout)
+        self.age = nn.Linear(widths[-1], BINS)
+        self.male = nn.Linear(widths[-1], 1)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, 3, S, S) in [-1, 1] -> age logits (B, 101), male logits (B,)."""
+        pooled = self.dropout(self.trunk(x)[-1].mean((2, 3)))
+        return self.age(pooled), self.male(pooled)[:, 0]
+
+
+def expected_age(logits: Tensor) -> Tensor:
+    """The mean in years of the distribution given by ``logits`` (B, 101): shape (B,)."""
+    years = torch.arange(BINS, dtype=torch.float32, device=logits.device)
+    return (F.softmax(logits.float(), 1) * years).sum(1)

@@ -1,0 +1,78 @@
+"""The flagship generator: a small U-Net, told source and target age, that predicts an edit.
+
+The edit is a colour ``delta`` and a ``gain`` for the face's own fine detail. Ageing is wrinkles (luma) and
+slow colour (skin, hair), so the delta is luma at full resolution plus chroma at 1/16 of it; a free RGB delta
+drifts into coloured patches. Both are scaled by ``1 - exp(-|target - source| / 10)``: the same age in and out
+is the identity by construction, and the edit grows smoothly away from it.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from reage.networks.conditioning import AgePairEmbedding
+from reage.networks.layers import BinomialBlur, FiLMResBlock, GroupNorm
+
+MAX_LUMA = 1.0
+MAX_CHROMA = 0.35
+"""Largest luma and chroma change, in units of an image in [-1, 1]."""
+
+
+class DeltaUNet(nn.Module):
+    """Ronneberger et al., "U-Net", 2015, on pixel-unshuffled input, with FiLM in every residual block."""
+
+    def __init__(self, widths: tuple[int, int, int] = (48, 96, 160), condition: int = 128) -> None:
+        super().__init__()
+        low, mid, deep = widths
+        self.embed = AgePairEmbedding(condition)
+        self.stem = nn.Conv2d(12, low, 3, padding=1)
+        self.down1 = FiLMResBlock(low, low, condition)
+        self.reduce1 = nn.Conv2d(low, mid, 3, 2, 1)
+        self.down2 = FiLMResBlock(mid, mid, condition)
+        self.reduce2 = nn.Conv2d(mid, deep, 3, 2, 1)
+        self.middle = nn.ModuleList(FiLMResBlock(deep, deep, condition) for _ in range(3))
+        self.up2 = FiLMResBlock(deep + mid, mid, condition)
+        self.up1 = FiLMResBlock(mid + low, low, condition)
+        self.chroma = nn.Sequential(GroupNorm(deep), nn.LeakyReLU(0.1), nn.AvgPool2d(2), nn.Conv2d(deep, 2, 1))
+        self.narrow = nn.Sequential(GroupNorm(low), nn.LeakyReLU(0.1), nn.Conv2d(low, 16, 1))
+        self.mix = nn.Conv2d(16 + 3, 16, 3, padding=1)
+        self.head = nn.Conv2d(16, 2, 3, padding=1)
+        self.blur = BinomialBlur(2)
+        for layer in (self.head, self.chroma[-1]):
+            nn.init.zeros_(layer.weight)  # type: ignore[arg-type]
+            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+
+    def forward(self, face: Tensor, source: Tensor, target: Tensor, male: Tensor) -> tuple[Tensor, Tensor]:
+        """``face`` (B, 3, S, S) in [-1, 1], S a multiple of 16; ages (B,) in years; ``male`` (B,) in [0, 1].
+
+        Returns delta (B, 3, S, S) in the units of the face and gain (B, 1, S, S) in (-1, 1).
+        """
+        c = self.embed(source, target, male)
+        d1 = self.down1(self.stem(F.pixel_unshuffle(face, 2)), c)  # (B, low, S/2, S/2)
+        d2 = self.down2(self.reduce1(d1), c)  # (B, mid, S/4, S/4)
+        h = self.reduce2(d2)  # (B, deep, S/8, S/8)
+        for block in self.middle:
+            h = block(h, c)
+        chroma = self.chroma(h)  # (B, 2, S/16, S/16)
+        h = self.up2(torch.cat([_double(h), d2], 1), c)
+        h = self.up1(torch.cat([_double(h), d1], 1), c)
+        h = self.narrow(h)
+        h = torch.cat([_double(h), face.to(h.dtype)], 1)  # (B, 16 + 3, S, S)
+        luma, gain = self.blur(self.head(F.leaky_relu(self.mix(h), 0.1))).float().chunk(2, 1)
+        ramp = (1 - torch.exp(-(target - source).abs() / 10.0))[:, None, None, None]
+        for _ in range(4):
+            chroma = _double(chroma)  # four smooth doublings leave no facets, one step of 16 does
+        delta = MAX_LUMA * torch.tanh(luma) + _chroma_to_rgb(MAX_CHROMA * torch.tanh(chroma.float()))
+        return ramp * delta, ramp * torch.tanh(gain)
+
+
+def _double(x: Tensor) -> Tensor:
+    return F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
+
+
+def _chroma_to_rgb(chroma: Tensor) -> Tensor:
+    """Cb, Cr (B, 2, S, S) as a luma-free RGB change (B, 3, S, S); ITU-R BT.601."""
+    cb, cr = chroma.chunk(2, 1)
+    return torch.cat([1.402 * cr, -0.344136 * cb - 0.714136 * cr, 1.772 * cb], 1)

@@ -1,0 +1,1 @@
+"""Photographs and geometry: decoding, faces, alignment, compositing. No learning, no torch."""

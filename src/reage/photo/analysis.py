@@ -1,0 +1,51 @@
+"""The apparent age and gender of a face (ONNX)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from reage.assets import asset
+from reage.photo.alignment import Float, fit_similarity, warp
+from reage.photo.onnx_session import open_session
+
+CHIP = 112
+"""Side of the age network's input in pixels."""
+PADDING = 0.2
+
+_CHIP_LANDMARKS = (263, 362, 33, 133, 2)
+_CHIP_POINTS = np.array(
+    [
+        (0.8595675, 0.2134982),
+        (0.6460605, 0.2289674),
+        (0.1205751, 0.2137274),
+        (0.3340851, 0.2290642),
+        (0.4901123, 0.6277976),
+    ],
+    np.float32,
+)
+"""Where dlib's face chips have the outer and inner corner of the left eye, of the right eye, and the base of the
+nose (sides of the person shown), in a square of side 1 without padding."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a face looks like: ``age`` in years, ``male_probability`` from 0 to 1."""
+
+    age: float
+    male_probability: float
+
+
+def dlib_chip(
+    pixels: npt.NDArray[np.uint8], landmarks_photo: Float, size: int, padding: float
+) -> npt.NDArray[np.uint8]:
+    """The upright square (size, size, 3) around a face that dlib's networks take.
+
+    ``pixels`` is (H, W, 3), ``landmarks_photo`` (468, 2 or 3); ``padding`` is the margin around dlib's mean face
+    as a part of its side. Eye corners and the base of the nose are fitted as in ``dlib.get_face_chip``.
+    """
+    target = (_CHIP_POINTS + padding) / (1 + 2 * padding) * size
+    source = np.asarray(landmarks_photo, np.float32)[list(_CHIP_LANDMARKS), :2]
+    return np.asarray(warp(pixels, fit_similarity(source, target), (size, size)), np.uint8)

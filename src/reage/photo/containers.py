@@ -1,0 +1,200 @@
+"""Image containers, looked into without decoding: which format, how large, which XMP packet."""
+
+from __future__ import annotations
+
+import os
+import struct
+import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from typing import Any, BinaryIO, TypeAlias
+
+from PIL import Image
+
+from reage.errors import PhotoError
+
+Source: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO
+"""A path, the bytes of a file, or a binary stream, read from where it stands."""
+
+_HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
+_XMP_KEYWORD = b"XML:com.adobe.xmp"
+_MAX_XMP = 16 << 20
+"""Bytes to which a compressed XMP packet may grow."""
+
+
+@contextmanager
+def opened(source: Source) -> Iterator[tuple[BinaryIO, str]]:
+    """A seekable file of ``source`` and the name that messages give it; PhotoError if it cannot be opened."""
+    if isinstance(source, (str, os.PathLike)):
+        name = os.fspath(source)
+        with _open(name) as file:
+            yield (file if file.seekable() else _drained(file, name)), name
+    elif isinstance(source, bytes):
+        yield BytesIO(source), "the image data"
+    else:
+        name = str(getattr(source, "name", "the image data"))
+        yield _drained(source, name), name
+
+
+def _open(name: str) -> BinaryIO:
+    try:
+        return open(name, "rb")
+    except FileNotFoundError:
+        raise PhotoError(f"{name} does not exist") from None
+    except IsADirectoryError:
+        raise PhotoError(f"{name} is a folder, not a photograph") from None
+    except (OSError, ValueError) as error:  # ValueError: a null character in the name
+        raise PhotoError(f"{name!r} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+
+
+def _drained(stream: BinaryIO, name: str) -> BytesIO:
+    try:
+        return BytesIO(stream.read())
+    except (OSError, ValueError) as error:  # ValueError: it is closed
+        raise PhotoError(f"{name} cannot be read: {error}") from error
+
+
+@contextmanager
+def reading(name: str) -> Iterator[None]:
+    """Turns whatever a decoder raises inside into PhotoError, and silences its warnings."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            yield
+        except PhotoError:
+            raise
+        except MemoryError as error:
+            raise PhotoError(f"{name} does not fit into memory") from error
+        except Image.DecompressionBombError as error:  # only WebP and tiled TIFF ask Pillow's own limit
+            raise PhotoError(f"{name}: {error}; save it as JPEG or PNG, which have no such limit") from error
+        except Exception as error:  # hostile bytes make decoders raise nearly any type
+            reason = f": {error}" if str(error) else ""
+            raise PhotoError(f"{name} is truncated or damaged{reason}") from error
+
+
+def identify(file: BinaryIO, name: str) -> str:
+    """The format of ``file`` by its first bytes, as in ``PhotoMeta.format``; PhotoError for any other."""
+    file.seek(0)
+    head = file.read(12)
+    file.seek(0)
+    if not head:
+        raise PhotoError(f"{name} is empty")
+    if head.startswith(b"\xff\xd8\xff"):
+        return "jpeg"
+    if head.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "png"
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "webp"
+    if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+        return "tiff"
+    if head.startswith(b"BM"):
+        return "bmp"
+    if head[4:8] == b"ftyp" and head[8:12] in _HEIC_BRANDS:
+        return "heic"
+    raise PhotoError(f"{name} is not an image of a format read here (JPEG, PNG, WebP, TIFF, BMP, HEIC)")
+
+
+def heif_module(name: str) -> Any:
+    """The optional ``pillow_heif``; PhotoError saying how to install it."""
+    try:
+        import pillow_heif
+    except ImportError as error:
+        raise PhotoError(f'{name} needs HEIC support: pip install "reage[heic]"') from error
+    return pillow_heif
+
+
+def png_metadata(file: BinaryIO, name: str) -> tuple[bytes | None, bytes | None]:
+    """The EXIF block and XMP packet of a PNG, wherever they stand; PhotoError if the file ends early."""
+    exif = xmp = None
+    for kind, length in _png_chunks(file, name):
+        if kind == b"eXIf":
+            exif = file.read(length)
+        elif kind == b"iTXt":
+            xmp = _xmp_of_text(file.read(length)) or xmp
+    return exif, xmp
+
+
+def _png_chunks(file: BinaryIO, name: str) -> Iterator[tuple[bytes, int]]:
+    """(type, length) of each chunk, the file standing at its content."""
+    size = file.seek(0, os.SEEK_END)
+    at, kind = 8, b""
+    while kind != b"IEND":
+        file.seek(at)
+        head = file.read(8)
+        length, kind = struct.unpack(">I4s", head) if len(head) == 8 else (size, b"")
+        if at + 12 + length > size:
+            raise PhotoError(f"{name} is truncated")
+        yield kind, length
+        at += 12 + length
+    file.seek(0)
+
+
+def _xmp_of_text(content: bytes) -> bytes | None:
+    """The packet in the content of an iTXt chunk, or None if it holds another text."""
+    keyword, _, rest = content.partition(b"\0")
+    if keyword != _XMP_KEYWORD:
+        return None
+    compressed = rest[:1] == b"\1"
+    text = rest[2:].split(b"\0", 2)[2]  # behind method, language and translated keyword
+    return zlib.decompressobj().decompress(text, _MAX_XMP) if compressed else text
+
+
+def webp_size(file: BinaryIO, name: str) -> tuple[int, int]:
+    """(width, height) of a WebP from its header; PhotoError if the file ends early."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    head = file.read(30)
+    if len(head) < 30 or int.from_bytes(head[4:8], "little") + 8 > size:
+        raise PhotoError(f"{name} is truncated")
+    file.seek(0)
+    if head[12:16] == b"VP8X":
+        return int.from_bytes(head[24:27], "little") + 1, int.from_bytes(head[27:30], "little") + 1
+    if head[12:16] == b"VP8L":
+        bits = int.from_bytes(head[21:25], "little")
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    width, height = struct.unpack_from("<HH", head, 26)
+    return width & 0x3FFF, height & 0x3FFF
+
+
+def xmp_packet(file: BinaryIO, name: str) -> bytes | None:
+    """The XMP packet of an image file, without decoding the image."""
+    kind = identify(file, name)
+    with reading(name):
+        if kind == "jpeg":
+            from PIL.JpegImagePlugin import JpegImageFile
+
+            return JpegImageFile(file).info.get("xmp")
+        if kind == "png":
+            return png_metadata(file, name)[1]
+        if kind == "webp":
+            return _riff_chunk(file, b"XMP ")
+        if kind == "tiff":
+            return tiff_tag(file, 700)
+        if kind == "heic":
+            found: bytes | None = heif_module(name).HeifImageFile(file).info.get("xmp")
+            return found
+    return None
+
+
+def _riff_chunk(file: BinaryIO, wanted: bytes) -> bytes | None:
+    size = file.seek(0, os.SEEK_END)
+    at = 12
+    while at + 8 <= size:
+        file.seek(at)
+        kind, length = struct.unpack("<4sI", file.read(8))
+        if kind == wanted:
+            return file.read(min(length, size))
+        at += 8 + length + length % 2
+    return None
+
+
+def tiff_tag(file: BinaryIO, code: int) -> bytes | None:
+    """The bytes of a tag in the first directory of a TIFF file."""
+    import tifffile
+
+    file.seek(0)
+    with tifffile.TiffFile(file) as tiff:
+        tag = tiff.pages.first.tags.get(code)
+        return bytes(tag.value) if tag is not None and isinstance(tag.value, bytes) else None

@@ -1,0 +1,328 @@
+"""Image files in: the format by content, the size before anything is decoded, then upright pixels."""
+
+from __future__ import annotations
+
+import math
+import os
+import struct
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from io import BytesIO
+from typing import Any, BinaryIO
+
+import numpy as np
+from PIL import BmpImagePlugin, Image, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
+
+from reage.errors import PhotoError
+from reage.photo.containers import heif_module, identify, png_metadata, reading, webp_size
+from reage.photo.exif import clean_exif, exif_of_tiff
+from reage.photo.photograph import JpegCoding, Photo, PhotoMeta, Pixels
+from reage.photo.provenance import xmp_orientation
+
+_MODES = {
+    "1": "L", "L": "L", "LA": "LA", "La": "LA", "P": "RGB", "PA": "RGBA", "RGB": "RGB", "RGBX": "RGB",
+    "RGBA": "RGBA", "RGBa": "RGBA", "YCbCr": "RGB",
+}  # fmt: skip
+"""Pillow's mode of an 8-bit image -> the one whose samples are taken."""
+
+_TIFF_COLOURS = {0: "white is zero", 1: "black is zero", 2: "RGB", 3: "palette", 5: "CMYK", 6: "YCbCr"}
+
+
+@dataclass(frozen=True)
+class _Raster:
+    """What a format's reader yields."""
+
+    samples: Pixels
+    """(H, W, C) as stored: grey, grey and alpha, RGB, or RGB and alpha."""
+    meta: PhotoMeta
+    orientation: int = 1
+    """EXIF orientation still to be applied."""
+
+
+@dataclass(frozen=True)
+class _File:
+    data: BinaryIO
+    name: str
+    max_pixels: int
+
+    def check_size(self, width: int, height: int) -> None:
+        if width < 1 or height < 1:
+            raise PhotoError(f"{self.name} is truncated or damaged: it has no pixels")
+        if width * height > self.max_pixels:
+            raise PhotoError(
+                f"{self.name} has {width * height / 1e6:.4g} megapixels ({width} x {height}), more than the "
+                f"limit of {self.max_pixels / 1e6:.4g}; raise it with --max-pixels if you trust the file"
+            )
+
+
+def decode(data: BinaryIO, name: str, max_pixels: int) -> Photo:
+    """The photograph in a seekable file; ``name`` is for messages. Raises PhotoError, and nothing else."""
+    kind = identify(data, name)
+    with reading(name):
+        raster = _READERS[kind](_File(data, name, max_pixels))
+        return _upright(raster)
+
+
+def _upright(raster: _Raster) -> Photo:
+    samples = _turned(raster.samples, raster.orientation)
+    channels = samples.shape[2]
+    alpha = np.ascontiguousarray(samples[..., -1]) if channels in (2, 4) else None
+    grey = channels <= 2
+    pixels = np.repeat(samples[..., :1], 3, axis=2) if grey else np.ascontiguousarray(samples[..., :3])
+    return Photo(pixels, alpha, replace(raster.meta, was_greyscale=grey))
+
+
+def _turned(samples: Pixels, orientation: int) -> Pixels:
+    """A view of (H, W, C) samples as EXIF says they are to be looked at."""
+    if orientation >= 5:
+        samples = samples.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        samples = samples[::-1]
+    if orientation in (2, 3, 6, 7):
+        samples = samples[:, ::-1]
+    return samples
+
+
+def _read_jpeg(file: _File) -> _Raster:
+    image = JpegImagePlugin.JpegImageFile(file.data)
+    file.check_size(*image.size)
+    image.load()
+    meta, orientation = _meta("jpeg", image.info)
+    if image.mode == "CMYK":
+        # Adobe stores its CMYK inverted and Pillow takes all CMYK for Adobe's; only the marker tells.
+        return _Raster(_cmyk(image, inverted="adobe" not in image.info), replace(meta, icc=None), orientation)
+    return _Raster(_samples(image, file), replace(meta, jpeg=_jpeg_coding(image)), orientation)
+
+
+def _jpeg_coding(image: JpegImagePlugin.JpegImageFile) -> JpegCoding | None:
+    """Tables and subsampling, if they are of the usual kind: luma and chroma, sharing the chroma's table."""
+    tables = [image.quantization.get(component[3]) for component in image.layer]
+    luma, chroma = tables[0], tables[-1]
+    unusual = image.info.get("adobe_transform") == 0 or any(table != chroma for table in tables[1:])
+    if luma is None or chroma is None or (len(tables) == 3 and unusual):
+        return None
+    sampling = max(JpegImagePlugin.get_sampling(image), 0)
+    return JpegCoding((list(luma), list(chroma)), sampling, bool(image.info.get("progressive")))
+
+
+def _read_png(file: _File) -> _Raster:
+    file.data.seek(0)
+    head = file.data.read(26)
+    if len(head) < 26:
+        raise PhotoError(f"{file.name} is truncated")
+    width, height, depth, colour = struct.unpack_from(">IIBB", head, 16)
+    file.check_size(width, height)
+    exif, xmp = png_metadata(file.data, file.name)
+    image = PngImagePlugin.PngImageFile(file.data)
+    meta, orientation = _meta("png", {**image.info, "exif": exif, "xmp": xmp})
+    if depth == 16:
+        del image
+        samples = _through_opencv(_everything(file.data), file.name)
+        return _Raster(samples[..., [0, 3]] if colour == 4 else samples, meta, orientation)
+    image.load()
+    return _Raster(_samples(image, file), meta, orientation)
+
+
+def _read_webp(file: _File) -> _Raster:
+    file.check_size(*webp_size(file.data, file.name))
+    image = WebPImagePlugin.WebPImageFile(file.data)
+    image.load()
+    meta, orientation = _meta("webp", image.info)
+    return _Raster(_samples(image, file), meta, orientation)
+
+
+def _read_bmp(file: _File) -> _Raster:
+    image = BmpImagePlugin.BmpImageFile(file.data)
+    file.check_size(*image.size)
+    image.load()
+    return _Raster(_samples(image, file), _meta("bmp", image.info)[0])
+
+
+def _read_heic(file: _File) -> _Raster:
+    image = heif_module(file.name).HeifImageFile(file.data)
+    file.check_size(*image.size)
+    image.load()
+    return _Raster(_samples(image, file), _meta("heic", image.info)[0])  # libheif has turned it upright
+
+
+def _read_tiff(file: _File) -> _Raster:
+    import tifffile
+
+    file.data.seek(0)
+    with tifffile.TiffFile(file.data) as tiff:
+        page = tiff.pages.first
+        file.check_size(page.imagewidth, page.imagelength)
+        _check_tiff(page, file)
+        info = _tiff_info(page)
+        info["exif"] = exif_of_tiff(file.data)
+        meta, orientation = _meta("tiff", info)
+        if page.bitspersample == 16:
+            return _Raster(_deep_tiff(page, file), meta, _tiff_orientation(page) or orientation)
+    from PIL import TiffImagePlugin
+
+    file.data.seek(0)
+    image = TiffImagePlugin.TiffImageFile(file.data)
+    image.load()  # which also turns it upright
+    if image.mode == "CMYK":
+        return _Raster(_cmyk(image), replace(meta, icc=None))
+    return _Raster(_samples(image, file), meta)
+
+
+def _check_tiff(page: Any, file: _File) -> None:
+    """Refuse TIFF files of kinds not read here, and those whose data is not all there."""
+    bits, kind = page.bitspersample, getattr(page.dtype, "kind", "")
+    plain = page.samplesperpixel in {0: (1, 2), 1: (1, 2), 2: (3, 4)}.get(page.photometric, ())
+    if (
+        kind not in ("u", "b")
+        or bits not in (1, 2, 4, 8, 16)
+        or page.photometric not in _TIFF_COLOURS
+        or (bits == 16 and not plain)
+        or page.imagedepth != 1
+    ):
+        sort = {"f": "floating-point", "i": "signed", "c": "complex"}.get(kind, "")
+        colour = _TIFF_COLOURS.get(page.photometric, getattr(page.photometric, "name", page.photometric))
+        raise PhotoError(
+            f"{file.name} is a TIFF of a kind not read here ({bits}-bit {sort} samples, {colour}); "
+            "save it with 8 or 16 bits, as greyscale or RGB"
+        )
+    size = file.data.seek(0, os.SEEK_END)
+    ends = (at + count for at, count in zip(page.dataoffsets, page.databytecounts, strict=True))
+    if not page.dataoffsets or max(ends) > size:
+        raise PhotoError(f"{file.name} is truncated")
+
+
+def _tiff_info(page: Any) -> dict[str, Any]:
+    """A page's metadata under the names that Pillow uses."""
+    tags = page.tags
+    info = {"icc_profile": tags.valueof(34675), "xmp": tags.valueof(700)}
+    info = {key: value if isinstance(value, bytes) else None for key, value in info.items()}
+    unit = {2: 1.0, 3: 2.54}.get(tags.valueof(296, 2))
+    resolution = [tags.valueof(282), tags.valueof(283)]
+    if unit and all(isinstance(value, tuple) and len(value) == 2 and value[1] for value in resolution):
+        return {**info, "dpi": [value[0] / value[1] * unit for value in resolution]}
+    return info
+
+
+def _tiff_orientation(page: Any) -> int | None:
+    value = page.tags.valueof(274)
+    return int(value) if value in range(1, 9) else None
+
+
+def _deep_tiff(page: Any, file: _File) -> Pixels:
+    """(H, W, C) ``uint16`` samples of a page, as stored but for white being bright and alpha separate."""
+    if page.compression == 1:
+        samples: Pixels = page.asarray()
+        samples = np.moveaxis(samples, 0, -1) if page.axes == "SYX" else samples
+        samples = samples if samples.ndim == 3 else samples[..., None]
+    elif page.samplesperpixel == 1 or (page.samplesperpixel != 2 and page.planarconfig == 1):
+        # tifffile lacks LZW without imagecodecs, and does not bound what a strip may unpack to.
+        samples = _through_opencv(_without_orientation(page, file.data), file.name)
+    else:
+        raise PhotoError(
+            f"{file.name} is a compressed 16-bit TIFF in separate planes or with greyscale and alpha, "
+            "which is not read here; save it uncompressed or as PNG"
+        )
+    if samples.shape[:2] != (page.imagelength, page.imagewidth) or samples.dtype != np.uint16:
+        raise PhotoError(f"{file.name} is a TIFF of a kind not read here; save it as 16-bit PNG")
+    if page.photometric == 0:
+        samples = np.invert(samples)
+    extra = int(page.extrasamples[0]) if page.extrasamples else None
+    if extra == 0:  # a fourth channel, but not transparency
+        return samples[..., :-1]
+    return _not_premultiplied(samples) if extra == 1 else samples
+
+
+def _without_orientation(page: Any, data: BinaryIO) -> bytes | bytearray:
+    """The file with orientation 1: releases of OpenCV differ in whether they turn the image."""
+    tag = page.tags.get(274)
+    everything = _everything(data)
+    if tag is None:
+        return everything
+    patched = bytearray(everything)
+    struct.pack_into(tag.parent.byteorder + "H", patched, tag.valueoffset, 1)
+    return patched
+
+
+def _not_premultiplied(samples: Pixels) -> Pixels:
+    colour, alpha = samples[..., :-1], samples[..., -1:]
+    scale = np.float32(65535) / np.maximum(alpha, 1)
+    colour = np.minimum(colour * scale + 0.5, 65535).astype(np.uint16)
+    return np.concatenate([colour, alpha], axis=2)
+
+
+def _through_opencv(encoded: bytes | bytearray, name: str) -> Pixels:
+    """(H, W, C) samples of a 16-bit PNG or TIFF; greyscale with alpha comes as RGB with alpha."""
+    import cv2
+
+    samples: Pixels | None = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_UNCHANGED)
+    if samples is None:
+        raise PhotoError(f"{name} is truncated or damaged")
+    if samples.ndim == 2:
+        return samples[..., None]
+    swap = {3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGBA}[samples.shape[2]]
+    return np.asarray(cv2.cvtColor(samples, swap, dst=samples))
+
+
+def _everything(data: BinaryIO) -> bytes:
+    data.seek(0)
+    return data.read()
+
+
+def _samples(image: Image.Image, file: _File) -> Pixels:
+    """(H, W, C) ``uint8`` samples of a loaded image, a palette or transparent colour resolved."""
+    mode = _MODES.get(image.mode)
+    if mode is None:
+        raise PhotoError(f"{file.name} has colours of a kind not read here ({image.mode}); save it as RGB")
+    if image.has_transparency_data and not mode.endswith("A"):
+        mode += "A"
+    array = np.asarray(image if image.mode == mode else image.convert(mode))
+    return array if array.ndim == 3 else array[..., None]
+
+
+def _cmyk(image: Image.Image, inverted: bool = False) -> Pixels:
+    """(H, W, 3) sRGB samples, through the embedded profile if there is a usable one."""
+    from PIL import ImageChops, ImageCms
+
+    if inverted:
+        image = ImageChops.invert(image)
+    icc = image.info.get("icc_profile")
+    if icc and icc[16:20] == b"CMYK":
+        try:
+            converted = ImageCms.profileToProfile(
+                image,
+                ImageCms.ImageCmsProfile(BytesIO(icc)),
+                ImageCms.createProfile("sRGB"),
+                renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
+                outputMode="RGB",
+                flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
+            )
+            return np.asarray(converted)
+        except (ImageCms.PyCMSError, OSError, ValueError):
+            pass  # a broken profile is as good as none
+    return np.asarray(image.convert("RGB"))
+
+
+def _meta(kind: str, info: dict[Any, Any]) -> tuple[PhotoMeta, int]:
+    """What is kept of a source, and its orientation: EXIF's, or XMP's where EXIF has none."""
+    exif, orientation = clean_exif(info.get("exif"))
+    xmp = info.get("xmp") or None
+    meta = PhotoMeta(kind, None, info.get("icc_profile") or None, exif, xmp, _dpi(info.get("dpi")))
+    return meta, orientation or xmp_orientation(xmp) or 1
+
+
+def _dpi(value: Sequence[Any] | None) -> tuple[float, float] | None:
+    try:
+        x, y = (float(part) for part in value or ())
+    except (TypeError, ValueError, ZeroDivisionError):
+        return None
+    return (x, y) if all(math.isfinite(part) and 1 <= part <= 30000 for part in (x, y)) else None
+
+
+_READERS: dict[str, Callable[[_File], _Raster]] = {
+    "jpeg": _read_jpeg,
+    "png": _read_png,
+    "webp": _read_webp,
+    "tiff": _read_tiff,
+    "bmp": _read_bmp,
+    "heic": _read_heic,
+}

@@ -1,0 +1,262 @@
+"""Image files out: JPEG, PNG, WebP, TIFF and HEIC, with colour profile, EXIF and the mark of the edit."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from reage.errors import PhotoError
+from reage.photo.containers import heif_module
+from reage.photo.exif import append_exif, tiff_texts
+from reage.photo.photograph import Photo, Pixels
+from reage.photo.provenance import Provenance, updated_xmp
+
+WRITABLE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".heic", ".heif")
+"""Suffixes of the files that can be written; the last two only with the extra ``heic``."""
+
+_ALIASES = {"jpg": "jpeg", "tif": "tiff", "heif": "heic"}
+_LONGEST_SIDE = {"jpeg": 65500, "webp": 16383}
+_JPEG_SEGMENT = 65533 - 29
+"""Bytes that an EXIF block or XMP packet may have inside a JPEG segment, with its heading."""
+_PNG_ROWS = 64
+"""Rows filtered at a time."""
+
+
+@dataclass(frozen=True)
+class _Job:
+    photo: Photo
+    xmp: bytes | None
+    mark: Provenance | None
+    quality: int | None
+
+
+def encode_photo(photo: Photo, format: str, *, mark: Provenance | None, quality: int | None = None) -> bytes:
+    """The bytes of an image file of ``photo``.
+
+    ``format`` is ``jpeg``, ``png``, ``webp``, ``tiff`` or ``heic``, or a suffix of such files. ``quality`` (1
+    to 100) is for JPEG (then 4:4:4), WebP and HEIC; PNG and TIFF lose nothing, nor does WebP at 100. None
+    means 95, but for a JPEG from a JPEG the source's own quantisation tables and subsampling.
+
+    16-bit pixels stay so in PNG and TIFF. A photo that was grey and still is is written in grey. A profile
+    that does not suit the channels written is left out. ``mark`` is merged into the source's XMP.
+
+    Raises PhotoError for an unknown format, a photo too large for it, and transparency in JPEG.
+    """
+    kind = _kind(format)
+    if quality is not None and not 1 <= quality <= 100:
+        raise PhotoError(f"quality is {quality}, but must be 1 to 100")
+    limit = _LONGEST_SIDE.get(kind)
+    if limit and max(photo.width, photo.height) > limit:
+        raise PhotoError(
+            f"the photo is {photo.width} x {photo.height}; {kind} allows {limit} a side: write PNG"
+        )
+    try:
+        return _WRITERS[kind](_Job(photo, updated_xmp(photo.meta.xmp, mark), mark, quality))
+    except MemoryError as error:
+        raise PhotoError("the encoded photo does not fit into memory") from error
+    except (OSError, ValueError, RuntimeError, struct.error) as error:
+        raise PhotoError(f"the photo cannot be written as {kind}: {error}") from error
+
+
+def _kind(format: str) -> str:
+    kind = format.lower().lstrip(".")
+    kind = _ALIASES.get(kind, kind)
+    if kind not in _WRITERS:
+        wrong = f"{format} files" if format else "files without a suffix"
+        raise PhotoError(f"cannot write {wrong}; use {', '.join(WRITABLE_SUFFIXES)}")
+    return kind
+
+
+def _jpeg(job: _Job) -> bytes:
+    photo, grey = job.photo, _is_grey(job.photo)
+    if photo.alpha is not None and photo.alpha.min() < np.iinfo(photo.alpha.dtype).max:
+        raise PhotoError("the photo has transparent parts, which JPEG cannot hold; write .png, .webp or .tif")
+    xmp, exif = job.xmp, photo.meta.exif
+    if xmp and len(xmp) > _JPEG_SEGMENT:  # what the source said gives way to the mark
+        xmp = updated_xmp(None, job.mark)
+    return _through_pillow(
+        _channels(replace(_eight_bit(photo), alpha=None), grey=grey),
+        "JPEG",
+        exif=_with_heading(exif) if exif and len(exif) <= _JPEG_SEGMENT else None,
+        xmp=xmp,
+        icc_profile=_icc(photo, grey=grey),
+        dpi=photo.meta.dpi,
+        **_jpeg_options(job, grey),
+    )
+
+
+def _jpeg_options(job: _Job, grey: bool) -> dict[str, Any]:
+    coding = job.photo.meta.jpeg
+    if job.quality is not None or coding is None:
+        return {"quality": job.quality or 95, "subsampling": 0}
+    tables = list(coding.tables[:1] if grey else coding.tables)
+    return {"qtables": tables, "subsampling": coding.subsampling, "progressive": coding.progressive}
+
+
+def _png(job: _Job) -> bytes:
+    grey = _is_grey(job.photo)
+    samples = _channels(job.photo, grey=grey)
+    body = _deep_png(samples) if samples.dtype == np.uint16 else _through_pillow(samples, "PNG")
+    end_of_header = 33
+    return b"".join((body[:end_of_header], _png_metadata(job, grey), memoryview(body)[end_of_header:]))
+
+
+def _png_metadata(job: _Job, grey: bool) -> bytes:
+    meta, chunks = job.photo.meta, []
+    if icc := _icc(job.photo, grey=grey):
+        chunks.append(_chunk(b"iCCP", b"ICC profile\0\0" + zlib.compress(icc)))
+    if meta.dpi:
+        x, y = (round(value / 0.0254) for value in meta.dpi)
+        chunks.append(_chunk(b"pHYs", struct.pack(">IIB", x, y, 1)))
+    if meta.exif:
+        chunks.append(_chunk(b"eXIf", meta.exif))
+    if job.xmp:  # uncompressed, as the XMP specification asks, so that a plain search finds it
+        chunks.append(_chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + job.xmp))
+    return b"".join(chunks)
+
+
+def _deep_png(samples: Pixels) -> bytes:
+    """A 16-bit PNG of (H, W) or (H, W, C) samples: Pillow has no such colour, OpenCV no grey with alpha."""
+    height, width = samples.shape[:2]
+    channels = samples.size // (height * width)
+    rows = samples.reshape(height, width * channels)
+    step = 2 * channels  # bytes to the same byte of the pixel on the left
+    packer, packed = zlib.compressobj(4), []
+    for top in range(0, height, _PNG_ROWS):
+        raw = rows[top : top + _PNG_ROWS].astype(">u2").view(np.uint8)
+        filtered = np.empty((len(raw), raw.shape[1] + 1), np.uint8)
+        filtered[:, 0] = 1  # filter type Sub
+        filtered[:, 1 : 1 + step] = raw[:, :step]
+        np.subtract(raw[:, step:], raw[:, :-step], out=filtered[:, 1 + step :])
+        packed.append(packer.compress(filtered.tobytes()))
+    packed.append(packer.flush())
+    colour = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
+    header = _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, colour, 0, 0, 0))
+    data = [_chunk(b"IDAT", part) for part in packed if part]
+    return b"".join((b"\x89PNG\r\n\x1a\n", header, *data, _chunk(b"IEND", b"")))
+
+
+def _chunk(kind: bytes, content: bytes) -> bytes:
+    check = zlib.crc32(content, zlib.crc32(kind))
+    return b"".join((struct.pack(">I", len(content)), kind, content, struct.pack(">I", check)))
+
+
+def _webp(job: _Job) -> bytes:
+    quality = job.quality or 95
+    return _through_pillow(
+        _channels(_eight_bit(job.photo), grey=False),  # WebP has no greyscale
+        "WEBP",
+        quality=quality,
+        lossless=quality == 100,
+        exact=True,
+        exif=_with_heading(job.photo.meta.exif),
+        xmp=job.xmp,
+        icc_profile=_icc(job.photo, grey=False),
+    )
+
+
+def _tiff(job: _Job) -> bytes:
+    import tifffile
+
+    photo, grey = job.photo, _is_grey(job.photo)
+    samples = _channels(photo, grey=grey)
+    tags = [(tag, 2, len(text) + 1, text, True) for tag, text in tiff_texts(photo.meta.exif)]
+    if job.xmp:
+        tags.append((700, 1, len(job.xmp), job.xmp, True))
+    # OpenCV, which reads compressed 16-bit TIFF here, has no greyscale with alpha.
+    packed = samples.dtype == np.uint8 or samples.shape[2:] != (2,)
+    file = BytesIO()
+    tifffile.imwrite(
+        file,
+        samples,
+        bigtiff=False,
+        byteorder="<",
+        photometric="minisblack" if grey else "rgb",
+        planarconfig=None if samples.ndim == 2 else "contig",
+        extrasamples=None if photo.alpha is None else ["unassalpha"],
+        compression="zlib" if packed else None,
+        predictor=packed,
+        resolution=photo.meta.dpi,
+        resolutionunit="INCH" if photo.meta.dpi else None,
+        iccprofile=_icc(photo, grey=grey),
+        extratags=tags,
+        metadata=None,
+        software=False,
+    )
+    return append_exif(file.getvalue(), photo.meta.exif)
+
+
+def _heic(job: _Job) -> bytes:
+    module = heif_module("writing HEIC")
+    if not module.libheif_info().get("HEIF"):
+        raise PhotoError(
+            "this installation of pillow_heif cannot write HEIC; choose .jpg, .png, .webp or .tif"
+        )
+    photo, file = job.photo, BytesIO()
+    module.encode(
+        "RGB" if photo.alpha is None else "RGBA",
+        (photo.width, photo.height),
+        _channels(_eight_bit(photo), grey=False).tobytes(),
+        file,
+        quality=job.quality or 95,
+        exif=_with_heading(photo.meta.exif),
+        xmp=job.xmp,
+        icc_profile=_icc(photo, grey=False),
+    )
+    return file.getvalue()
+
+
+def _through_pillow(samples: Pixels, format: str, **options: Any) -> bytes:
+    file = BytesIO()
+    options = {key: value for key, value in options.items() if value is not None}
+    Image.fromarray(samples).save(file, format, **options)
+    return file.getvalue()
+
+
+def _is_grey(photo: Photo) -> bool:
+    """Whether a photo that was grey is grey still."""
+    red, green, blue = (photo.pixels[..., channel] for channel in range(3))
+    return photo.meta.was_greyscale and bool(np.array_equal(red, green) and np.array_equal(red, blue))
+
+
+def _channels(photo: Photo, *, grey: bool) -> Pixels:
+    """(H, W) or (H, W, C) samples as they are written."""
+    colours = photo.pixels[..., 0] if grey else photo.pixels
+    return np.ascontiguousarray(colours) if photo.alpha is None else np.dstack([colours, photo.alpha])
+
+
+def _eight_bit(photo: Photo) -> Photo:
+    """The photo with ``uint8`` samples, rounded."""
+    if photo.pixels.dtype == np.uint8:
+        return photo
+    import cv2
+
+    pixels = cv2.convertScaleAbs(photo.pixels, alpha=1 / 257)
+    alpha = None if photo.alpha is None else cv2.convertScaleAbs(photo.alpha, alpha=1 / 257)
+    return replace(photo, pixels=pixels, alpha=alpha)
+
+
+def _icc(photo: Photo, *, grey: bool) -> bytes | None:
+    """The profile, if its colours are those written: readers ignore or refuse a greyscale profile on RGB."""
+    icc = photo.meta.icc
+    return icc if icc and icc[16:20] == (b"GRAY" if grey else b"RGB ") else None
+
+
+def _with_heading(exif: bytes | None) -> bytes | None:
+    return b"Exif\0\0" + exif if exif else None
+
+
+_WRITERS: dict[str, Callable[[_Job], bytes]] = {
+    "jpeg": _jpeg,
+    "png": _png,
+    "webp": _webp,
+    "tiff": _tiff,
+    "heic": _heic,
+}

@@ -1,0 +1,92 @@
+"""Photographs in and out of files: the one door between the package and the file formats.
+
+Read: JPEG, PNG, WebP, TIFF, BMP, and HEIC with the extra ``heic``. Written: the same but BMP. Whatever a file
+holds, the only error is PhotoError.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from dataclasses import replace
+from pathlib import Path
+
+from reage.errors import PhotoError
+from reage.photo.containers import Source, opened
+from reage.photo.decoding import decode
+from reage.photo.encoding import WRITABLE_SUFFIXES, encode_photo
+from reage.photo.photograph import JpegCoding, Photo, PhotoMeta
+from reage.photo.provenance import Provenance, read_provenance
+
+__all__ = [
+    "WRITABLE_SUFFIXES",
+    "JpegCoding",
+    "Photo",
+    "PhotoMeta",
+    "Provenance",
+    "encode_photo",
+    "read_photo",
+    "read_provenance",
+    "write_photo",
+]
+
+MAX_PIXELS = 200_000_000
+
+
+def read_photo(source: Source, *, max_pixels: int = MAX_PIXELS) -> Photo:
+    """Decode a photograph: a path, the bytes of a file, or a binary stream.
+
+    The pixels come upright (EXIF orientation applied, then reset). 16-bit PNG and TIFF stay 16-bit; CMYK
+    becomes sRGB through its embedded profile; any other profile is kept and the pixels are left in its
+    colours. Of an animation or a file with several pages, the first is read.
+
+    Raises PhotoError, and nothing else, for what is missing, no image, truncated, of a kind not read, or
+    larger than ``max_pixels``, which is checked before any pixel is decoded.
+    """
+    with opened(source) as (file, name):
+        photo = decode(file, name, max_pixels)
+    path = Path(source) if isinstance(source, (str, os.PathLike)) else None
+    return replace(photo, meta=replace(photo.meta, path=path))
+
+
+def write_photo(
+    photo: Photo,
+    path: str | os.PathLike[str],
+    *,
+    mark: Provenance | None,
+    overwrite: bool = False,
+    quality: int | None = None,
+) -> Path:
+    """Write ``photo`` in the format of the suffix of ``path``, as ``encode_photo`` does, and return the path.
+
+    Folders are created as needed. The file appears whole or not at all: whatever goes wrong, an earlier file
+    of that name stays as it was. Raises PhotoError if there is one and ``overwrite`` is not set, or if the
+    place cannot be written to.
+    """
+    target = Path(path)
+    if target.is_dir():
+        raise PhotoError(f"{target} is a folder; give the name of a file in it")
+    if target.exists() and not overwrite:
+        raise PhotoError(f"{target} exists; use --overwrite to replace it")
+    data = encode_photo(photo, target.suffix, mark=mark, quality=quality)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _replace(target, data)
+    except OSError as error:
+        raise PhotoError(f"{target} cannot be written: {error.strerror or error}") from error
+    return target
+
+
+def _replace(target: Path, data: bytes) -> None:
+    # In the same folder, since only there is the renaming atomic; opened by name and not with tempfile, whose
+    # files only their owner may read.
+    part = target.with_name(f".reage-{secrets.token_hex(6)}.part")
+    try:
+        with open(part, "xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, target)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise

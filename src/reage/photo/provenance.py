@@ -1,0 +1,208 @@
+"""The mark that an edited photograph carries: an XMP packet saying that a network edited it, and how.
+
+It follows the XMP specification (ISO 16684-1) and the IPTC Photo Metadata Standard, whose
+``DigitalSourceType`` tells photographs from synthetic media. What the source's own packet says is kept.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+from xml.dom import minidom
+from xml.parsers.expat import ExpatError
+
+from reage.photo.containers import Source, opened, xmp_packet
+
+DIGITAL_SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
+"""IPTC's term for a picture that combines a photograph with what a trained network made."""
+
+_RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
+_XMP = "http://ns.adobe.com/xap/1.0/"
+_IPTC_EXT = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
+_REAGE = "urn:reage:xmp:1.0/"
+_XMLNS = "http://www.w3.org/2000/xmlns/"
+
+_MARKED = {(_IPTC_EXT, "DigitalSourceType"), (_XMP, "CreatorTool")}
+_STALE = {
+    ("http://ns.adobe.com/tiff/1.0/", "Orientation"),  # the pixels are upright now
+    (_XMP, "Thumbnails"),  # shows the unedited face
+    ("http://ns.adobe.com/xmp/note/", "HasExtendedXMP"),  # the extension is not kept
+}
+_STALE_SPACES = (
+    "http://ns.google.com/photos/1.0/",  # motion photos and depth maps, appended to the source file
+    "http://ns.adobe.com/hdr-gain-map/1.0/",  # gain maps, likewise
+)
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_ORIENTATION = re.compile(rb"tiff:Orientation(?:\s*=\s*[\"']|>)([1-8])")
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What an edited photograph says about its making."""
+
+    tool: str
+    """Name and version, ``reage 0.1.0``."""
+    model: str
+    """Name and version of the network."""
+    faces: tuple[tuple[float, float], ...] = ()
+    """(apparent or given source age, target age) in years of each edited face."""
+    edits: tuple[str, ...] = ()
+    """Further settings in words, ``strength 0.8``."""
+
+
+def read_provenance(source: Source) -> dict[str, Any] | None:
+    """The mark in an image file, or None if it has none.
+
+    Keys: ``digital_source_type``, ``creator_tool``, ``tool``, ``version``, ``model`` (texts), ``faces`` (a
+    list of ``{"source_age", "target_age"}`` in years) and ``edits`` (a list of texts). Anybody can remove or
+    forge a mark: it informs, it proves nothing. Raises PhotoError if the file cannot be read.
+    """
+    with opened(source) as (file, name):
+        return parse_mark(xmp_packet(file, name))
+
+
+def parse_mark(xmp: bytes | None) -> dict[str, Any] | None:
+    """The mark in an XMP packet, as ``read_provenance`` gives it."""
+    document = _parse(xmp)
+    tool = _text(document, _REAGE, "Tool") if document else None
+    if document is None or tool is None:
+        return None
+    return {
+        "digital_source_type": _text(document, _IPTC_EXT, "DigitalSourceType"),
+        "creator_tool": _text(document, _XMP, "CreatorTool"),
+        "tool": tool,
+        "version": _text(document, _REAGE, "Version"),
+        "model": _text(document, _REAGE, "Model"),
+        "faces": [face for item in _items(document, "Faces") if (face := _face(item))],
+        "edits": [_content(item) for item in _items(document, "Edits")],
+    }
+
+
+def updated_xmp(xmp: bytes | None, mark: Provenance | None) -> bytes | None:
+    """The source's packet with the mark put in and what the edit made untrue taken out.
+
+    A packet that is malformed, or that has a document type (entities could be made to explode), is replaced.
+    An earlier mark is replaced too. Without a mark and without a usable packet the answer is None.
+    """
+    document = _parse(xmp)
+    if document is None:
+        if mark is None:
+            return None
+        document = minidom.parseString(
+            f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><r:RDF xmlns:r="{_RDF}"/></x:xmpmeta>'
+        )
+    rdf = document.getElementsByTagNameNS(_RDF, "RDF")[0]
+    about = ""
+    for description in [node for node in rdf.childNodes if node.localName == "Description"]:
+        about = about or description.getAttributeNS(_RDF, "about")
+        _remove(description, marking=mark is not None)
+    if mark is not None:
+        rdf.appendChild(_description(document, mark, about))
+    try:
+        return _serialised(document)
+    except RecursionError:  # elements nested hundreds deep
+        return updated_xmp(None, mark)
+
+
+def xmp_orientation(xmp: bytes | None) -> int | None:
+    """The EXIF orientation (1 to 8) that an XMP packet gives, for files without one in EXIF."""
+    found = _ORIENTATION.search(xmp or b"")
+    return int(found[1]) if found else None
+
+
+def _parse(xmp: bytes | None) -> minidom.Document | None:
+    try:
+        text = (xmp or b"").decode().strip("\0 \r\n\t\ufeff")
+        if not text or "<!DOCTYPE" in text or "<!ENTITY" in text:
+            return None
+        document = minidom.parseString(text.encode())
+        return document if document.getElementsByTagNameNS(_RDF, "RDF") else None
+    except (ExpatError, ValueError, LookupError, RecursionError):
+        return None
+
+
+def _serialised(document: minidom.Document) -> bytes:
+    root = document.documentElement
+    assert root is not None
+    packet = f'<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>{root.toxml()}<?xpacket end="w"?>'
+    return packet.encode()
+
+
+def _remove(description: minidom.Element, *, marking: bool) -> None:
+    def unwanted(node: Any) -> bool:
+        space, name = node.namespaceURI or "", (node.namespaceURI, node.localName)
+        stale = name in _STALE or space.startswith(_STALE_SPACES)
+        return stale or (marking and (name in _MARKED or space == _REAGE))
+
+    for attribute in list(description.attributes.values()):
+        if unwanted(attribute):
+            description.removeAttributeNode(attribute)
+    for child in list(description.childNodes):
+        if child.nodeType == child.ELEMENT_NODE and unwanted(child):
+            description.removeChild(child)
+
+
+def _description(document: minidom.Document, mark: Provenance, about: str) -> minidom.Element:
+    """The mark as one ``rdf:Description``, which declares its prefixes, whatever the packet uses them for."""
+    description = document.createElementNS(_RDF, "rdf:Description")
+    spaces = {"rdf": _RDF, "xmp": _XMP, "Iptc4xmpExt": _IPTC_EXT, "reage": _REAGE}
+    for prefix, space in spaces.items():
+        description.setAttributeNS(_XMLNS, f"xmlns:{prefix}", space)
+    description.setAttributeNS(_RDF, "rdf:about", about)
+
+    def add(parent: minidom.Element, name: str, text: str = "") -> minidom.Element:
+        element = document.createElementNS(spaces[name.split(":")[0]], name)
+        if text:
+            element.appendChild(document.createTextNode(_NOT_XML.sub("", text)))
+        parent.appendChild(element)
+        return element
+
+    add(description, "Iptc4xmpExt:DigitalSourceType", DIGITAL_SOURCE_TYPE)
+    add(description, "xmp:CreatorTool", mark.tool)
+    add(description, "reage:Tool", mark.tool)
+    add(description, "reage:Version", mark.tool.split()[-1] if mark.tool.split() else "")
+    add(description, "reage:Model", mark.model)
+    faces = add(add(description, "reage:Faces"), "rdf:Seq")
+    for source_age, target_age in mark.faces:
+        item = add(faces, "rdf:li")
+        item.setAttributeNS(_RDF, "rdf:parseType", "Resource")
+        add(item, "reage:SourceAge", f"{source_age:.1f}")
+        add(item, "reage:TargetAge", f"{target_age:.1f}")
+    edits = add(add(description, "reage:Edits"), "rdf:Seq")
+    for edit in mark.edits:
+        add(edits, "rdf:li", edit)
+    return description
+
+
+def _items(document: minidom.Document, name: str) -> list[minidom.Element]:
+    return [
+        item
+        for holder in document.getElementsByTagNameNS(_REAGE, name)
+        for item in holder.getElementsByTagNameNS(_RDF, "li")
+    ]
+
+
+def _face(item: minidom.Element) -> dict[str, float] | None:
+    try:
+        return {
+            "source_age": float(_text(item, _REAGE, "SourceAge") or ""),
+            "target_age": float(_text(item, _REAGE, "TargetAge") or ""),
+        }
+    except ValueError:
+        return None
+
+
+def _text(node: minidom.Document | minidom.Element, space: str, name: str) -> str | None:
+    """A property written as an element, as we do, or as an attribute, as other programs rewrite it."""
+    found = node.getElementsByTagNameNS(space, name)
+    if found:
+        return _content(found[0])
+    for description in node.getElementsByTagNameNS(_RDF, "Description"):
+        if description.hasAttributeNS(space, name):
+            return str(description.getAttributeNS(space, name))
+    return None
+
+
+def _content(element: minidom.Element) -> str:
+    return "".join(child.data for child in element.childNodes if child.nodeType == child.TEXT_NODE)

@@ -1,0 +1,240 @@
+"""Reager: the object a user holds. Open a photo once, then ask for any age for the price of one small network.
+
+    sitting = Reager.default().open("me.jpg")
+    sitting.age(to=70).save("me70.jpg")
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+import reage
+from reage.bundle import Bundle, open_bundle
+from reage.errors import AgeError, NoFaceError
+from reage.photo.alignment import align_landmarks, apply_transform
+from reage.photo.analysis import AgeReader
+from reage.photo.compositing import AlignedFace, Edit, composite, cut_face
+from reage.photo.detection import Face, FaceDetector
+from reage.photo.image_io import MAX_PIXELS, Photo, Provenance, read_photo, write_photo
+from reage.photo.masks import face_mask
+
+MAX_AGE = 116.0
+
+Faces = str | int | Sequence[int]
+"""Which faces: ``"all"``, ``"largest"``, a number or several (0 is the largest face)."""
+
+
+class Stopwatch:
+    """Seconds per named stage."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, stage: str) -> Any:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start
+
+
+@dataclass(frozen=True)
+class SittingFace:
+    """A face of an open photo: where it is, what age it looks, and its aligned crop."""
+
+    index: int
+    face: Face
+    apparent_age: float
+    male_probability: float
+    aligned: AlignedFace
+
+    @property
+    def box(self) -> tuple[float, float, float, float]:
+        """x0, y0, x1, y1 in pixels of the photo."""
+        x0, y0, x1, y1 = (float(v) for v in self.face.box_photo)
+        return x0, y0, x1, y1
+
+
+@dataclass(frozen=True)
+class FaceChange:
+    """What was asked of one face, and what its age reads before and after."""
+
+    face: SittingFace
+    source_age: float
+    target_age: float
+    male: float
+    apparent_after: float
+
+
+@dataclass(frozen=True)
+class Result:
+    """An edited photo. ``pixels`` (H, W, 3) has the type of the original; ``save`` writes it with its mark."""
+
+    photo: Photo
+    changes: tuple[FaceChange, ...]
+    mark: Provenance
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def pixels(self) -> npt.NDArray[Any]:
+        """RGB (H, W, 3), uint8 or uint16."""
+        return self.photo.pixels
+
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False, quality: int | None = None) -> Path:
+        """Write the photo; raises `PhotoError` if ``path`` exists (unless ``overwrite``) or cannot be written."""
+        return write_photo(self.photo, path, mark=self.mark, overwrite=overwrite, quality=quality)
+
+
+class Reager:
+    """A model bundle and the networks that find and read faces. Safe to keep; loads each network once."""
+
+    def __init__(self, bundle: Bundle, *, threads: int | None = None) -> None:
+        self.bundle = bundle
+        self._detector = FaceDetector(threads=threads)
+        self._reader = AgeReader(threads=threads)
+
+    @classmethod
+    def default(cls) -> Reager:
+        """With the bundle that the package ships."""
+        return cls(open_bundle())
+
+    @classmethod
+    def from_bundle(cls, path: str | os.PathLike[str] | None) -> Reager:
+        """With the bundle at ``path`` (None: the embedded one); raises `BundleError`."""
+        return cls(open_bundle(path))
+
+    def open(
+        self, source: str | os.PathLike[str] | bytes | BinaryIO, *, max_pixels: int = MAX_PIXELS
+    ) -> Sitting:
+        """Decode a photo, find its faces and read their ages.
+
+        Raises `PhotoError` for what is not a photo and `NoFaceError` where no face is found.
+        """
+        watch = Stopwatch()
+        with watch("read"):
+            photo = read_photo(source, max_pixels=max_pixels)
+        return self.sit(photo, watch)
+
+    def sit(self, photo: Photo, watch: Stopwatch | None = None) -> Sitting:
+        """As `open`, for a photo already decoded."""
+        watch = watch or Stopwatch()
+        pixels = photo.pixels if photo.pixels.dtype == np.uint8 else (photo.pixels >> 8).astype(np.uint8)
+        with watch("detect"):
+            found = self._detector.detect(pixels)
+        if not found:
+            raise NoFaceError(
+                "no face found; try a photo where a face is at least 40 pixels high, upright and not covered"
+            )
+        with watch("analyse"):
+            faces = tuple(self._prepare(i, face, photo, pixels) for i, face in enumerate(found))
+        return Sitting(self, photo, faces, dict(watch.seconds))
+
+    def read_age(self, pixels: npt.NDArray[Any], face: Face) -> float:
+        """Apparent age in years of ``face`` in a photo (H, W, 3)."""
+        if pixels.dtype != np.uint8:
+            pixels = (pixels >> 8).astype(np.uint8)
+        return self._reader.read(pixels, face.landmarks_photo).age
+
+    def _prepare(self, index: int, face: Face, photo: Photo, pixels: npt.NDArray[np.uint8]) -> SittingFace:
+        size = self.bundle.manifest.size
+        reading = self._reader.read(pixels, face.landmarks_photo)
+        matrix = align_landmarks(face.landmarks_photo, size)
+        mask = face_mask(apply_transform(matrix, face.landmarks_photo), size)
+        aligned = cut_face(photo.pixels, matrix, mask)
+        return SittingFace(index, face, reading.age, reading.male_probability, aligned)
+
+
+class Sitting:
+    """An open photo. Each further age costs only the network and the compositing."""
+
+    def __init__(
+        self, reager: Reager, photo: Photo, faces: tuple[SittingFace, ...], seconds: dict[str, float]
+    ) -> None:
+        self.reager = reager
+        self.photo = photo
+        self.faces = faces
+        self.seconds = seconds
+
+    def choose(self, which: Faces) -> tuple[SittingFace, ...]:
+        """The faces meant by ``which``; raises `NoFaceError` for a number that there is not."""
+        if which == "all":
+            return self.faces
+        if which == "largest":
+            return self.faces[:1]
+        numbers: Iterable[int]
+        if isinstance(which, str):
+            try:
+                numbers = [int(part) for part in which.split(",")]
+            except ValueError:
+                raise NoFaceError(f"faces '{which}': say all, largest, or numbers such as 0,2") from None
+        else:
+            numbers = [which] if isinstance(which, int) else which
+        numbers = list(dict.fromkeys(numbers))
+        for number in numbers:
+            if not 0 <= number < len(self.faces):
+                raise NoFaceError(f"there is no face {number}: the photo has {len(self.faces)}, numbered from 0")
+        return tuple(self.faces[number] for number in numbers)
+
+    def age(
+        self,
+        *,
+        to: float,
+        source: float | None = None,
+        faces: Faces = "all",
+        strength: float = 1.0,
+        male: float | None = None,
+    ) -> Result:
+        """The photo with the chosen faces ``to`` years old.
+
+        ``source`` is the age in the photo (default: the apparent age of each face); ``strength`` 0 to 1.5
+        scales the edit; ``male`` (0 or 1) overrides the estimated gender, which steers what ageing looks
+        like. Raises `AgeError` for ages outside 0 to 116 and `NoFaceError` for faces that there are not.
+        """
+        check_age(to)
+        if source is not None:
+            check_age(source)
+        if not 0 <= strength <= 1.5:
+            raise AgeError(f"strength {strength:g} is outside 0 to 1.5")
+        watch, bundle = Stopwatch(), self.reager.bundle
+        chosen = self.choose(faces)
+        out = self.photo.pixels.copy()
+        told: list[tuple[SittingFace, float, float]] = []
+        for face in chosen:
+            age = face.apparent_age if source is None else source
+            gender = float(face.male_probability > 0.5) if male is None else male
+            with watch("network"):
+                edit = self.edit(face, to=to, source=age, male=gender)
+            with watch("composite"):
+                sigma = bundle.manifest.detail_sigma
+                composite(self.photo.pixels, out, face.aligned, edit.scaled(strength), detail_sigma=sigma)
+            told.append((face, age, gender))
+        with watch("verify"):
+            changes = tuple(
+                FaceChange(face, age, to, gender, self.reager.read_age(out, face.face)) for face, age, gender in told
+            )
+        mark = Provenance(
+            tool=f"reage {reage.__version__}",
+            model=bundle.manifest.title,
+            faces=tuple((round(c.source_age, 1), float(to)) for c in changes),
+        )
+        return Result(self.photo.with_pixels(out), changes, mark, watch.seconds)
+
+    def edit(self, face: SittingFace, *, to: float, source: float, male: float) -> Edit:
+        """The network's edit of one face in its aligned frame."""
+        return self.reager.bundle.edit(face.aligned.pixels, source_age=source, target_age=to, male=male)
+
+
+def check_age(age: float) -> None:
+    """Raises `AgeError` for an age outside 0 to 116 years (or not a number)."""
+    if not 0 <= age <= MAX_AGE:
+        raise AgeError(f"age {age:g} is outside 0 to {MAX_AGE:g} years")

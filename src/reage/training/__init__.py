@@ -1,0 +1,1 @@
+"""Settings, losses, the one training loop, checkpoints and export."""

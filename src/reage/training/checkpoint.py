@@ -1,0 +1,101 @@
+"""Checkpoints: one safetensors file with everything a run needs to go on, written whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from reage.errors import ConfigError
+
+
+@contextlib.contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """A temporary path in the folder of ``path`` that becomes ``path`` if the block ends well."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    os.close(handle)
+    try:
+        yield Path(name)
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def save_weights(path: Path, networks: Mapping[str, nn.Module], about: Mapping[str, Any]) -> None:
+    """Weights and buffers of ``networks`` as ``name/parameter``; ``about`` becomes JSON in the file's header."""
+    tensors = {f"{name}/{key}": value for name, net in networks.items() for key, value in net.state_dict().items()}
+    _save(path, tensors, about)
+
+
+def load_weights(path: Path, networks: Mapping[str, nn.Module]) -> dict[str, Any]:
+    """Fill ``networks`` from a file of `save_weights` or `save_checkpoint`; returns its ``about``."""
+    tensors, about = _load(path)
+    for name, net in networks.items():
+        part = _under(tensors, f"{name}/")
+        try:
+            net.load_state_dict(part)
+        except RuntimeError as error:
+            first = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
+            raise ConfigError(f"{path}: weights of '{name}' do not fit this network: {first}") from error
+    return about
+
+
+def save_checkpoint(
+    path: Path,
+    networks: Mapping[str, nn.Module],
+    optimisers: Mapping[str, torch.optim.Optimizer],
+    about: Mapping[str, Any],
+) -> None:
+    """Networks and optimisers in one file, so that a run goes on exactly where it stood."""
+    tensors = {f"{name}/{key}": value for name, net in networks.items() for key, value in net.state_dict().items()}
+    for name, optimiser in optimisers.items():
+        for index, state in optimiser.state_dict()["state"].items():
+            tensors |= {f"optimiser.{name}/{index}/{key}": torch.as_tensor(value) for key, value in state.items()}
+    _save(path, tensors, about)
+
+
+def load_checkpoint(
+    path: Path, networks: Mapping[str, nn.Module], optimisers: Mapping[str, torch.optim.Optimizer]
+) -> dict[str, Any]:
+    """The reverse of `save_checkpoint`; learning rates are not stored, the schedule knows them from the step."""
+    about = load_weights(path, networks)
+    tensors, _ = _load(path)
+    for name, optimiser in optimisers.items():
+        state: dict[int, dict[str, Tensor]] = {}
+        for key, value in _under(tensors, f"optimiser.{name}/").items():
+            index, field = key.split("/")
+            state.setdefault(int(index), {})[field] = value
+        optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
+    return about
+
+
+def _under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {key[len(prefix) :]: value for key, value in tensors.items() if key.startswith(prefix)}
+
+
+def _save(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
+    # Cloned: safetensors refuses tensors that share memory, and channels-last ones must be made contiguous.
+    plain = {key: value.detach().cpu().clone(memory_format=torch.contiguous_format) for key, value in tensors.items()}
+    with atomic_path(path) as scratch:
+        save_file(plain, scratch, {"about": json.dumps(dict(about))})
+
+
+def _load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    try:
+        with safe_open(path, "pt") as file:
+            about = json.loads((file.metadata() or {}).get("about", "{}"))
+            return {key: file.get_tensor(key) for key in file.keys()}, about  # noqa: SIM118 - not a mapping
+    except (OSError, SafetensorError, ValueError) as error:
+        raise ConfigError(f"{path}: not a readable checkpoint: {error}") from error

@@ -1,0 +1,36 @@
+"""An edit applied to the aligned face on tensors, as the compositor applies it to the photograph."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def to_tensor(images: Tensor) -> Tensor:
+    """uint8 (B, H, W, 3) -> float32 (B, 3, H, W) in [-1, 1], channels last in memory: the one conversion."""
+    return images.permute(0, 3, 1, 2).float().div(127.5).sub(1).contiguous(memory_format=torch.channels_last)
+
+
+def to_uint8(faces: Tensor) -> Tensor:
+    """float (B, 3, H, W) in [-1, 1] -> uint8 (B, H, W, 3)."""
+    return faces.float().add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+
+
+def gaussian_blur(x: Tensor, sigma: float) -> Tensor:
+    """Separable Gaussian of ``sigma`` pixels, edges mirrored. Shape: (B, C, H, W) -> (B, C, H, W)."""
+    radius = max(1, round(3 * sigma))
+    offsets = torch.arange(-radius, radius + 1, dtype=x.dtype, device=x.device)
+    taps = torch.exp(-0.5 * (offsets / sigma) ** 2)
+    taps = (taps / taps.sum()).expand(x.shape[1], 1, -1)
+    x = F.conv2d(F.pad(x, (0, 0, radius, radius), mode="reflect"), taps[..., None], groups=x.shape[1])
+    return F.conv2d(F.pad(x, (radius, radius, 0, 0), mode="reflect"), taps[:, :, None], groups=x.shape[1])
+
+
+def apply_edit(face: Tensor, delta: Tensor, gain: Tensor, mask: Tensor, detail_sigma: float) -> Tensor:
+    """``face + mask * (delta + gain * detail)``, where ``detail = face - blur(face)``.
+
+    Shapes: face and delta (B, 3, S, S), gain and mask (B, 1, S, S); ``detail_sigma`` in pixels of the face.
+    """
+    detail = face - gaussian_blur(face, detail_sigma)
+    return (face + mask * (delta + gain * detail)).clamp(-1, 1)

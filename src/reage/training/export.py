@@ -1,0 +1,127 @@
+"""A trained run as a bundle, and the check that ONNX Runtime gives what torch gives."""
+
+from __future__ import annotations
+
+import json
+import logging
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import torch
+from torch import nn
+
+from reage.bundle import Manifest, write_bundle
+from reage.errors import ConfigError
+from reage.training.checkpoint import load_weights
+from reage.training.config import TrainSettings, validate
+from reage.training.families import Exported, family_type
+
+TOLERANCE = 1e-4
+"""Largest difference allowed between ONNX Runtime and torch, in units of an image in [-1, 1]."""
+
+
+def export_run(run: Path, output: Path, *, name: str, version: str = "1", card: Path | None = None) -> float:
+    """Write the bundle ``output`` from the run folder ``run``; returns the largest difference found.
+
+    Raises `ConfigError` where the run cannot be read or its family makes no pictures, and `BundleError`
+    where ``output`` exists.
+    """
+    settings = read_settings(run)
+    kind = family_type(settings.family)
+    exported = kind.exported(settings)
+    about = load_weights(run / "weights.safetensors", exported.networks)
+    contents, worst = {}, 0.0
+    for way, network in exported.networks.items():
+        contents[f"{way}.onnx"], difference = export_network(network, exported)
+        worst = max(worst, difference)
+    if worst > TOLERANCE:
+        raise ConfigError(f"{run}: ONNX Runtime differs from torch by {worst:.1e}; nothing was written")
+    manifest = Manifest(
+        name=name,
+        version=version,
+        family=settings.family,
+        size=exported.size,
+        networks={exported.ways[way]: f"{way}.onnx" for way in exported.networks},
+        inputs=exported.inputs,
+        outputs=exported.outputs,
+        source_ages=exported.source_ages,
+        target_ages=exported.target_ages,
+        data=exported.data,
+        teachers=exported.teachers,
+        training={"steps": about.get("step"), "settings": json.loads(settings.model_dump_json())},
+        figures={"onnx_torch_max_abs_difference": worst},
+        licence=exported.licence,
+    )
+    contents["MODEL_CARD.md"] = (card.read_text() if card else _card(manifest)).encode()
+    write_bundle(output, manifest, contents)
+    return worst
+
+
+def read_settings(run: Path) -> TrainSettings:
+    """The settings of a run folder; raises `ConfigError` where there is none."""
+    try:
+        return validate(TrainSettings, json.loads((run / "settings.json").read_text()), str(run))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{run} is not a run folder: {error}") from error
+
+
+def export_network(network: nn.Module, exported: Exported) -> tuple[bytes, float]:
+    """One network as ONNX bytes (batch size free), and its largest difference from torch on random faces."""
+    network = network.eval().to(memory_format=torch.contiguous_format)
+    example = _example(exported, 2)
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter's own deprecations
+        logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+        path = Path(folder) / "network.onnx"
+        torch.onnx.export(
+            network,
+            tuple(example.values()),
+            str(path),
+            input_names=exported.inputs,
+            output_names=exported.outputs,
+            dynamic_shapes=tuple({0: torch.export.Dim("batch")} for _ in exported.inputs),
+            opset_version=18,
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
+        graph = path.read_bytes()
+    return graph, _difference(network, graph, exported)
+
+
+def _difference(network: nn.Module, graph: bytes, exported: Exported) -> float:
+    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    worst = 0.0
+    for batch in (1, 3):
+        inputs = _example(exported, batch)
+        with torch.no_grad():
+            expected: Any = network(*inputs.values())
+        expected = expected if isinstance(expected, tuple) else (expected,)
+        found = session.run(exported.outputs, {key: value.numpy() for key, value in inputs.items()})
+        for ours, theirs in zip(found, expected, strict=True):
+            worst = max(worst, float(np.abs(ours - theirs.numpy()).max()))
+    return worst
+
+
+def _example(exported: Exported, batch: int) -> dict[str, torch.Tensor]:
+    draw = torch.Generator().manual_seed(batch)
+    shape = (batch, 3, exported.size, exported.size)
+    everything = {
+        "face": torch.rand(shape, generator=draw) * 2 - 1,
+        "source_age": torch.rand(batch, generator=draw) * 70 + 16,
+        "target_age": torch.rand(batch, generator=draw) * 70 + 16,
+        "male": torch.rand(batch, generator=draw).round(),
+    }
+    return {name: everything[name] for name in exported.inputs}
+
+
+def _card(manifest: Manifest) -> str:
+    return (
+        f"# {manifest.title}\n\nFamily `{manifest.family}`, {manifest.size} px, "
+        f"{manifest.training['steps']} steps.\n\nData: {manifest.data}\n\nLicence: {manifest.licence}\n\n"
+        "The output is a plausible edit, not evidence of how a person looked or will look.\n"
+    )

@@ -1,0 +1,20 @@
+"""The registry of families: a name in a recipe, and the class that builds its networks and takes its steps."""
+
+from __future__ import annotations
+
+from reage.errors import ConfigError
+from reage.training.families.age import AgeFamily
+from reage.training.families.base import Exported, Family, Player, Sheet
+from reage.training.families.delta import DeltaFamily
+
+FAMILIES: dict[str, type[Family]] = {"age": AgeFamily, "delta": DeltaFamily}
+
+__all__ = ["FAMILIES", "Exported", "Family", "Player", "Sheet", "family_type"]
+
+
+def family_type(name: str) -> type[Family]:
+    """The family called ``name``; raises `ConfigError` naming those there are."""
+    try:
+        return FAMILIES[name]
+    except KeyError:
+        raise ConfigError(f"no family '{name}'; there are {', '.join(FAMILIES)}") from None

@@ -1,0 +1,195 @@
+"""``delta``: the flagship. A U-Net that predicts an edit, against a critic grown from the age network."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from reage.data.augment import random_affine, random_translate
+from reage.data.cache import open_cache
+from reage.data.sampling import FacePool, Faces, step_rng
+from reage.networks.age_net import AgeNet, expected_age
+from reage.networks.critics import AgeTrunkCritic
+from reage.networks.delta_unet import DeltaUNet
+from reage.photo.compositing import DETAIL_SIGMA
+from reage.training import losses
+from reage.training.checkpoint import load_weights
+from reage.training.config import Settings, TrainSettings, validate
+from reage.training.editing import apply_edit, to_tensor, to_uint8
+from reage.training.families.base import Autocast, Exported, Family, Player, Sheet
+
+SHEET_AGES = (20.0, 35.0, 50.0, 65.0, 80.0)
+
+
+class DeltaOptions(Settings):
+    """Settings of the flagship."""
+
+    teacher: Path = Field(Path("runs/age"), description="Run folder of the trained age network.")
+    widths: tuple[int, int, int] = Field((48, 96, 160), description="Channels of the U-Net's three levels.")
+    targets: tuple[float, float] = Field((16, 85), description="Youngest and oldest target age, in years.")
+    generator_rate: float = Field(2e-4, gt=0, description="Peak learning rate of the generator.")
+    critic_rate: float = Field(3e-4, gt=0, description="Peak learning rate of the critic.")
+    adversarial: float = Field(1.0, ge=0, description="Weight of the adversarial loss.")
+    age: float = Field(0.25, ge=0, description="Weight of the age loss: a nudge, the critic must lead.")
+    change: float = Field(1.0, ge=0, description="Weight of the mean change, heavier for small age gaps.")
+    gain: float = Field(0.02, ge=0, description="Weight of the mean squared detail gain.")
+    smooth: float = Field(0.1, ge=0, description="Weight of the total variation of the delta.")
+    mismatch: float = Field(0.5, ge=0, description="Weight of real faces shown with a wrong age or gender.")
+    r1: float = Field(0.2, ge=0, description="Weight of the critic's gradient penalty.")
+    r1_every: int = Field(16, ge=1, description="Steps between gradient penalties.")
+    translate: float = Field(0.06, ge=0, le=0.25, description="Largest shift of what the critic sees.")
+
+
+class DeltaFamily(Family):
+    """The generator moves first; the critic then judges the same edits, detached."""
+
+    options_type = DeltaOptions
+    averaged = ("generator",)
+
+    def __init__(self, settings: TrainSettings, autocast: Autocast) -> None:
+        super().__init__(settings, autocast)
+        self.options = options = validate(DeltaOptions, settings.options, "options")
+        self.teacher = read_teacher(options.teacher)
+        widths = self.teacher.trunk.widths
+        self.networks = {"generator": DeltaUNet(options.widths), "critic": AgeTrunkCritic(widths)}
+        self.networks["critic"].trunk.load_state_dict(self.teacher.trunk.state_dict())  # type: ignore[union-attr]
+        data, cache = settings.data, open_cache(settings.data.cache)
+        self.detail_sigma = DETAIL_SIGMA * cache.size
+        self._pool = FacePool(
+            cache, ages=data.ages, min_sharpness=data.min_sharpness, evenness=data.evenness, colour_only=True
+        )
+        self._val = FacePool(cache, split="val", ages=data.ages, min_sharpness=data.min_sharpness, colour_only=True)
+        self.players = [
+            Player("generator", ["generator"], self._generator_loss, options.generator_rate),
+            Player("critic", ["critic"], self._critic_loss, options.critic_rate),
+        ]
+
+    def draw(self, step: int, stream: int) -> None:
+        batch, rng = self.settings.batch, step_rng(self.settings.seed, step, stream)
+        self._source = _Batch(self._pool.draw(batch, rng))
+        self._real = _Batch(self._pool.draw(batch, rng, masks=False))
+        self._target = torch.from_numpy(self._far_ages(self._source.age.numpy(), rng, 4))
+        self._wrong = torch.from_numpy(self._far_ages(self._real.age.numpy(), rng, 15))
+
+    def _far_ages(self, ages: np.ndarray, rng: np.random.Generator, gap: float) -> np.ndarray:
+        """Ages drawn evenly from the targets, at least ``gap`` years from ``ages``."""
+        low, high = self.options.targets
+        below = np.clip(ages - gap - low, 0, None)
+        above = np.clip(high - ages - gap, 0, None)
+        place = rng.random(len(ages)) * (below + above)
+        return np.where(place < below, low + place, ages + gap + place - below).astype(np.float32)
+
+    def edit(self, generator: nn.Module, batch: _Batch, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The edited faces, and the delta and gain that made them."""
+        with self.autocast():
+            delta, gain = generator(batch.face, batch.age, target, batch.male)
+        return apply_edit(batch.face, delta, gain, batch.mask, self.detail_sigma), delta, gain
+
+    def _generator_loss(self, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        options, source, target = self.options, self._source, self._target
+        fake, delta, gain = self.edit(self.networks["generator"], source, target)
+        self._fake = fake.detach()
+        with self.autocast():
+            logits = self.networks["critic"](random_translate(fake, options.translate), target, source.male)
+            age_logits, _ = self.teacher(random_affine(fake, degrees=10, scale=0.1, shift=0.05))
+        gap = (target - source.age).abs()
+        change = (fake - source.face).abs().mean((1, 2, 3))
+        parts = {
+            "adversarial": losses.nonsaturating_generator(logits),
+            "age": losses.age_distance(age_logits, target).mean(),
+            "change": (change * 30 / (10 + gap)).mean(),
+            "gain": (gain.square() * source.mask).mean(),
+            "smooth": losses.total_variation(delta * source.mask),
+        }
+        total = torch.stack([getattr(options, name) * value for name, value in parts.items()]).sum()
+        return total, {**parts, "gain_mean": (gain * source.mask).abs().mean()}
+
+    def _critic_loss(self, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        options, critic, real = self.options, self.networks["critic"], self._real
+        assert isinstance(critic, AgeTrunkCritic)
+        seen = torch.cat([real.face, self._fake])
+        with self.autocast():
+            pooled = critic.pool(random_translate(seen, options.translate))
+        count = len(real.face)
+        real_pooled, fake_pooled = [p[:count] for p in pooled], [p[count:] for p in pooled]
+        real_logits = critic.judge(real_pooled, real.age, real.male)
+        fake_logits = critic.judge(fake_pooled, self._target, self._source.male)
+        wrong = torch.cat(
+            [
+                critic.judge(real_pooled, real.age, 1 - real.male),
+                critic.judge(real_pooled, self._wrong, real.male),
+            ]
+        )
+        loss = losses.logistic_discriminator(real_logits, fake_logits)
+        mismatch = nn.functional.softplus(wrong).mean()
+        figures = {
+            "real": real_logits.mean(), "fake": fake_logits.mean(), "wrong": wrong.mean(),
+            "real_right": (real_logits > 0).float().mean(), "fake_right": (fake_logits < 0).float().mean(),
+        }  # fmt: skip
+        total = loss + options.mismatch * mismatch
+        if options.r1 and step % options.r1_every == 0:
+            face = real.face.detach().requires_grad_()
+            penalty = losses.r1_penalty(critic(face, real.age, real.male).mean(0), face)
+            total = total + 0.5 * options.r1 * options.r1_every * penalty
+        return total, figures
+
+    @torch.no_grad()
+    def validate(self, networks: Mapping[str, nn.Module]) -> dict[str, float]:
+        """What the teacher reads after the edit: a sign of life, not a judgement."""
+        batch = _Batch(self._val.take(np.linspace(0, len(self._val) - 1, 48).astype(int)))
+        figures = {}
+        for age in (25.0, 50.0, 75.0):
+            fake, _, _ = self.edit(networks["generator"], batch, torch.full_like(batch.age, age))
+            with self.autocast():
+                read = expected_age(self.teacher(fake)[0])
+            figures[f"teacher_reads_{age:.0f}"] = round(float(read.mean()), 2)
+            figures[f"change_{age:.0f}"] = round(float((fake - batch.face).abs().mean()), 4)
+        return figures
+
+    @torch.no_grad()
+    def sheet(self, networks: Mapping[str, nn.Module]) -> Sheet | None:
+        rng = np.random.default_rng(7)
+        batch = _Batch(self._val.take(np.sort(rng.choice(len(self._val), 10, replace=False))))
+        columns = [to_uint8(batch.face)]
+        for age in SHEET_AGES:
+            columns.append(to_uint8(self.edit(networks["generator"], batch, torch.full_like(batch.age, age))[0]))
+        rows = [f"{age:.0f} {'m' if male else 'f'}" for age, male in zip(batch.age, batch.male, strict=True)]
+        return Sheet(torch.stack(columns, 1).numpy(), rows, ["input", *(f"{age:.0f}" for age in SHEET_AGES)])
+
+    @classmethod
+    def exported(cls, settings: TrainSettings) -> Exported:
+        options = validate(DeltaOptions, settings.options, "options")
+        return Exported(
+            networks={"generator": DeltaUNet(options.widths)},
+            ways={"generator": "any"},
+            inputs=["face", "source_age", "target_age", "male"],
+            outputs=["delta", "gain"],
+            size=open_cache(settings.data.cache).size,
+            source_ages=settings.data.ages,
+            target_ages=options.targets,
+            teachers=["reage age network (UTKFace train split)"],
+        )
+
+
+class _Batch:
+    """Drawn faces as tensors: face (B, 3, S, S), mask (B, 1, S, S), age (B,), male (B,)."""
+
+    def __init__(self, faces: Faces) -> None:
+        self.face = to_tensor(torch.from_numpy(faces.images))
+        self.mask = torch.from_numpy(faces.masks)[:, None]
+        self.age, self.male = torch.from_numpy(faces.ages), torch.from_numpy(faces.male)
+
+
+def read_teacher(run: Path) -> AgeNet:
+    """The frozen age network of the run folder ``run``."""
+    widths = json.loads((run / "settings.json").read_text())["options"].get("widths", (64, 128, 256))
+    teacher = AgeNet(tuple(widths))
+    load_weights(run / "weights.safetensors", {"age": teacher})
+    teacher.eval().requires_grad_(False)
+    return teacher.to(memory_format=torch.channels_last)
