@@ -198,6 +198,10 @@ def _parse(path: Path, contents: Mapping[str, bytes]) -> Manifest:
         raise BundleError(f"{path} is not a model bundle: no {error}") from error
     except (ValueError, TypeError) as error:
         raise BundleError(f"{path}: its manifest cannot be read: {error}") from error
+    for field_name in ("networks", "files"):
+        value = getattr(manifest, field_name)
+        if not isinstance(value, dict) or not all(isinstance(v, str) for v in value.values()):
+            raise BundleError(f"{path}: '{field_name}' in its manifest is not a table of names")
     if manifest.template != "utkface":
         raise BundleError(f"{path}: unknown template '{manifest.template}'")
     return manifest

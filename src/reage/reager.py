@@ -226,6 +226,7 @@ class Sitting:
             tool=f"reage {reage.__version__}",
             model=bundle.manifest.title,
             faces=tuple((round(c.source_age, 1), float(to)) for c in changes),
+            edits=() if strength == 1 else (f"strength {strength:g}",),
         )
         return Result(self.photo.with_pixels(out), changes, mark, watch.seconds)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import builtins
 import io
 import os
+import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +94,9 @@ def test_orientation_of_tiff(orientation: int, dtype: Any, compression: str | No
     array = pixels(dtype=dtype)
     tag = [(274, 3, 1, orientation, True)]
     photo = read_photo(saved_tiff(array, photometric="rgb", compression=compression, extratags=tag))
-    flagged = saved((array >> 8 if dtype == np.uint16 else array).astype(np.uint8), "PNG", exif=exif(orientation))
+    flagged = saved(
+        (array >> 8 if dtype == np.uint16 else array).astype(np.uint8), "PNG", exif=exif(orientation)
+    )
     upright = np.asarray(ImageOps.exif_transpose(opened(flagged)))
     assert np.array_equal(photo.pixels >> 8 if dtype == np.uint16 else photo.pixels, upright)
 
@@ -221,7 +225,10 @@ def test_cmyk_is_inverted_only_where_adobe_says_so() -> None:
     data = saved(image, "JPEG", quality=95)
     start = data.index(b"\xff\xeeAdobe".replace(b"Adobe", b"\x00\x0eAdobe"))
     plain = read_photo(data[:start] + data[start + 16 :])
-    assert abs(plain.pixels.astype(int) - np.asarray(Image.eval(image, lambda v: 255 - v).convert("RGB"))).mean() < 4
+    assert (
+        abs(plain.pixels.astype(int) - np.asarray(Image.eval(image, lambda v: 255 - v).convert("RGB"))).mean()
+        < 4
+    )
 
 
 def test_cmyk_goes_through_its_profile_which_is_then_dropped() -> None:
@@ -270,7 +277,9 @@ def test_16_bit_round_trip(format: str, channels: int, size: tuple[int, int]) ->
 def test_16_bit_files_are_read_by_others() -> None:
     array = pixels(dtype=np.uint16)
     photo = Photo(array)
-    by_opencv = cv2.imdecode(np.frombuffer(encode_photo(photo, "png", mark=None), np.uint8), cv2.IMREAD_UNCHANGED)
+    by_opencv = cv2.imdecode(
+        np.frombuffer(encode_photo(photo, "png", mark=None), np.uint8), cv2.IMREAD_UNCHANGED
+    )
     assert np.array_equal(by_opencv[..., ::-1], array)
     by_tifffile = tifffile.imread(io.BytesIO(encode_photo(photo, "tiff", mark=None)))
     assert np.array_equal(by_tifffile, array)
@@ -356,8 +365,8 @@ def test_transparency_is_refused_by_jpeg_unless_there_is_none() -> None:
 def test_profile_exif_xmp_and_dpi_survive(source: str, out: str) -> None:
     options = {"icc_profile": SRGB, "exif": HEADED + exif(), "dpi": (300, 300)}
     if source in ("PNG16", "TIFF16"):
-        data = encode_photo(Photo(pixels(dtype=np.uint16), None, read_photo(saved(pixels(), "JPEG", **options)).meta),
-                            source[:-2], mark=None)  # fmt: skip
+        meta = read_photo(saved(pixels(), "JPEG", **options)).meta
+        data = encode_photo(Photo(pixels(dtype=np.uint16), None, meta), source[:-2], mark=None)
     else:
         data = saved(pixels(), source, **options)
     photo = read_photo(data)
@@ -389,11 +398,13 @@ def test_the_thumbnail_is_dropped_and_the_rest_of_exif_stays_in_place(order: str
         assert photo.meta.exif.find(b"makernot") == block.find(b"makernot")
         for out in ("jpeg", "png", "webp", "tiff"):
             data = encode_photo(photo, out, mark=None)
-            assert thumbnail[20:80] not in data
+            assert thumbnail[-90:-10] not in data
             assert opened(data).getexif().get_ifd(1) == {}
 
 
-@pytest.mark.parametrize("block", [b"", b"II", b"II*\0\xff\xff\xff\xff", b"XX*\0" + bytes(40), exif()[:30], exif()[:60]])
+@pytest.mark.parametrize(
+    "block", [b"", b"II", b"II*\0\xff\xff\xff\xff", b"XX*\0" + bytes(40), exif()[:30], exif()[:60]]
+)
 def test_damaged_exif_does_not_stop_a_photo(block: bytes) -> None:
     photo = read_photo(saved(pixels(), "JPEG", exif=HEADED + block))
     for out in ("jpeg", "png", "webp", "tiff"):
@@ -460,7 +471,7 @@ def test_a_failure_leaves_the_old_file(failing: str, tmp_path: Path, monkeypatch
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, failing, full)
-    with pytest.raises(PhotoError, match=r"photo\.png cannot be written: No space left"):
+    with pytest.raises(PhotoError, match=r"photo\.png' cannot be written: No space left"):
         write_photo(Photo(smooth()), path, mark=None, overwrite=True)
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
@@ -480,8 +491,9 @@ def test_places_that_cannot_be_written(tmp_path: Path) -> None:
         write_photo(Photo(smooth()), tmp_path / "file" / "photo.png", mark=None)
     with pytest.raises(PhotoError, match="is a folder"):
         write_photo(Photo(smooth()), tmp_path / "folder.png", mark=None, overwrite=True)
-    with pytest.raises(PhotoError, match="cannot be written"):
-        write_photo(Photo(smooth()), tmp_path / ("n" * 300 + ".png"), mark=None)
+    for name in ("n" * 300 + ".png", "nul\0.png"):
+        with pytest.raises(PhotoError, match="cannot be written"):
+            write_photo(Photo(smooth()), tmp_path / name, mark=None)
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
@@ -516,7 +528,11 @@ def samples() -> dict[str, bytes]:
 def test_missing_empty_and_foreign_files(tmp_path: Path) -> None:
     (tmp_path / "empty.jpg").write_bytes(b"")
     (tmp_path / "text.jpg").write_text("not a photograph")
-    for name, message in (("none.jpg", "does not exist"), ("empty.jpg", "is empty"), ("text.jpg", "is not an image")):
+    for name, message in (
+        ("none.jpg", "does not exist"),
+        ("empty.jpg", "is empty"),
+        ("text.jpg", "is not an image"),
+    ):
         with pytest.raises(PhotoError, match=f"{name} {message}"):
             read_photo(tmp_path / name)
     with pytest.raises(PhotoError, match="is a folder"):
@@ -602,17 +618,19 @@ def test_bombs_with_huge_headers() -> None:
             read_photo(data)
 
 
-@pytest.mark.parametrize("kind", samples())
-def test_pillows_own_bomb_guard_does_not_leak(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pillows_own_bomb_guard_does_not_leak(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
-    try:
+    for kind in ("jpeg", "progressive", "png", "png16", "bmp", "tiff16"):
         read_photo(samples()[kind])
-    except PhotoError as error:
-        assert "save it as JPEG or PNG" in str(error)
+    for kind in ("tiff", "tiff lzw"):  # the guard cannot be passed by
+        with pytest.raises(PhotoError, match="save it as JPEG or PNG"):
+            read_photo(samples()[kind])
+    with suppress(PhotoError):  # nor for WebP, in newer releases
+        read_photo(samples()["webp"])
 
 
 def test_heic_without_its_library(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "pillow_heif", None)
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
     with pytest.raises(PhotoError, match=r'pip install "reage\[heic\]"'):
         read_photo(b"\0\0\0\x18ftypheic" + bytes(100))
     with pytest.raises(PhotoError, match=r'pip install "reage\[heic\]"'):

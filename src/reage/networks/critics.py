@@ -8,6 +8,9 @@ from torch import Tensor, nn
 from reage.networks.age_net import AgeTrunk
 from reage.networks.conditioning import AgeFeatures
 
+HEAD_SCALE = 4.0
+"""Multiplies logits, so that the new heads learn faster than the trunk they stand on at one learning rate."""
+
 
 class _Head(nn.Module):
     """A real/fake logit from a pooled map, plus its match with a condition vector.
@@ -31,8 +34,8 @@ class _Head(nn.Module):
 
     def forward(self, pooled: Tensor, condition: Tensor) -> Tensor:
         logit: Tensor = self.score(pooled)[:, 0]
-        match = (self.project(condition) * pooled).sum(1) / pooled.shape[1] ** 0.5
-        return logit + match
+        match = (self.project(condition) * pooled).sum(1)
+        return HEAD_SCALE * (logit + match)
 
 
 class AgeTrunkCritic(nn.Module):
@@ -41,12 +44,11 @@ class AgeTrunkCritic(nn.Module):
     The statistics of its batch norms stay frozen: real and edited faces then pass through the same function.
     """
 
-    def __init__(self, widths: tuple[int, int, int] = (64, 128, 256), condition: int = 32) -> None:
+    def __init__(self, widths: tuple[int, int, int] = (64, 128, 256)) -> None:
         super().__init__()
         self.trunk = AgeTrunk(widths)
         self.age = AgeFeatures()
-        self.condition = nn.Sequential(nn.Linear(self.age.size + 1, condition), nn.SiLU(), nn.Linear(condition, condition))
-        self.heads = nn.ModuleList(_Head(width, condition) for width in widths)
+        self.heads = nn.ModuleList(_Head(width, self.age.size + 1) for width in widths)
 
     def train(self, mode: bool = True) -> AgeTrunkCritic:
         super().train(mode)
@@ -62,7 +64,7 @@ class AgeTrunkCritic(nn.Module):
 
     def judge(self, pooled: list[Tensor], age: Tensor, male: Tensor) -> Tensor:
         """Logits (heads, B), positive for real, of pooled faces said to be of ``age`` years and ``male`` 0 or 1."""
-        condition = self.condition(torch.cat([self.age(age), male[:, None] * 2 - 1], 1))
+        condition = torch.cat([self.age(age), male[:, None] * 2 - 1], 1)
         return torch.stack([head(p, condition) for head, p in zip(self.heads, pooled, strict=True)])
 
     def forward(self, x: Tensor, age: Tensor, male: Tensor) -> Tensor:

@@ -26,8 +26,8 @@ _CHIP_POINTS = np.array(
     ],
     np.float32,
 )
-"""Where dlib's face chips have the outer and inner corner of the left eye, of the right eye, and the base of the
-nose (sides of the person shown), in a square of side 1 without padding."""
+"""Where dlib's face chips have the outer and inner corner of the left eye, of the right eye, and the base of
+the nose (sides of the person shown), in a square of side 1 without padding."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,26 @@ def dlib_chip(
 ) -> npt.NDArray[np.uint8]:
     """The upright square (size, size, 3) around a face that dlib's networks take.
 
-    ``pixels`` is (H, W, 3), ``landmarks_photo`` (468, 2 or 3); ``padding`` is the margin around dlib's mean face
-    as a part of its side. Eye corners and the base of the nose are fitted as in ``dlib.get_face_chip``.
+    ``pixels`` is (H, W, 3), ``landmarks_photo`` (468, 2 or 3); ``padding`` is the margin around dlib's mean
+    face as a part of its side. Eye corners and the base of the nose are fitted as in ``dlib.get_face_chip``.
     """
     target = (_CHIP_POINTS + padding) / (1 + 2 * padding) * size
     source = np.asarray(landmarks_photo, np.float32)[list(_CHIP_LANDMARKS), :2]
     return np.asarray(warp(pixels, fit_similarity(source, target), (size, size)), np.uint8)
+
+
+class AgeReader:
+    """Reads apparent age and gender from a face found in a photo."""
+
+    def __init__(self, *, threads: int | None = None) -> None:
+        self._session = open_session(asset("face_age.onnx"), threads=threads)
+
+    def read(self, pixels: npt.NDArray[np.uint8], landmarks_photo: Float) -> Reading:
+        """The mean of the readings of the face and of its mirror image.
+
+        ``pixels`` is (H, W, 3), ``landmarks_photo`` (468, 2 or 3).
+        """
+        chip = dlib_chip(pixels, landmarks_photo, CHIP, PADDING)
+        batch = np.stack([chip, chip[:, ::-1]]).transpose(0, 3, 1, 2).astype(np.float32)
+        ages, male = self._session.run(["age", "male_probability"], {"image": batch})
+        return Reading(float(np.mean(ages)), float(np.mean(male)))

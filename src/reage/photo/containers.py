@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import struct
 import warnings
@@ -17,6 +18,9 @@ from reage.errors import PhotoError
 
 Source: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO
 """A path, the bytes of a file, or a binary stream, read from where it stands."""
+
+# tifffile logs what it finds wrong with a file, which without a handler would go to the user's screen.
+logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 _HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
 _XMP_KEYWORD = b"XML:com.adobe.xmp"
@@ -67,7 +71,7 @@ def reading(name: str) -> Iterator[None]:
             raise
         except MemoryError as error:
             raise PhotoError(f"{name} does not fit into memory") from error
-        except Image.DecompressionBombError as error:  # only WebP and tiled TIFF ask Pillow's own limit
+        except Image.DecompressionBombError as error:  # for WebP and TIFF, Pillow has its own limit
             raise PhotoError(f"{name}: {error}; save it as JPEG or PNG, which have no such limit") from error
         except Exception as error:  # hostile bytes make decoders raise nearly any type
             reason = f": {error}" if str(error) else ""
@@ -198,3 +202,9 @@ def tiff_tag(file: BinaryIO, code: int) -> bytes | None:
     with tifffile.TiffFile(file) as tiff:
         tag = tiff.pages.first.tags.get(code)
         return bytes(tag.value) if tag is not None and isinstance(tag.value, bytes) else None
+
+
+def png_chunk(kind: bytes, content: bytes) -> bytes:
+    """A chunk of a PNG file."""
+    check = zlib.crc32(content, zlib.crc32(kind))
+    return b"".join((struct.pack(">I", len(content)), kind, content, struct.pack(">I", check)))

@@ -15,6 +15,7 @@ from PIL import BmpImagePlugin, Image, JpegImagePlugin, PngImagePlugin, WebPImag
 
 from reage.errors import PhotoError
 from reage.photo.containers import heif_module, identify, png_metadata, reading, webp_size
+from reage.photo.deep import deep_png_samples, deep_tiff_samples
 from reage.photo.exif import clean_exif, exif_of_tiff
 from reage.photo.photograph import JpegCoding, Photo, PhotoMeta, Pixels
 from reage.photo.provenance import xmp_orientation
@@ -117,8 +118,7 @@ def _read_png(file: _File) -> _Raster:
     meta, orientation = _meta("png", {**image.info, "exif": exif, "xmp": xmp})
     if depth == 16:
         del image
-        samples = _through_opencv(_everything(file.data), file.name)
-        return _Raster(samples[..., [0, 3]] if colour == 4 else samples, meta, orientation)
+        return _Raster(deep_png_samples(file.data, file.name, colour), meta, orientation)
     image.load()
     return _Raster(_samples(image, file), meta, orientation)
 
@@ -157,7 +157,9 @@ def _read_tiff(file: _File) -> _Raster:
         info["exif"] = exif_of_tiff(file.data)
         meta, orientation = _meta("tiff", info)
         if page.bitspersample == 16:
-            return _Raster(_deep_tiff(page, file), meta, _tiff_orientation(page) or orientation)
+            return _Raster(
+                deep_tiff_samples(page, file.data, file.name), meta, _tiff_orientation(page) or orientation
+            )
     from PIL import TiffImagePlugin
 
     file.data.seek(0)
@@ -206,66 +208,6 @@ def _tiff_info(page: Any) -> dict[str, Any]:
 def _tiff_orientation(page: Any) -> int | None:
     value = page.tags.valueof(274)
     return int(value) if value in range(1, 9) else None
-
-
-def _deep_tiff(page: Any, file: _File) -> Pixels:
-    """(H, W, C) ``uint16`` samples of a page, as stored but for white being bright and alpha separate."""
-    if page.compression == 1:
-        samples: Pixels = page.asarray()
-        samples = np.moveaxis(samples, 0, -1) if page.axes == "SYX" else samples
-        samples = samples if samples.ndim == 3 else samples[..., None]
-    elif page.samplesperpixel == 1 or (page.samplesperpixel != 2 and page.planarconfig == 1):
-        # tifffile lacks LZW without imagecodecs, and does not bound what a strip may unpack to.
-        samples = _through_opencv(_without_orientation(page, file.data), file.name)
-    else:
-        raise PhotoError(
-            f"{file.name} is a compressed 16-bit TIFF in separate planes or with greyscale and alpha, "
-            "which is not read here; save it uncompressed or as PNG"
-        )
-    if samples.shape[:2] != (page.imagelength, page.imagewidth) or samples.dtype != np.uint16:
-        raise PhotoError(f"{file.name} is a TIFF of a kind not read here; save it as 16-bit PNG")
-    if page.photometric == 0:
-        samples = np.invert(samples)
-    extra = int(page.extrasamples[0]) if page.extrasamples else None
-    if extra == 0:  # a fourth channel, but not transparency
-        return samples[..., :-1]
-    return _not_premultiplied(samples) if extra == 1 else samples
-
-
-def _without_orientation(page: Any, data: BinaryIO) -> bytes | bytearray:
-    """The file with orientation 1: releases of OpenCV differ in whether they turn the image."""
-    tag = page.tags.get(274)
-    everything = _everything(data)
-    if tag is None:
-        return everything
-    patched = bytearray(everything)
-    struct.pack_into(tag.parent.byteorder + "H", patched, tag.valueoffset, 1)
-    return patched
-
-
-def _not_premultiplied(samples: Pixels) -> Pixels:
-    colour, alpha = samples[..., :-1], samples[..., -1:]
-    scale = np.float32(65535) / np.maximum(alpha, 1)
-    colour = np.minimum(colour * scale + 0.5, 65535).astype(np.uint16)
-    return np.concatenate([colour, alpha], axis=2)
-
-
-def _through_opencv(encoded: bytes | bytearray, name: str) -> Pixels:
-    """(H, W, C) samples of a 16-bit PNG or TIFF; greyscale with alpha comes as RGB with alpha."""
-    import cv2
-
-    samples: Pixels | None = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_UNCHANGED)
-    if samples is None:
-        raise PhotoError(f"{name} is truncated or damaged")
-    if samples.ndim == 2:
-        return samples[..., None]
-    swap = {3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGBA}[samples.shape[2]]
-    return np.asarray(cv2.cvtColor(samples, swap, dst=samples))
-
-
-def _everything(data: BinaryIO) -> bytes:
-    data.seek(0)
-    return data.read()
 
 
 def _samples(image: Image.Image, file: _File) -> Pixels:

@@ -13,7 +13,8 @@ import numpy as np
 from PIL import Image
 
 from reage.errors import PhotoError
-from reage.photo.containers import heif_module
+from reage.photo.containers import heif_module, png_chunk
+from reage.photo.deep import deep_png
 from reage.photo.exif import append_exif, tiff_texts
 from reage.photo.photograph import Photo, Pixels
 from reage.photo.provenance import Provenance, updated_xmp
@@ -25,8 +26,6 @@ _ALIASES = {"jpg": "jpeg", "tif": "tiff", "heif": "heic"}
 _LONGEST_SIDE = {"jpeg": 65500, "webp": 16383}
 _JPEG_SEGMENT = 65533 - 29
 """Bytes that an EXIF block or XMP packet may have inside a JPEG segment, with its heading."""
-_PNG_ROWS = 64
-"""Rows filtered at a time."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +102,7 @@ def _jpeg_options(job: _Job, grey: bool) -> dict[str, Any]:
 def _png(job: _Job) -> bytes:
     grey = _is_grey(job.photo)
     samples = _channels(job.photo, grey=grey)
-    body = _deep_png(samples) if samples.dtype == np.uint16 else _through_pillow(samples, "PNG")
+    body = deep_png(samples) if samples.dtype == np.uint16 else _through_pillow(samples, "PNG")
     end_of_header = 33
     return b"".join((body[:end_of_header], _png_metadata(job, grey), memoryview(body)[end_of_header:]))
 
@@ -111,41 +110,15 @@ def _png(job: _Job) -> bytes:
 def _png_metadata(job: _Job, grey: bool) -> bytes:
     meta, chunks = job.photo.meta, []
     if icc := _icc(job.photo, grey=grey):
-        chunks.append(_chunk(b"iCCP", b"ICC profile\0\0" + zlib.compress(icc)))
+        chunks.append(png_chunk(b"iCCP", b"ICC profile\0\0" + zlib.compress(icc)))
     if meta.dpi:
         x, y = (round(value / 0.0254) for value in meta.dpi)
-        chunks.append(_chunk(b"pHYs", struct.pack(">IIB", x, y, 1)))
+        chunks.append(png_chunk(b"pHYs", struct.pack(">IIB", x, y, 1)))
     if meta.exif:
-        chunks.append(_chunk(b"eXIf", meta.exif))
+        chunks.append(png_chunk(b"eXIf", meta.exif))
     if job.xmp:  # uncompressed, as the XMP specification asks, so that a plain search finds it
-        chunks.append(_chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + job.xmp))
+        chunks.append(png_chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + job.xmp))
     return b"".join(chunks)
-
-
-def _deep_png(samples: Pixels) -> bytes:
-    """A 16-bit PNG of (H, W) or (H, W, C) samples: Pillow has no such colour, OpenCV no grey with alpha."""
-    height, width = samples.shape[:2]
-    channels = samples.size // (height * width)
-    rows = samples.reshape(height, width * channels)
-    step = 2 * channels  # bytes to the same byte of the pixel on the left
-    packer, packed = zlib.compressobj(4), []
-    for top in range(0, height, _PNG_ROWS):
-        raw = rows[top : top + _PNG_ROWS].astype(">u2").view(np.uint8)
-        filtered = np.empty((len(raw), raw.shape[1] + 1), np.uint8)
-        filtered[:, 0] = 1  # filter type Sub
-        filtered[:, 1 : 1 + step] = raw[:, :step]
-        np.subtract(raw[:, step:], raw[:, :-step], out=filtered[:, 1 + step :])
-        packed.append(packer.compress(filtered.tobytes()))
-    packed.append(packer.flush())
-    colour = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
-    header = _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, colour, 0, 0, 0))
-    data = [_chunk(b"IDAT", part) for part in packed if part]
-    return b"".join((b"\x89PNG\r\n\x1a\n", header, *data, _chunk(b"IEND", b"")))
-
-
-def _chunk(kind: bytes, content: bytes) -> bytes:
-    check = zlib.crc32(content, zlib.crc32(kind))
-    return b"".join((struct.pack(">I", len(content)), kind, content, struct.pack(">I", check)))
 
 
 def _webp(job: _Job) -> bytes:
@@ -168,8 +141,9 @@ def _tiff(job: _Job) -> bytes:
     photo, grey = job.photo, _is_grey(job.photo)
     samples = _channels(photo, grey=grey)
     tags = [(tag, 2, len(text) + 1, text, True) for tag, text in tiff_texts(photo.meta.exif)]
-    if job.xmp:
-        tags.append((700, 1, len(job.xmp), job.xmp, True))
+    for tag, kind, content in ((700, 1, job.xmp), (34675, 7, _icc(photo, grey=grey))):
+        if content:
+            tags.append((tag, kind, len(content), content, True))
     # OpenCV, which reads compressed 16-bit TIFF here, has no greyscale with alpha.
     packed = samples.dtype == np.uint8 or samples.shape[2:] != (2,)
     file = BytesIO()
@@ -185,7 +159,6 @@ def _tiff(job: _Job) -> bytes:
         predictor=packed,
         resolution=photo.meta.dpi,
         resolutionunit="INCH" if photo.meta.dpi else None,
-        iccprofile=_icc(photo, grey=grey),
         extratags=tags,
         metadata=None,
         software=False,

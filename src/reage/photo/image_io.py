@@ -19,6 +19,7 @@ from reage.photo.photograph import JpegCoding, Photo, PhotoMeta
 from reage.photo.provenance import Provenance, read_provenance
 
 __all__ = [
+    "MAX_PIXELS",
     "WRITABLE_SUFFIXES",
     "JpegCoding",
     "Photo",
@@ -31,6 +32,7 @@ __all__ = [
 ]
 
 MAX_PIXELS = 200_000_000
+"""Pixels of the largest photograph read by default."""
 
 
 def read_photo(source: Source, *, max_pixels: int = MAX_PIXELS) -> Photo:
@@ -64,16 +66,17 @@ def write_photo(
     place cannot be written to.
     """
     target = Path(path)
-    if target.is_dir():
+    if os.path.isdir(target):  # unlike Path.is_dir, gives False for names no file can have
         raise PhotoError(f"{target} is a folder; give the name of a file in it")
-    if target.exists() and not overwrite:
+    if os.path.exists(target) and not overwrite:
         raise PhotoError(f"{target} exists; use --overwrite to replace it")
     data = encode_photo(photo, target.suffix, mark=mark, quality=quality)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         _replace(target, data)
-    except OSError as error:
-        raise PhotoError(f"{target} cannot be written: {error.strerror or error}") from error
+    except (OSError, ValueError) as error:  # ValueError: a null character in the name
+        reason = getattr(error, "strerror", None) or error
+        raise PhotoError(f"{str(target)!r} cannot be written: {reason}") from error
     return target
 
 

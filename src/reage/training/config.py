@@ -58,8 +58,8 @@ def load_recipe(path: Path, overrides: list[str] | None = None) -> TrainSettings
     """Read a recipe and apply ``key=value`` overrides; raises `ConfigError` with the nearest known name."""
     try:
         stored = yaml.safe_load(path.read_text())
-    except (OSError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: not a readable recipe: {error}") from error
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path}: not a readable recipe: {_one_line(error)}") from error
     if not isinstance(stored, dict):
         raise ConfigError(f"{path}: a recipe is a mapping of settings")
     for override in overrides or []:
@@ -77,7 +77,14 @@ def _override(stored: dict[str, Any], override: str) -> None:
         place = place.setdefault(parent, {})
         if not isinstance(place, dict):
             raise ConfigError(f"'{key}': '{parent}' is not a group of settings")
-    place[last] = yaml.safe_load(value)
+    try:
+        place[last] = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"'{override}': the value is not YAML: {_one_line(error)}") from error
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
 
 
 def validate(kind: type[S], stored: dict[str, Any], where: str) -> S:

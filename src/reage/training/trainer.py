@@ -112,16 +112,22 @@ class Trainer:
             group["lr"] = player.learning_rate * self.schedule(self.step)
         loss, figures = player.loss(self.step)
         if not torch.isfinite(loss):
-            raise ConfigError(
-                f"the loss of '{player.name}' became {float(loss)} at step {self.step}; the last checkpoint in "
-                f"{self.folder} is good: resume with a lower learning rate"
-            )
+            raise self._diverged(f"the loss of '{player.name}' became {loss.item()}")
         optimiser.zero_grad(set_to_none=True)
         self.accelerator.backward(loss)
         parameters = [p for group in optimiser.param_groups for p in group["params"]]
         norm = torch.nn.utils.clip_grad_norm_(parameters, self.settings.clip)
+        if not torch.isfinite(norm):  # a finite loss can have such a gradient; one step along it ruins the weights
+            raise self._diverged(f"the gradient of '{player.name}' became {norm.item()}")
         optimiser.step()
         return {f"{player.name}/{k}": v.detach() for k, v in {**figures, "norm": norm}.items()}
+
+    def _diverged(self, what: str) -> ConfigError:
+        if (self.folder / "checkpoint.safetensors").exists():
+            advice = f"the last checkpoint in {self.folder} is good: resume with a lower learning rate"
+        else:
+            advice = f"{self.folder} has no checkpoint yet: start anew with a lower learning rate"
+        return ConfigError(f"{what} at step {self.step}; {advice}")
 
     def schedule(self, step: int) -> float:
         """Factor of the learning rates at ``step``: a linear rise, a plateau, a linear fall to 5 %."""

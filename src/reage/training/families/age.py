@@ -43,7 +43,7 @@ class AgeFamily(Family):
         self.options = validate(AgeOptions, settings.options, "options")
         self.networks = {"age": AgeNet(self.options.widths, self.options.dropout)}
         data = settings.data
-        cache = open_cache(data.cache)
+        cache = open_cache(data.cache, in_memory=True)
         self._train = FacePool(cache, ages=data.ages, min_sharpness=data.min_sharpness, evenness=data.evenness)
         self._val = FacePool(cache, split="val", ages=data.ages, min_sharpness=data.min_sharpness, evenness=0)
         options = self.options

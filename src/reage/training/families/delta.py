@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from reage.data.augment import random_affine, random_translate
 from reage.data.cache import open_cache
 from reage.data.sampling import FacePool, Faces, step_rng
+from reage.errors import ConfigError
 from reage.networks.age_net import AgeNet, expected_age
 from reage.networks.critics import AgeTrunkCritic
 from reage.networks.delta_unet import DeltaUNet
@@ -33,15 +34,16 @@ class DeltaOptions(Settings):
     teacher: Path = Field(Path("runs/age"), description="Run folder of the trained age network.")
     widths: tuple[int, int, int] = Field((48, 96, 160), description="Channels of the U-Net's three levels.")
     targets: tuple[float, float] = Field((16, 85), description="Youngest and oldest target age, in years.")
-    generator_rate: float = Field(2e-4, gt=0, description="Peak learning rate of the generator.")
-    critic_rate: float = Field(3e-4, gt=0, description="Peak learning rate of the critic.")
+    generator_rate: float = Field(1e-4, gt=0, description="Peak learning rate of the generator.")
+    critic_rate: float = Field(4e-4, gt=0, description="Peak learning rate of the critic.")
+    head_start: int = Field(150, ge=0, description="Steps in which the critic alone learns: which face fits which age.")
     adversarial: float = Field(1.0, ge=0, description="Weight of the adversarial loss.")
-    age: float = Field(0.25, ge=0, description="Weight of the age loss: a nudge, the critic must lead.")
+    age: float = Field(0.2, ge=0, description="Weight of the age loss: a nudge, the critic must lead.")
     change: float = Field(1.0, ge=0, description="Weight of the mean change, heavier for small age gaps.")
     gain: float = Field(0.02, ge=0, description="Weight of the mean squared detail gain.")
     smooth: float = Field(0.1, ge=0, description="Weight of the total variation of the delta.")
-    mismatch: float = Field(0.5, ge=0, description="Weight of real faces shown with a wrong age or gender.")
-    r1: float = Field(0.2, ge=0, description="Weight of the critic's gradient penalty.")
+    mismatch: float = Field(0.3, ge=0, description="Weight of real faces shown with a wrong age or gender.")
+    r1: float = Field(0.05, ge=0, description="Weight of the critic's gradient penalty.")
     r1_every: int = Field(16, ge=1, description="Steps between gradient penalties.")
     translate: float = Field(0.06, ge=0, le=0.25, description="Largest shift of what the critic sees.")
 
@@ -59,7 +61,9 @@ class DeltaFamily(Family):
         widths = self.teacher.trunk.widths
         self.networks = {"generator": DeltaUNet(options.widths), "critic": AgeTrunkCritic(widths)}
         self.networks["critic"].trunk.load_state_dict(self.teacher.trunk.state_dict())  # type: ignore[union-attr]
-        data, cache = settings.data, open_cache(settings.data.cache)
+        data, cache = settings.data, open_cache(settings.data.cache, in_memory=True)
+        if cache.size % 16:
+            raise ConfigError(f"{data.cache}: faces of {cache.size} px; the U-Net needs a multiple of 16")
         self.detail_sigma = DETAIL_SIGMA * cache.size
         self._pool = FacePool(
             cache, ages=data.ages, min_sharpness=data.min_sharpness, evenness=data.evenness, colour_only=True
@@ -67,7 +71,7 @@ class DeltaFamily(Family):
         self._val = FacePool(cache, split="val", ages=data.ages, min_sharpness=data.min_sharpness, colour_only=True)
         self.players = [
             Player("generator", ["generator"], self._generator_loss, options.generator_rate),
-            Player("critic", ["critic"], self._critic_loss, options.critic_rate),
+            Player("critic", ["critic"], self._critic_loss, options.critic_rate, (0.5, 0.99)),
         ]
 
     def draw(self, step: int, stream: int) -> None:
@@ -80,10 +84,10 @@ class DeltaFamily(Family):
     def _far_ages(self, ages: np.ndarray, rng: np.random.Generator, gap: float) -> np.ndarray:
         """Ages drawn evenly from the targets, at least ``gap`` years from ``ages``."""
         low, high = self.options.targets
-        below = np.clip(ages - gap - low, 0, None)
-        above = np.clip(high - ages - gap, 0, None)
+        below = np.clip(np.minimum(ages - gap, high) - low, 0, None)
+        above = np.clip(high - np.maximum(ages + gap, low), 0, None)
         place = rng.random(len(ages)) * (below + above)
-        return np.where(place < below, low + place, ages + gap + place - below).astype(np.float32)
+        return np.where(place < below, low + place, np.maximum(ages + gap, low) + place - below).astype(np.float32)
 
     def edit(self, generator: nn.Module, batch: _Batch, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The edited faces, and the delta and gain that made them."""
@@ -108,6 +112,8 @@ class DeltaFamily(Family):
             "smooth": losses.total_variation(delta * source.mask),
         }
         total = torch.stack([getattr(options, name) * value for name, value in parts.items()]).sum()
+        if step < options.head_start:
+            total = total * 0
         return total, {**parts, "gain_mean": (gain * source.mask).abs().mean()}
 
     def _critic_loss(self, step: int) -> tuple[Tensor, dict[str, Tensor]]:
@@ -155,7 +161,7 @@ class DeltaFamily(Family):
     @torch.no_grad()
     def sheet(self, networks: Mapping[str, nn.Module]) -> Sheet | None:
         rng = np.random.default_rng(7)
-        batch = _Batch(self._val.take(np.sort(rng.choice(len(self._val), 10, replace=False))))
+        batch = _Batch(self._val.take(np.sort(rng.choice(len(self._val), min(10, len(self._val)), replace=False))))
         columns = [to_uint8(batch.face)]
         for age in SHEET_AGES:
             columns.append(to_uint8(self.edit(networks["generator"], batch, torch.full_like(batch.age, age))[0]))
@@ -188,7 +194,10 @@ class _Batch:
 
 def read_teacher(run: Path) -> AgeNet:
     """The frozen age network of the run folder ``run``."""
-    widths = json.loads((run / "settings.json").read_text())["options"].get("widths", (64, 128, 256))
+    try:
+        widths = json.loads((run / "settings.json").read_text())["options"].get("widths", (64, 128, 256))
+    except (OSError, ValueError, KeyError) as error:
+        raise ConfigError(f"teacher: {run} is not a run folder; train one with recipes/age.yaml: {error}") from error
     teacher = AgeNet(tuple(widths))
     load_weights(run / "weights.safetensors", {"age": teacher})
     teacher.eval().requires_grad_(False)

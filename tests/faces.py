@@ -1,0 +1,47 @@
+"""Generated faces for tests: morphs of the bundled portraits, named as UTKFace names its files.
+
+`python tests/faces.py FOLDER` writes them, for trying the training commands without any data set.
+"""
+
+from __future__ import annotations
+
+import sys
+from itertools import combinations
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from reage.photo.alignment import align_landmarks, warp
+from reage.photo.detection import FaceDetector
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+
+
+def aligned_portraits(size: int = 200) -> list[npt.NDArray[np.uint8]]:
+    """The bundled portraits in the aligned frame, (size, size, 3) RGB."""
+    detector, faces = FaceDetector(), []
+    for path in sorted(EXAMPLES.glob("*.jpg")):
+        pixels = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
+        landmarks = detector.detect(pixels)[0].landmarks_photo
+        faces.append(warp(pixels, align_landmarks(landmarks, size), (size, size)))
+    return faces
+
+
+def write_faces(folder: Path, size: int = 200) -> int:
+    """Write every pair of portraits blended in two proportions, with made-up ages 18 to 80; returns how many."""
+    folder.mkdir(parents=True, exist_ok=True)
+    count = 0
+    for i, (one, other) in enumerate(combinations(aligned_portraits(size), 2)):
+        for j, part in enumerate((0.35, 0.65)):
+            blend = cv2.addWeighted(one, part, other, 1 - part, 0)
+            age, gender = 18 + (17 * i + 31 * j) % 63, (i + j) % 2
+            name = f"{age}_{gender}_0_20170101{i:06d}{j:03d}.jpg"
+            cv2.imwrite(str(folder / name), cv2.cvtColor(blend, cv2.COLOR_RGB2BGR))
+            count += 1
+    return count
+
+
+if __name__ == "__main__":
+    print(f"{write_faces(Path(sys.argv[1]))} faces in {sys.argv[1]}")

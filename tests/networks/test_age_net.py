@@ -1,0 +1,91 @@
+"""The age network and the critic that grows from its trunk."""
+
+import pytest
+import torch
+from torch import nn
+
+from reage.networks.age_net import BINS, AgeNet, expected_age
+from reage.networks.critics import AgeTrunkCritic
+
+WIDTHS = (8, 16, 24)
+
+
+def faces(batch: int, size: int = 32) -> torch.Tensor:
+    return torch.rand(batch, 3, size, size, generator=torch.Generator().manual_seed(3)) * 2 - 1
+
+
+def critic() -> AgeTrunkCritic:
+    """A critic whose opinion depends on the condition, as it does once trained."""
+    torch.manual_seed(0)
+    network = AgeTrunkCritic(WIDTHS)
+    for head in network.heads:
+        nn.init.normal_(head.project.weight)
+    return network
+
+
+@pytest.mark.parametrize("age", [0, 37, 100])
+def test_a_certain_network_says_the_age_it_is_certain_of(age: int) -> None:
+    logits = torch.zeros(1, BINS)
+    logits[0, age] = 1e4
+    assert expected_age(logits).item() == age
+
+
+def test_an_uncertain_network_says_the_mean() -> None:
+    logits = torch.full((2, BINS), -1e4)
+    logits[0, [20, 40]] = 0
+    logits[1] = 0
+    torch.testing.assert_close(expected_age(logits), torch.tensor([30.0, 50.0]))
+    assert expected_age(logits.bfloat16()).dtype == torch.float32
+
+
+def test_the_age_network_answers_for_each_face() -> None:
+    network = AgeNet(WIDTHS).eval()
+    for size in (32, 48):
+        age, male = network(faces(3, size))
+        assert age.shape == (3, BINS)
+        assert male.shape == (3,)
+    maps = network.trunk(faces(1))
+    assert [tuple(m.shape[1:]) for m in maps] == [(8, 8, 8), (16, 4, 4), (24, 2, 2)]
+
+
+def test_the_critic_takes_the_trunk_of_an_age_network() -> None:
+    teacher, network = AgeNet(WIDTHS).eval(), critic()
+    network.trunk.load_state_dict(teacher.trunk.state_dict())
+    network.train()
+    for ours, theirs in zip(network.trunk(faces(2)), teacher.trunk(faces(2)), strict=True):
+        torch.testing.assert_close(ours, theirs)
+
+
+def test_training_the_critic_leaves_its_batch_norm_statistics_frozen() -> None:
+    network = critic()
+    network.train()
+    before = {name: value.clone() for name, value in network.named_buffers()}
+    logits = network(faces(4), torch.full((4,), 30.0), torch.ones(4))
+    logits.sum().backward()
+    assert all(torch.equal(value, before[name]) for name, value in network.named_buffers())
+    assert network.heads[0].training
+    assert all(p.grad is not None and p.grad.any() for p in network.trunk.parameters())
+
+
+def test_the_opinion_on_a_face_does_not_depend_on_its_company() -> None:
+    network, x = critic().train(), faces(4)
+    age, male = torch.tensor([20.0, 40, 60, 80]), torch.tensor([0.0, 1, 0, 1])
+    torch.testing.assert_close(network(x, age, male)[:, :1], network(x[:1], age[:1], male[:1]))
+
+
+def test_pooled_features_are_reusable_with_other_conditions() -> None:
+    network, x = critic(), faces(3)
+    age, male = torch.tensor([20.0, 40, 60]), torch.tensor([0.0, 1, 0])
+    pooled = network.pool(x)
+    right, wrong = network.judge(pooled, age, male), network.judge(pooled, age, 1 - male)
+    assert right.shape == (3, 3)  # (heads, B)
+    torch.testing.assert_close(right, network(x, age, male))
+    torch.testing.assert_close(wrong, network(x, age, 1 - male))
+    torch.testing.assert_close(network.judge(pooled, age + 30, male), network(x, age + 30, male))
+    assert (right - wrong).abs().min() > 1e-4
+
+
+def test_a_new_critic_has_no_opinion_on_the_condition() -> None:
+    network, x = AgeTrunkCritic(WIDTHS), faces(2)
+    age, male = torch.tensor([20.0, 40]), torch.tensor([0.0, 1])
+    torch.testing.assert_close(network(x, age, male), network(x, age + 30, 1 - male))

@@ -1,0 +1,63 @@
+"""Using a model needs no training stack: checked in fresh interpreters with torch and its kin blocked."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+BLOCK = """
+import sys
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.split('.')[0] in {'torch', 'accelerate', 'pandas', 'pydantic', 'safetensors', 'yaml', 'rich', 'onnx'}:
+            raise ImportError(f'{name} is blocked')
+sys.meta_path.insert(0, Blocker())
+"""
+
+
+def run(code: str) -> str:
+    done = subprocess.run([sys.executable, "-c", BLOCK + code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_public_names() -> None:
+    import reage
+
+    assert reage.__all__ == ["Edit", "Reager", "ReageError", "__version__", "open_bundle"]
+    for name in reage.__all__:
+        assert getattr(reage, name)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = reage.nothing
+
+
+def test_the_runtime_imports_without_the_training_stack() -> None:
+    run("import reage, reage.reager, reage.batch, reage.bundle, reage.cli, reage.sheets\nreage.Reager")
+
+
+def test_import_and_help_load_no_heavy_module() -> None:
+    code = """
+import reage, reage.cli
+from click.testing import CliRunner
+assert CliRunner().invoke(reage.cli.main, ['--help']).exit_code == 0
+for command in (['photo'], ['strip'], ['models'], ['data'], ['data', 'index'], ['train'], ['export']):
+    result = CliRunner().invoke(reage.cli.main, [*command, '--help'])
+    assert result.exit_code == 0, result.output
+print([m for m in ('torch', 'onnxruntime', 'cv2', 'PIL', 'numpy') if m in sys.modules])
+"""
+    assert run(code).strip() == "[]"
+
+
+def test_a_command_of_an_extra_that_is_missing_says_so() -> None:
+    code = """
+import importlib.util
+real = importlib.util.find_spec
+importlib.util.find_spec = lambda name, *rest: None if name == 'torch' else real(name, *rest)
+import reage.cli
+from click.testing import CliRunner
+result = CliRunner().invoke(reage.cli.main, ['train', 'recipe.yaml'])
+print(result.exit_code, result.output)
+"""
+    assert "2 reage: this command needs torch: pip install 'reage[train]'" in run(code)

@@ -1,0 +1,51 @@
+"""A cache and runs in miniature, made once."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from tiny import age_settings, delta_settings, write_cache
+
+from reage.training.config import TrainSettings
+from reage.training.trainer import Trainer
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """Tiny networks are quicker on one thread, and sums are then always taken in one order."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache of 40 drawn faces."""
+    return write_cache(tmp_path_factory.mktemp("data") / "cache")
+
+
+@pytest.fixture(scope="session")
+def age_run(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished run of the age family."""
+    folder = tmp_path_factory.mktemp("runs") / "age"
+    Trainer(age_settings(cache), folder).run()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def delta_run(cache: Path, age_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished run of the delta family."""
+    folder = tmp_path_factory.mktemp("runs") / "delta"
+    Trainer(delta_settings(cache, age_run), folder).run()
+    return folder
+
+
+@pytest.fixture(params=["age", "delta"])
+def finished(request: pytest.FixtureRequest) -> Path:
+    """A finished run of each family in turn."""
+    folder: Path = request.getfixturevalue(f"{request.param}_run")
+    return folder
+
+
+@pytest.fixture
+def settings(finished: Path) -> TrainSettings:
+    """The settings of ``finished``."""
+    return TrainSettings.model_validate_json((finished / "settings.json").read_text())

@@ -1,0 +1,86 @@
+"""Each loss on an answer worked out by hand."""
+
+import math
+
+import pytest
+import torch
+
+from reage.networks.age_net import BINS
+from reage.training import losses
+
+
+def test_an_undecided_critic_costs_the_generator_log_two() -> None:
+    assert losses.nonsaturating_generator(torch.zeros(3, 4)).item() == pytest.approx(math.log(2))
+
+
+def test_the_generator_loss_keeps_its_gradient_where_the_critic_is_sure() -> None:
+    logits = torch.tensor([-30.0, 30.0], requires_grad=True)
+    losses.nonsaturating_generator(logits).backward()
+    assert logits.grad is not None
+    assert logits.grad.tolist() == pytest.approx([-0.5, 0], abs=1e-6)
+
+
+def test_the_discriminator_loss_is_two_log_two_at_chance_and_zero_when_right() -> None:
+    assert losses.logistic_discriminator(torch.zeros(2), torch.zeros(5)).item() == pytest.approx(2 * math.log(2))
+    assert losses.logistic_discriminator(torch.full((2,), 50.0), torch.full((2,), -50.0)).item() < 1e-6
+    assert losses.logistic_discriminator(torch.full((2,), -50.0), torch.full((2,), 50.0)).item() == pytest.approx(100)
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_r1_of_a_linear_critic_is_the_square_of_its_weights(batch: int) -> None:
+    weights = torch.randn(3, 4, 5, requires_grad=True)
+    real = torch.randn(batch, 3, 4, 5, requires_grad=True)
+    penalty = losses.r1_penalty((real * weights).sum((1, 2, 3)) + 7, real)
+    torch.testing.assert_close(penalty, weights.square().sum())
+    penalty.backward()
+    torch.testing.assert_close(weights.grad, 2 * weights.detach())
+
+
+def test_r1_of_a_constant_slope_of_zero_is_zero() -> None:
+    real = torch.randn(2, 3, 4, 4, requires_grad=True)
+    assert losses.r1_penalty((real * 0).sum((1, 2, 3)), real).item() == 0
+
+
+def gaussian_logits(age: float, width: float = 2.5) -> torch.Tensor:
+    return (-0.5 * ((torch.arange(BINS) - age) / width) ** 2)[None]
+
+
+def test_the_age_loss_is_least_at_the_right_age() -> None:
+    costs = [losses.soft_age_cross_entropy(gaussian_logits(age), torch.tensor([40.0])).item() for age in range(BINS)]
+    assert costs.index(min(costs)) == 40
+    assert costs[:41] == sorted(costs[:41], reverse=True)
+    assert costs[40:] == sorted(costs[40:])
+    entropy = math.log(2.5 * math.sqrt(2 * math.pi * math.e))  # of the label, below which nothing can go
+    assert min(costs) == pytest.approx(entropy, abs=1e-4)
+
+
+def test_the_age_loss_of_a_network_that_knows_nothing_is_log_101() -> None:
+    cost = losses.soft_age_cross_entropy(torch.zeros(2, BINS), torch.tensor([0.0, 116.0]))
+    assert cost.item() == pytest.approx(math.log(BINS), rel=1e-5)
+
+
+def test_the_age_distance_is_in_scales_of_ten_years_for_each_face() -> None:
+    logits = torch.full((2, BINS), -1e4)
+    logits[0, 30], logits[1, 70] = 0, 0
+    assert losses.age_distance(logits, torch.tensor([45.0, 65.0])).tolist() == pytest.approx([1.5, 0.5])
+
+
+def test_the_total_variation_of_a_ramp_is_its_slope() -> None:
+    ramp = 0.25 * torch.arange(6.0).expand(2, 3, 4, 6)
+    assert losses.total_variation(ramp).item() == pytest.approx(0.25)
+    both = ramp + 0.5 * torch.arange(4.0)[:, None]
+    assert losses.total_variation(both).item() == pytest.approx(0.75)
+    assert losses.total_variation(torch.ones(1, 1, 4, 4)).item() == 0
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        losses.nonsaturating_generator,
+        lambda x: losses.logistic_discriminator(x, x),
+        lambda x: losses.soft_age_cross_entropy(x, torch.tensor([20.0])),
+        lambda x: losses.age_distance(x, torch.tensor([20.0])).sum(),
+    ],
+)
+def test_losses_are_float32_whatever_the_networks_ran_in(loss: object) -> None:
+    assert loss(torch.zeros(1, BINS, dtype=torch.bfloat16)).dtype == torch.float32  # type: ignore[operator]

@@ -1,0 +1,288 @@
+"""The one loop: a run that was interrupted, in whatever way, is the run that was not."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+from tiny import SIZE, age_settings, at_step, delta_settings, write_cache
+from torch import nn
+
+from reage.errors import ConfigError
+from reage.training.config import TrainSettings
+from reage.training.families.delta import DeltaFamily, read_teacher
+from reage.training.trainer import Trainer, describe, update_average
+
+FILES = ("checkpoint.safetensors", "weights.safetensors")
+EVERY_STEP = 1e-9  # minutes between checkpoints
+
+
+def assert_same_run(one: Path, other: Path) -> None:
+    """Networks, averages and optimisers are equal to the bit."""
+    for name in FILES:
+        ours, theirs = load_file(one / name), load_file(other / name)
+        assert ours.keys() == theirs.keys()
+        assert [key for key in ours if not torch.equal(ours[key], theirs[key])] == []
+
+
+def step_of(run: Path, settings: TrainSettings) -> int:
+    return Trainer(settings, run, resume=True).step
+
+
+def log(run: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+
+
+# -- runs that are interrupted --
+
+
+def test_a_resumed_run_is_the_uninterrupted_run(finished: Path, settings: TrainSettings, tmp_path: Path) -> None:
+    first = Trainer(settings, tmp_path / "run")
+    at_step(first, 2, lambda: setattr(first, "stopping", True)).run()
+    assert first.step == 3
+    second = Trainer(settings, tmp_path / "run", resume=True)
+    assert second.step == 3
+    second.run()
+    assert second.step == settings.steps
+    assert_same_run(finished, tmp_path / "run")
+
+
+def test_training_moved_every_network(finished: Path, settings: TrainSettings, tmp_path: Path) -> None:
+    fresh = Trainer(settings, tmp_path / "run")
+    fresh.save()
+    before, after = (load_file(run / "weights.safetensors") for run in (tmp_path / "run", finished))
+    moved = {key.split("/")[0] for key in before if not torch.equal(before[key], after[key])}
+    assert moved == set(fresh.family.networks)
+
+
+def test_another_seed_is_another_run(cache: Path, age_run: Path, tmp_path: Path) -> None:
+    Trainer(age_settings(cache, seed=43), tmp_path / "run").run()
+    ours, theirs = (load_file(run / FILES[1])["age/age.weight"] for run in (age_run, tmp_path / "run"))
+    assert not torch.equal(ours, theirs)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_run_after_the_step_under_way(
+    number: signal.Signals, cache: Path, age_run: Path, tmp_path: Path
+) -> None:
+    settings, before = age_settings(cache), signal.getsignal(number)
+    trainer = Trainer(settings, tmp_path / "run")
+    at_step(trainer, 2, lambda: os.kill(os.getpid(), number)).run()
+    assert trainer.step == 3
+    assert signal.getsignal(number) is before
+    Trainer(settings, tmp_path / "run", resume=True).run()
+    assert_same_run(age_run, tmp_path / "run")
+
+
+DIES_WHILE_SAVING = """
+import os, signal, sys
+from pathlib import Path
+import torch
+from reage.training import checkpoint
+from reage.training.config import TrainSettings
+from reage.training.trainer import Trainer
+
+torch.set_num_threads(1)
+save_file = checkpoint.save_file
+
+def save_half(tensors, path, metadata):
+    save_file(tensors, path, metadata)
+    if '"step": 4' in metadata["about"]:
+        os.truncate(path, os.path.getsize(path) // 2)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+checkpoint.save_file = save_half
+Trainer(TrainSettings.model_validate_json(sys.argv[1]), Path(sys.argv[2])).run()
+"""
+
+
+def test_a_run_killed_in_the_middle_of_a_save_resumes_to_the_same_weights(
+    cache: Path, age_run: Path, tmp_path: Path
+) -> None:
+    settings = age_settings(cache, checkpoint_minutes=EVERY_STEP)
+    command = [sys.executable, "-c", DIES_WHILE_SAVING, settings.model_dump_json(), str(tmp_path / "run")]
+    died = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert died.returncode == -signal.SIGKILL, died.stderr
+    survivor = Trainer(settings, tmp_path / "run", resume=True)
+    assert survivor.step == 3
+    survivor.run()
+    assert_same_run(age_run, tmp_path / "run")
+
+
+# -- runs that are refused --
+
+
+def test_a_run_folder_is_not_overwritten(cache: Path, age_run: Path) -> None:
+    before = {name: (age_run / name).read_bytes() for name in FILES}
+    with pytest.raises(ConfigError, match="holds a run already.*--resume"):
+        Trainer(age_settings(cache), age_run)
+    assert {name: (age_run / name).read_bytes() for name in FILES} == before
+
+
+def test_nothing_can_be_resumed_where_there_is_no_checkpoint(cache: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no checkpoint"):
+        Trainer(age_settings(cache), tmp_path, resume=True)
+
+
+def test_a_run_of_other_widths_is_not_resumed(cache: Path, age_run: Path) -> None:
+    with pytest.raises(ConfigError, match="weights of 'age' do not fit"):
+        Trainer(age_settings(cache, options={"widths": [16, 16, 24]}), age_run, resume=True)
+
+
+def test_a_loss_that_is_not_a_number_ends_the_run_and_spares_the_checkpoint(cache: Path, tmp_path: Path) -> None:
+    run, healthy = tmp_path / "run", age_settings(cache, steps=9, checkpoint_minutes=EVERY_STEP, warmup=0)
+    first = Trainer(healthy, run)
+    at_step(first, 2, lambda: setattr(first, "stopping", True)).run()
+    wild = healthy.model_copy(update={"options": {**healthy.options, "learning_rate": 1e30}})
+    with pytest.raises(ConfigError, match=r"loss of 'age' became (nan|inf) at step \d") as caught:
+        Trainer(wild, run, resume=True).run()
+    assert str(run) in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert all(value.isfinite().all() for value in load_file(run / "checkpoint.safetensors").values())
+    resumed = Trainer(healthy, run, resume=True)
+    assert resumed.step >= 3
+    resumed.run()
+
+
+@pytest.mark.parametrize("missing", ["none", "folder"])
+def test_a_teacher_that_is_not_there_is_a_mistake_of_the_settings(missing: str, cache: Path, tmp_path: Path) -> None:
+    if missing == "folder":
+        (tmp_path / missing).mkdir()
+    with pytest.raises(ConfigError, match=missing):
+        Trainer(delta_settings(cache, tmp_path / missing), tmp_path / "run")
+
+
+def test_a_run_that_does_not_read_ages_is_no_teacher(cache: Path, delta_run: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=str(delta_run)):
+        Trainer(delta_settings(cache, delta_run), tmp_path / "run")
+
+
+def test_a_run_to_start_from_that_is_not_there_is_a_mistake_of_the_settings(cache: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="nowhere"):
+        Trainer(age_settings(cache, start_from=tmp_path / "nowhere"), tmp_path / "run")
+
+
+# -- what a run leaves behind --
+
+
+def test_a_run_can_start_from_the_weights_of_another(cache: Path, age_run: Path, tmp_path: Path) -> None:
+    trainer = Trainer(age_settings(cache, start_from=age_run), tmp_path / "run")
+    assert trainer.step == 0
+    trainer.save()
+    ours, theirs = (load_file(run / FILES[1]) for run in (tmp_path / "run", age_run))
+    assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
+
+
+def test_the_folder_holds_settings_log_and_weights_and_no_leftovers(finished: Path, settings: TrainSettings) -> None:
+    assert TrainSettings.model_validate_json((finished / "settings.json").read_text()) == settings
+    entries = {entry.name for entry in finished.iterdir()}
+    assert entries - {"samples"} == {"settings.json", "log.jsonl", *FILES}
+
+
+def test_the_log_has_figures_and_validation_at_their_steps(age_run: Path, delta_run: Path) -> None:
+    assert [(entry["step"], "validation" in entry) for entry in log(age_run)] == [
+        (2, False), (3, True), (4, False), (6, False), (6, True),
+    ]  # fmt: skip
+    figures, seen = log(age_run)[0], log(age_run)[-1]["validation"]
+    assert figures["images_per_second"] > 0
+    assert {"age/age", "age/gender", "age/years", "age/norm"} <= figures.keys()
+    assert 0 <= seen["val_years"] < 100
+    assert 0 <= seen["val_gender"] <= 1
+    assert {"generator/adversarial", "critic/real", "critic/norm"} <= log(delta_run)[0].keys()
+    assert {"teacher_reads_25", "teacher_reads_75", "change_50"} <= log(delta_run)[-1]["validation"].keys()
+
+
+def test_sheets_are_written_of_families_that_make_pictures(age_run: Path, delta_run: Path) -> None:
+    assert not (age_run / "samples").exists()
+    assert sorted(p.name for p in (delta_run / "samples").iterdir()) == ["step000003.png", "step000006.png"]
+    with Image.open(delta_run / "samples" / "step000006.png") as sheet:
+        assert sheet.width > 6 * SIZE
+        assert sheet.height > 10 * SIZE
+
+
+def test_a_few_validation_faces_are_enough(age_run: Path, tmp_path: Path) -> None:
+    small = write_cache(tmp_path / "cache", train=6, val=3)
+    Trainer(delta_settings(small, age_run, steps=1), tmp_path / "run").run()
+    assert (tmp_path / "run" / "samples" / "step000001.png").exists()
+
+
+def test_looking_does_not_change_the_run(cache: Path, age_run: Path, tmp_path: Path) -> None:
+    Trainer(age_settings(cache, sample_every=1, log_every=5), tmp_path / "run").run()
+    assert_same_run(age_run, tmp_path / "run")
+
+
+def test_describe_tells_settings_and_sizes(cache: Path) -> None:
+    text = describe(age_settings(cache))
+    assert '"family": "age"' in text
+    assert "age: 0.0" in text
+    assert "million parameters" in text
+
+
+# -- the schedule and the averages --
+
+
+def test_the_learning_rate_rises_stays_and_falls_to_a_twentieth(cache: Path, tmp_path: Path) -> None:
+    trainer = Trainer(age_settings(cache, steps=100, warmup=10, decay_from=0.6), tmp_path)
+    found = [trainer.schedule(step) for step in (0, 4, 9, 10, 60, 80, 90, 99)]
+    assert found == pytest.approx([0.1, 0.5, 1, 1, 1, 0.5, 0.25, 0.05])
+
+
+@pytest.mark.parametrize("edge", [{"warmup": 0, "decay_from": 1.0}, {"warmup": 0, "decay_from": 0.0}, {"warmup": 500}])
+def test_the_learning_rate_is_sound_at_the_edges_of_its_settings(edge: dict[str, float], cache: Path, tmp_path: Path) -> None:
+    trainer = Trainer(age_settings(cache, steps=20, **edge), tmp_path)
+    assert all(0 < trainer.schedule(step) <= 1 for step in range(20))
+
+
+def test_the_average_forgets_the_start_and_then_hardly_moves() -> None:
+    def constant(value: float) -> nn.Module:
+        net = nn.Sequential(nn.Linear(1, 1), nn.BatchNorm1d(1))
+        for parameter in net.parameters():
+            nn.init.constant_(parameter, value)
+        return net
+
+    for step, decay, kept in [(0, 0.998, 0.1), (8, 0.998, 0.5), (10**6, 0.998, 0.998), (10**6, 0.0, 0.0)]:
+        average, network = constant(1.0), constant(0.0)
+        network[1].num_batches_tracked.fill_(7)  # type: ignore[index, union-attr]
+        update_average(average, network, decay, step)
+        assert [float(p.detach().flatten()[0]) for p in average.parameters()] == pytest.approx([kept] * 4)
+        assert average[1].num_batches_tracked == 7  # type: ignore[index, union-attr]
+
+
+# -- learning --
+
+
+def test_eight_faces_can_be_learned_by_heart(tmp_path: Path) -> None:
+    cache = write_cache(tmp_path / "cache", train=8, val=2)
+    options = {"dropout": 0, "learning_rate": 5e-3, "colour": 0}
+    settings = age_settings(
+        cache, options=options, steps=120, batch=8, warmup=5, log_every=10, sample_every=120, ema=0.9
+    )
+    Trainer(settings, tmp_path / "run").run()
+    first, last = (entry for entry in (log(tmp_path / "run")[0], log(tmp_path / "run")[-2]))
+    floor = np.log(2.5 * np.sqrt(2 * np.pi * np.e))  # entropy of the soft labels
+    assert last["age/age"] - floor < 0.25 * (first["age/age"] - floor)
+    assert last["age/years"] < 4
+
+
+@pytest.mark.parametrize("gap", [4, 15])
+@pytest.mark.parametrize("targets", [(16, 85), (30, 60)])
+def test_asked_ages_lie_among_the_targets_and_apart_from_the_face(
+    gap: float, targets: tuple[float, float], cache: Path, age_run: Path
+) -> None:
+    settings = delta_settings(cache, age_run, options={"targets": targets})
+    family = DeltaFamily(settings, torch.no_grad)
+    rng = np.random.default_rng(0)
+    for age in (0.0, 10.0, 16.0, 33.5, 45.0, 88.0, 116.0):
+        asked = family._far_ages(np.full(400, age, np.float32), rng, gap)
+        assert asked.min() >= targets[0]
+        assert asked.max() <= targets[1]
+        assert np.abs(asked - age).min() >= gap - 1e-4
+        assert np.ptp(asked) > 0.5 * (targets[1] - targets[0] - 2 * gap)

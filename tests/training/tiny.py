@@ -1,0 +1,89 @@
+"""Training in miniature: a cache of drawn faces whose age shows, and settings for runs of a few steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from reage.photo.alignment import rescale_points, utkface_template
+from reage.training.config import TrainSettings
+from reage.training.trainer import Trainer
+
+SIZE = 32
+WIDTHS = [8, 16, 24]
+
+
+def draw_face(age: float, size: int, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """A smooth face (size, size, 3) RGB that greys and gets horizontal wrinkles with ``age``."""
+    image = cv2.resize(rng.uniform(60, 200, (3, 3, 3)).astype(np.float32), (size, size), interpolation=cv2.INTER_CUBIC)
+    part = age / 100
+    skin = (1 - part) * np.array([230.0, 160, 130]) + part * np.array([130.0, 125, 120])
+    y, x = np.mgrid[:size, :size] / size - 0.5
+    inside = np.clip(4 - 20 * (x**2 + (0.8 * y) ** 2) / 0.2, 0, 1)[..., None]
+    wrinkles = 25 * part * np.sin(np.arange(size) * np.pi / 2)[:, None, None]
+    face = skin + wrinkles + rng.normal(0, 3, (size, size, 1))
+    return np.asarray((image + inside * (face - image)).clip(0, 255), np.uint8)
+
+
+def write_cache(folder: Path, *, train: int = 24, val: int = 12, size: int = SIZE, seed: int = 0) -> Path:
+    """A cache as `reage data cache` writes it, with a test split that nothing may draw."""
+    rng = np.random.default_rng(seed)
+    splits = ["train"] * train + ["val"] * val + ["test"] * 4
+    count = len(splits)
+    ages = np.round(np.linspace(18, 84, count))[rng.permutation(count)]
+    mesh = rescale_points(utkface_template().mesh, 200, size)
+    folder.mkdir(parents=True)
+    np.save(folder / "images.npy", np.stack([draw_face(age, size, rng) for age in ages]))
+    np.save(folder / "landmarks.npy", (mesh + rng.normal(0, size / 200, (count, 1, 2))).astype(np.float16))
+    rows = pd.DataFrame(
+        {
+            "path": [f"{i}.jpg" for i in range(count)],
+            "age": ages.astype(float),
+            "gender": [("M", "F")[i % 2] for i in range(count)],
+            "race": 0,
+            "gray": False,
+            "sharpness": 200.0,
+            "keep": True,
+            "split": splits,
+        }
+    )
+    rows.to_parquet(folder / "rows.parquet")
+    return folder
+
+
+def age_settings(cache: Path, *, options: dict[str, Any] | None = None, **changes: Any) -> TrainSettings:
+    """Settings of a small run of the age family."""
+    return _settings("age", cache, {"widths": WIDTHS, **(options or {})}, changes)
+
+
+def delta_settings(
+    cache: Path, teacher: Path, *, options: dict[str, Any] | None = None, **changes: Any
+) -> TrainSettings:
+    """Settings of a small run of the delta family, in which every loss takes part from the first step."""
+    plain = {"teacher": str(teacher), "widths": WIDTHS, "head_start": 0, "r1_every": 2}
+    return _settings("delta", cache, {**plain, **(options or {})}, changes)
+
+
+def _settings(family: str, cache: Path, options: dict[str, Any], changes: dict[str, Any]) -> TrainSettings:
+    plain = {"steps": 6, "batch": 4, "precision": "no", "warmup": 2, "log_every": 2, "sample_every": 3}
+    data = {"cache": str(cache), "min_sharpness": 0}
+    return TrainSettings.model_validate({"family": family, "data": data, "options": options, **plain, **changes})
+
+
+def at_step(trainer: Trainer, step: int, action: Callable[[], object]) -> Trainer:
+    """Let ``trainer`` do ``action`` when it draws the faces of ``step``."""
+    draw = trainer.family.draw
+
+    def draw_and_act(number: int, stream: int) -> None:
+        if number == step:
+            action()
+        draw(number, stream)
+
+    trainer.family.draw = draw_and_act  # type: ignore[method-assign]
+    return trainer
