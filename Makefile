@@ -3,7 +3,7 @@ PYTHON ?= python3
 RUNTIME := .venv
 DEV := .venv-dev
 
-.PHONY: demo test lint types clean
+.PHONY: demo test lint types bench ages clean
 
 demo: $(RUNTIME)/ready
 	$(RUNTIME)/bin/python examples/demo.py
@@ -17,6 +17,13 @@ lint: $(DEV)/ready
 
 types: $(DEV)/ready
 	$(DEV)/bin/mypy
+
+# Times, and apparent ages of the bundled portraits; both write into benchmarks/.
+bench: $(DEV)/ready
+	$(DEV)/bin/python benchmarks/photo.py
+
+ages: $(DEV)/ready
+	$(DEV)/bin/python benchmarks/ages.py
 
 # The runtime alone: no torch.
 $(RUNTIME)/ready: pyproject.toml

@@ -30,7 +30,7 @@ from reage.training.export import export_network
 from reage.training.families import Exported
 
 HERE = Path(__file__).parent
-PORTRAIT = HERE.parent / "examples" / "astronaut_eileen_collins_nasa.jpg"
+PORTRAIT = HERE.parent / "examples" / "astronaut_eileen-collins.jpg"
 MEMORY = """
 import resource, sys
 from reage.cli import main

@@ -12,7 +12,7 @@ AGES = (20, 35, 50, 65, 80)
 
 
 @click.command()
-@click.argument("portrait", default=HERE / "astronaut_eileen_collins_nasa.jpg", type=click.Path(path_type=Path))
+@click.argument("portrait", default=HERE / "astronaut_eileen-collins.jpg", type=click.Path(path_type=Path))
 def main(portrait: Path) -> None:
     """Write PORTRAIT at several ages, and one sheet of all of them, to the folder demo/."""
     OUT.mkdir(exist_ok=True)

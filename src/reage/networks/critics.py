@@ -13,29 +13,32 @@ HEAD_SCALE = 4.0
 
 
 class _Head(nn.Module):
-    """A real/fake logit from a pooled map, plus its match with a condition vector.
+    """Two logits from a map: is it real, and does it fit a condition vector?
 
-    Miyato and Koyama, "cGANs with Projection Discriminator", 2018: ``w.f + <V c, f>``. The map is pooled by
-    mean and by spread, since a single wrong patch moves the spread more.
+    The second is the projection of Miyato and Koyama, "cGANs with Projection Discriminator", 2018:
+    ``w.f + <V c, f>``. With one logit for both, a face that fits its age passes for real whatever is painted
+    on it. The map is pooled by mean and by spread, since a single wrong patch moves the spread more.
     """
 
     def __init__(self, channels: int, condition: int) -> None:
         super().__init__()
         self.features = nn.Sequential(nn.Conv2d(channels, channels, 1), nn.LeakyReLU(0.2))
-        self.score = nn.Linear(2 * channels, 1)
+        self.real = nn.Linear(2 * channels, 1)
+        self.fits = nn.Linear(2 * channels, 1)
         self.project = nn.Linear(condition, 2 * channels, bias=False)
         nn.init.zeros_(self.project.weight)
 
     def pool(self, maps: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, 2 C)."""
         h = self.features(maps).float()
         mean = h.mean((2, 3))
         spread = ((h - mean[:, :, None, None]) ** 2).mean((2, 3)).add(1e-6).sqrt()
         return torch.cat([mean, spread], 1)
 
     def forward(self, pooled: Tensor, condition: Tensor) -> Tensor:
-        logit: Tensor = self.score(pooled)[:, 0]
-        match = (self.project(condition) * pooled).sum(1)
-        return HEAD_SCALE * (logit + match)
+        real = self.real(pooled)[:, 0]
+        fits = self.fits(pooled)[:, 0] + (self.project(condition) * pooled).sum(1)
+        return HEAD_SCALE * torch.stack([real, fits])
 
 
 class AgeTrunkCritic(nn.Module):
@@ -63,9 +66,12 @@ class AgeTrunkCritic(nn.Module):
         return [head.pool(m) for head, m in zip(self.heads, maps, strict=True)]  # type: ignore[operator]
 
     def judge(self, pooled: list[Tensor], age: Tensor, male: Tensor) -> Tensor:
-        """Logits (heads, B), positive for real, of pooled faces said to be of ``age`` years and ``male`` 0 or 1."""
+        """Logits (2, heads, B) of pooled faces said to be of ``age`` years and ``male`` 0 or 1.
+
+        Positive for real (first) and for fitting what is said (second).
+        """
         condition = torch.cat([self.age(age), male[:, None] * 2 - 1], 1)
-        return torch.stack([head(p, condition) for head, p in zip(self.heads, pooled, strict=True)])
+        return torch.stack([head(p, condition) for head, p in zip(self.heads, pooled, strict=True)], 1)
 
     def forward(self, x: Tensor, age: Tensor, male: Tensor) -> Tensor:
         return self.judge(self.pool(x), age, male)

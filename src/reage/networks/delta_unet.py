@@ -15,9 +15,11 @@ from torch import Tensor, nn
 from reage.networks.conditioning import AgePairEmbedding
 from reage.networks.layers import BinomialBlur, FiLMResBlock, GroupNorm
 
-MAX_LUMA = 1.0
-MAX_CHROMA = 0.35
+MAX_LUMA = 0.8
+MAX_CHROMA = 0.15
 """Largest luma and chroma change, in units of an image in [-1, 1]."""
+MAX_GAIN = 0.75
+"""Largest gain: a quarter of the face's own detail stays, or skin would turn to plastic."""
 
 
 class DeltaUNet(nn.Module):
@@ -47,7 +49,7 @@ class DeltaUNet(nn.Module):
     def forward(self, face: Tensor, source: Tensor, target: Tensor, male: Tensor) -> tuple[Tensor, Tensor]:
         """``face`` (B, 3, S, S) in [-1, 1], S a multiple of 16; ages (B,) in years; ``male`` (B,) in [0, 1].
 
-        Returns delta (B, 3, S, S) in the units of the face and gain (B, 1, S, S) in (-1, 1).
+        Returns delta (B, 3, S, S) in the units of the face and gain (B, 1, S, S).
         """
         c = self.embed(source, target, male)
         d1 = self.down1(self.stem(F.pixel_unshuffle(face, 2)), c)  # (B, low, S/2, S/2)
@@ -65,7 +67,7 @@ class DeltaUNet(nn.Module):
         for _ in range(4):
             chroma = _double(chroma)  # four smooth doublings leave no facets, one step of 16 does
         delta = MAX_LUMA * torch.tanh(luma) + _chroma_to_rgb(MAX_CHROMA * torch.tanh(chroma.float()))
-        return ramp * delta, ramp * torch.tanh(gain)
+        return ramp * delta, ramp * MAX_GAIN * torch.tanh(gain)
 
 
 def _double(x: Tensor) -> Tensor:

@@ -34,13 +34,13 @@ class DeltaOptions(Settings):
     teacher: Path = Field(Path("runs/age"), description="Run folder of the trained age network.")
     widths: tuple[int, int, int] = Field((48, 96, 160), description="Channels of the U-Net's three levels.")
     targets: tuple[float, float] = Field((16, 85), description="Youngest and oldest target age, in years.")
-    generator_rate: float = Field(1e-4, gt=0, description="Peak learning rate of the generator.")
+    generator_rate: float = Field(7e-5, gt=0, description="Peak learning rate of the generator.")
     critic_rate: float = Field(4e-4, gt=0, description="Peak learning rate of the critic.")
     head_start: int = Field(150, ge=0, description="Steps in which the critic alone learns: which face fits which age.")
     adversarial: float = Field(1.0, ge=0, description="Weight of the adversarial loss.")
-    age: float = Field(0.2, ge=0, description="Weight of the age loss: a nudge, the critic must lead.")
-    change: float = Field(1.0, ge=0, description="Weight of the mean change, heavier for small age gaps.")
-    gain: float = Field(0.02, ge=0, description="Weight of the mean squared detail gain.")
+    age: float = Field(0.12, ge=0, description="Weight of the age loss: a nudge, the critic must lead.")
+    change: float = Field(3.0, ge=0, description="Weight of the mean change, heavier for small age gaps.")
+    gain: float = Field(0.05, ge=0, description="Weight of the mean squared detail gain.")
     smooth: float = Field(0.1, ge=0, description="Weight of the total variation of the delta.")
     mismatch: float = Field(0.3, ge=0, description="Weight of real faces shown with a wrong age or gender.")
     r1: float = Field(0.05, ge=0, description="Weight of the critic's gradient penalty.")
@@ -128,20 +128,20 @@ class DeltaFamily(Family):
         fake_logits = critic.judge(fake_pooled, self._target, self._source.male)
         wrong = torch.cat(
             [
-                critic.judge(real_pooled, real.age, 1 - real.male),
-                critic.judge(real_pooled, self._wrong, real.male),
+                critic.judge(real_pooled, real.age, 1 - real.male)[1],
+                critic.judge(real_pooled, self._wrong, real.male)[1],
             ]
         )
         loss = losses.logistic_discriminator(real_logits, fake_logits)
         mismatch = nn.functional.softplus(wrong).mean()
         figures = {
-            "real": real_logits.mean(), "fake": fake_logits.mean(), "wrong": wrong.mean(),
-            "real_right": (real_logits > 0).float().mean(), "fake_right": (fake_logits < 0).float().mean(),
+            "real": real_logits[0].mean(), "fake": fake_logits[0].mean(), "fits": real_logits[1].mean(),
+            "fake_fits": fake_logits[1].mean(), "wrong_fits": wrong.mean(),
         }  # fmt: skip
         total = loss + options.mismatch * mismatch
         if options.r1 and step % options.r1_every == 0:
             face = real.face.detach().requires_grad_()
-            penalty = losses.r1_penalty(critic(face, real.age, real.male).mean(0), face)
+            penalty = losses.r1_penalty(critic(face, real.age, real.male).mean((0, 1)), face)
             total = total + 0.5 * options.r1 * options.r1_every * penalty
         return total, figures
 

@@ -1,0 +1,24 @@
+"""What several tests share: the bundled portraits, and one Reager for the whole session."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from reage import Reager
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+PORTRAIT = EXAMPLES / "astronaut_eileen-collins.jpg"
+
+
+@pytest.fixture(scope="session")
+def portrait() -> Path:
+    """A public-domain portrait of one person."""
+    return PORTRAIT
+
+
+@pytest.fixture(scope="session")
+def reager() -> Reager:
+    """With the embedded bundle."""
+    return Reager.default()

@@ -1,0 +1,137 @@
+"""The command line as a user meets it: results, and clear ends."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from PIL import Image
+
+from reage.assets import asset
+from reage.cli import main, parse_ages
+from reage.errors import AgeError
+from reage.photo.image_io import read_photo, read_provenance
+
+
+def reage(*arguments: Any) -> Result:
+    return CliRunner().invoke(main, [str(a) for a in arguments])
+
+
+@pytest.fixture
+def photo(portrait: Path, tmp_path: Path) -> Path:
+    """A small copy of a portrait, in a folder of its own."""
+    path = tmp_path / "me.jpg"
+    with Image.open(portrait) as image:
+        image.resize((480, 480 * image.height // image.width)).save(path, quality=92)
+    return path
+
+
+def test_photo_writes_beside_the_input_and_never_silently_overwrites(photo: Path) -> None:
+    result = reage("photo", photo, "--to", 70)
+    assert result.exit_code == 0, result.output
+    output = photo.with_name("me-70.jpg")
+    assert str(output) in result.output
+    assert read_provenance(output) is not None
+    again = reage("photo", photo, "--to", 70)
+    assert again.exit_code == 2
+    assert "--overwrite" in again.output
+    assert reage("photo", photo, "--to", 70, "--overwrite", "--quiet").exit_code == 0
+
+
+def test_json_has_boxes_ages_and_seconds(photo: Path, tmp_path: Path) -> None:
+    result = reage("photo", photo, "--to", 70, "--from", 30, "-o", tmp_path / "out", "--json", "--gender", "male")
+    (entry,) = json.loads(result.stdout)
+    assert Path(entry["output"]) == tmp_path / "out" / "me-70.jpg"
+    (face,) = entry["faces"]
+    assert face["source_age"] == 30
+    assert face["target_age"] == 70
+    assert face["male"] == 1
+    x0, y0, x1, y1 = face["box"]
+    assert 0 <= x0 < x1 <= 480
+    assert y0 < y1
+    assert {"apparent_before", "apparent_after"} <= set(face)
+    assert {"read", "detect", "analyse", "network", "composite", "write", "total"} <= set(entry["seconds"])
+
+
+def test_one_bad_file_does_not_stop_a_batch(photo: Path, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.jpg"
+    bad.write_bytes(b"no picture")
+    result = reage("photo", bad, photo, tmp_path / "absent.png", "--to", 30, "-o", tmp_path / "out")
+    assert result.exit_code == 2
+    assert (tmp_path / "out" / "me-30.jpg").exists()
+    assert "bad.jpg" in result.output
+    assert "absent.png" in result.output
+    assert "2 of 3 photos failed" in result.output
+    assert "Traceback" not in result.output
+
+
+def test_clear_ends(photo: Path, tmp_path: Path) -> None:
+    blank = tmp_path / "blank.png"
+    Image.new("RGB", (300, 300), (90, 120, 150)).save(blank)
+    truncated = tmp_path / "cut.jpg"
+    truncated.write_bytes(photo.read_bytes()[:9000])
+    file = tmp_path / "file"
+    file.touch()
+    altered = tmp_path / "bundle"
+    shutil.copytree(asset("default_bundle"), altered)
+    with (altered / "MODEL_CARD.md").open("a") as card:
+        card.write("altered")
+    ends = {
+        "no face found": ["photo", blank, "--to", 50],
+        "truncated": ["photo", truncated, "--to", 50],
+        "outside 0 to 116": ["photo", photo, "--to", 130],
+        "--max-pixels": ["photo", photo, "--to", 50, "--max-pixels", 1000],
+        "cannot be written": ["photo", photo, "--to", 50, "-o", file / "out.jpg"],
+        "altered": ["photo", photo, "--to", 50, "--model", altered],
+        "no face 5": ["photo", photo, "--to", 50, "--faces", "5"],
+        "not a model bundle": ["models", "verify", tmp_path],
+        "first:last:step": ["strip", photo, "--ages", "young"],
+        "several photos need a folder": ["photo", photo, photo, "--to", 50, "-o", file],
+    }
+    for message, arguments in ends.items():
+        result = reage(*arguments)
+        assert result.exit_code == 2, (message, result.output)
+        assert message in result.output
+        assert len(result.output.strip().splitlines()) == 1, result.output
+        assert result.output.startswith("reage: ")
+
+
+def test_strip_is_one_sheet_with_a_mark(photo: Path, tmp_path: Path) -> None:
+    result = reage("strip", photo, "--ages", "20:80:30", "--tile", 96)
+    assert result.exit_code == 0, result.output
+    sheet = photo.with_name("me-strip.jpg")
+    pixels = read_photo(sheet).pixels
+    assert pixels.shape[1] > 4 * 96
+    mark = read_provenance(sheet)
+    assert mark is not None
+    assert [face["target_age"] for face in mark["faces"]] == [20, 50, 80]
+    tiles = [pixels[40:-8, 8 + i * 98 : 90 + i * 98].astype(int) for i in range(4)]
+    assert all(np.abs(tile - tiles[0]).mean() > 0.5 for tile in tiles[1:])
+
+
+def test_models_list_show_and_verify() -> None:
+    assert "delta" in reage("models", "list").output
+    assert json.loads(reage("models", "show").output)["family"] == "delta"
+    assert "not evidence" in reage("models", "show", "--card").output
+    assert "verified" in reage("models", "verify").output
+
+
+def test_ages() -> None:
+    assert parse_ages("20:80:20") == [20, 40, 60, 80]
+    assert parse_ages("80:20:-30") == [80, 50, 20]
+    assert parse_ages("30,45.5") == [30, 45.5]
+    for wrong in ("", "20:80", "20:80:0", "80:20:10", "a,b", "0:116:0.1"):
+        with pytest.raises(AgeError):
+            parse_ages(wrong)
+
+
+def test_the_program_starts() -> None:
+    done = subprocess.run([sys.executable, "-m", "reage.cli", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("reage, version ")

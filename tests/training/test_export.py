@@ -1,0 +1,128 @@
+"""A trained run becomes a bundle that gives, without torch, what the network gave."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tiny import SIZE
+from torch import nn
+
+from reage.bundle import Bundle, open_bundle
+from reage.errors import BundleError, ConfigError
+from reage.networks.delta_unet import DeltaUNet
+from reage.training import export
+from reage.training.checkpoint import load_weights, save_weights
+from reage.training.export import TOLERANCE, export_run
+
+
+@pytest.fixture(scope="module")
+def run(delta_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run whose edits are as strong as those of a long training."""
+    folder = tmp_path_factory.mktemp("runs") / "strong"
+    shutil.copytree(delta_run, folder)
+    generator = network(folder)
+    torch.manual_seed(0)
+    for parameter in generator.parameters():
+        nn.init.normal_(parameter, std=0.15)
+    save_weights(folder / "weights.safetensors", {"generator": generator}, {"step": 6})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def exported(run: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, float]:
+    """The folder of the bundle, and the difference that the export found."""
+    folder = tmp_path_factory.mktemp("bundles") / "strong"
+    return folder, export_run(run, folder, name="strong", version="3")
+
+
+@pytest.fixture(scope="module")
+def bundle(exported: tuple[Path, float]) -> Bundle:
+    return open_bundle(exported[0])
+
+
+def network(run: Path) -> DeltaUNet:
+    generator = DeltaUNet(tuple(json.loads((run / "settings.json").read_text())["options"]["widths"]))
+    load_weights(run / "weights.safetensors", {"generator": generator})
+    return generator.eval().requires_grad_(False)
+
+
+def test_the_bundle_opens_and_answers(bundle: Bundle) -> None:
+    bundle.check()
+
+
+def test_the_manifest_tells_where_the_network_comes_from(bundle: Bundle, exported: tuple[Path, float]) -> None:
+    manifest = bundle.manifest
+    assert (manifest.title, manifest.family, manifest.size) == ("strong 3", "delta", SIZE)
+    assert manifest.networks == {"any": "generator.onnx"}
+    assert tuple(manifest.source_ages) == (16, 88)
+    assert tuple(manifest.target_ages) == (16, 85)
+    assert manifest.training["steps"] == 6
+    assert manifest.training["settings"]["batch"] == 4
+    assert manifest.figures["onnx_torch_max_abs_difference"] == exported[1] < TOLERANCE
+    assert "research" in manifest.licence
+    assert manifest.teachers
+    assert "not evidence" in bundle.card
+
+
+@pytest.mark.parametrize(("source", "target", "male"), [(30, 70, 0), (75.5, 20.25, 1), (40, 41, 0.3)])
+def test_onnx_runtime_gives_what_torch_gives(
+    bundle: Bundle, run: Path, source: float, target: float, male: float
+) -> None:
+    face = np.random.default_rng(1).uniform(-1, 1, (SIZE, SIZE, 3)).astype(np.float32)
+    ages = [torch.tensor([value], dtype=torch.float32) for value in (source, target, male)]
+    delta, gain = network(run)(torch.from_numpy(face.transpose(2, 0, 1))[None], *ages)
+    edit = bundle.edit(face, source_age=source, target_age=target, male=male)
+    assert np.abs(edit.delta).max() > 0.01
+    assert np.abs(edit.delta - delta[0].numpy().transpose(1, 2, 0)).max() < TOLERANCE
+    assert np.abs(edit.gain - gain[0, 0].numpy()).max() < TOLERANCE
+
+
+def test_the_same_age_is_still_exactly_the_identity(bundle: Bundle) -> None:
+    face = np.random.default_rng(2).uniform(-1, 1, (SIZE, SIZE, 3)).astype(np.float32)
+    edit = bundle.edit(face, source_age=44, target_age=44, male=1)
+    assert not edit.delta.any()
+    assert not edit.gain.any()
+
+
+def test_the_age_family_has_no_bundle(age_run: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no bundle"):
+        export_run(age_run, tmp_path / "bundle", name="x")
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="not a run folder"):
+        export_run(tmp_path, tmp_path / "bundle", name="x")
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Lets the export find the difference in this list, without exporting anything."""
+    found = [0.0]
+    monkeypatch.setattr(export, "export_network", lambda *_: (b"graph", found[0]))
+    return found
+
+
+@pytest.mark.parametrize("name", ["folder", "bundle.zip"])
+def test_what_exists_is_not_overwritten(run: Path, tmp_path: Path, quick: list[float], name: str) -> None:
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(BundleError, match="exists already"):
+        export_run(run, tmp_path / name, name="x")
+    assert (tmp_path / name).read_text() == "mine"
+    assert [entry.name for entry in tmp_path.iterdir()] == [name]
+
+
+def test_a_network_that_onnx_runtime_runs_otherwise_is_not_written(run: Path, tmp_path: Path, quick: list[float]) -> None:
+    quick[0] = 2 * TOLERANCE
+    with pytest.raises(ConfigError, match="differs from torch"):
+        export_run(run, tmp_path / "bundle", name="x")
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_an_own_model_card_is_enclosed_also_in_a_zip(run: Path, tmp_path: Path, quick: list[float]) -> None:
+    (tmp_path / "card.md").write_text("# Mine")
+    export_run(run, tmp_path / "bundle.zip", name="x", card=tmp_path / "card.md")
+    assert open_bundle(tmp_path / "bundle.zip").card == "# Mine"
