@@ -17,8 +17,8 @@ sys.meta_path.insert(0, Blocker())
 """
 
 
-def run(code: str) -> str:
-    done = subprocess.run([sys.executable, "-c", BLOCK + code], capture_output=True, text=True, check=False)
+def run(code: str, before: str = BLOCK) -> str:
+    done = subprocess.run([sys.executable, "-c", before + code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -60,4 +60,4 @@ from click.testing import CliRunner
 result = CliRunner().invoke(reage.cli.main, ['train', 'recipe.yaml'])
 print(result.exit_code, result.output)
 """
-    assert "2 reage: this command needs torch: pip install 'reage[train]'" in run(code)
+    assert "2 reage: this command needs torch: pip install 'reage[train]'" in run(code, before="")

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime
 import torch
+from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 from reage.bundle import Manifest, write_bundle
@@ -70,8 +72,14 @@ def read_settings(run: Path) -> TrainSettings:
 
 
 def export_network(network: nn.Module, exported: Exported) -> tuple[bytes, float]:
-    """One network as ONNX bytes (batch size free), and its largest difference from torch on random faces."""
+    """One network as ONNX bytes (batch size free), and its largest difference from torch on random faces.
+
+    Weights are rounded to half precision, in ``network`` too, and stored so; all arithmetic stays in float32.
+    """
     network = network.eval().to(memory_format=torch.contiguous_format)
+    with torch.no_grad():
+        for weight in network.parameters():
+            weight.copy_(weight.half())
     example = _example(exported, 2)
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's own deprecations
@@ -89,8 +97,24 @@ def export_network(network: nn.Module, exported: Exported) -> tuple[bytes, float
             external_data=False,
             verbose=False,
         )
-        graph = path.read_bytes()
+        graph = _store_halves(onnx.load(path))
     return graph, _difference(network, graph, exported)
+
+
+def _store_halves(model: onnx.ModelProto) -> bytes:
+    """The model with large float32 weights stored as float16, each behind a Cast: half the bytes, same results."""
+    casts = []
+    for weight in model.graph.initializer:
+        values = numpy_helper.to_array(weight)
+        if values.dtype != np.float32 or values.size < 256:
+            continue
+        name, stored = weight.name, f"{weight.name}.half"
+        weight.CopyFrom(numpy_helper.from_array(values.astype(np.float16), stored))
+        casts.append(helper.make_node("Cast", [stored], [name], to=TensorProto.FLOAT))
+    for cast in reversed(casts):
+        model.graph.node.insert(0, cast)
+    del model.graph.value_info[:]  # they would still give the weights' old types
+    return bytes(model.SerializeToString())
 
 
 def _difference(network: nn.Module, graph: bytes, exported: Exported) -> float:
