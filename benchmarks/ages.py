@@ -25,7 +25,9 @@ AGES = (25, 35, 45, 55, 65, 75)
 
 @click.command()
 @click.option("--model", type=click.Path(path_type=Path), help="A bundle; default: the embedded one.")
-@click.option("--sheet", type=click.Path(path_type=Path), default=HERE.parent / "docs" / "ages.jpg", show_default=True)
+@click.option(
+    "--sheet", type=click.Path(path_type=Path), default=HERE.parent / "docs" / "ages.jpg", show_default=True
+)
 @click.option("--store/--no-store", default=True, help="Write benchmarks/ages.json.")
 @click.argument("portraits", nargs=-1, type=click.Path(path_type=Path))
 def main(portraits: tuple[Path, ...], model: Path | None, sheet: Path, store: bool) -> None:
@@ -38,14 +40,18 @@ def main(portraits: tuple[Path, ...], model: Path | None, sheet: Path, store: bo
         face = sitting.faces[0]
         results = [sitting.age(to=age, faces="largest") for age in AGES]
         readings.append([face.apparent_age, *(r.changes[0].apparent_after for r in results)])
-        rows.append(np.stack([head_tile(p, face, 224) for p in (sitting.photo.pixels, *(r.pixels for r in results))]))
+        rows.append(
+            np.stack([head_tile(p, face, 224) for p in (sitting.photo.pixels, *(r.pixels for r in results))])
+        )
         told += [(round(face.apparent_age, 1), float(min(age, MAX_AGE))) for age in AGES]
         click.echo(f"{path.name:45s}" + "".join(f"{reading:7.1f}" for reading in readings[-1]))
     table = np.array(readings)
     means = table[:, 1:].mean(0)
     monotonic = (np.diff(table[:, 1:], axis=1) > 0).all(1)
     click.echo(f"{'mean':45s}{table[:, 0].mean():7.1f}" + "".join(f"{mean:7.1f}" for mean in means))
-    click.echo(f"span {means[-1] - means[0]:.1f} years between 25 and 75; {monotonic.sum()} of {len(table)} rise throughout")
+    click.echo(
+        f"span {means[-1] - means[0]:.1f} years between 25 and 75; {monotonic.sum()} of {len(table)} rise throughout"
+    )
     mark = Provenance(tool="reage benchmarks/ages.py", model=reager.bundle.manifest.title, faces=tuple(told))
     picture = sheet_photo(np.stack(rows), None, ["input", *map(str, AGES)])
     write_photo(picture, sheet, mark=mark, overwrite=True, quality=88)

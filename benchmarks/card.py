@@ -86,7 +86,15 @@ def load(name: str, title: str) -> dict[str, Any]:
 def group_row(name: str, group: dict[str, Any]) -> str:
     """A line of the table of groups."""
     low, high = group["span_interval"]
-    cells = [name, group["faces"], group["reading_error"], group["at25"], group["at75"], group["span"], f"{low} to {high}"]
+    cells = [
+        name,
+        group["faces"],
+        group["reading_error"],
+        group["at25"],
+        group["at75"],
+        group["span"],
+        f"{low} to {high}",
+    ]
     return f"| {' | '.join(map(str, cells))} |"
 
 

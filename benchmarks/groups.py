@@ -55,7 +55,9 @@ def main(index: Path, per_group: int, model: Path | None, seed: int) -> None:
     """Measure the test split of INDEX (20 to 80 years, not blurred)."""
     table = read_index(index)
     root = Path(table.attrs["root"])
-    good = table["keep"] & (table["split"] == "test") & table["age"].between(20, 80) & (table["sharpness"] > 80)
+    good = (
+        table["keep"] & (table["split"] == "test") & table["age"].between(20, 80) & (table["sharpness"] > 80)
+    )
     groups = table[good & table["gender"].notna() & table["race"].notna()].groupby(["gender", "race"])
     drawn = groups.sample(frac=1, random_state=seed).groupby(["gender", "race"]).head(per_group)
     reager, rows = Reager.from_bundle(model), []

@@ -55,9 +55,21 @@ def median_ms(action: Callable[[], object], repeats: int) -> float:
 def cold(folder: Path, repeats: int) -> dict[str, float]:
     """The command line, from the shell and back."""
     command = [sys.executable, "-m", "reage.cli"]
-    photo = [*command, "photo", str(PORTRAIT), "--to", "70", "-o", str(folder / "cold.jpg"), "--overwrite", "--quiet"]
+    photo = [
+        *command,
+        "photo",
+        str(PORTRAIT),
+        "--to",
+        "70",
+        "-o",
+        str(folder / "cold.jpg"),
+        "--overwrite",
+        "--quiet",
+    ]
     return {
-        "reage --help": median_ms(lambda: subprocess.run([*command, "--help"], check=True, stdout=-3), repeats),
+        "reage --help": median_ms(
+            lambda: subprocess.run([*command, "--help"], check=True, stdout=-3), repeats
+        ),
         "reage photo, cold": median_ms(lambda: subprocess.run(photo, check=True), repeats),
     }
 

@@ -86,7 +86,9 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
         ({"networks": 3}, "not a table"),
     ],
 )
-def test_a_manifest_that_does_not_fit_is_refused(tmp_path: Path, changes: dict[str, object], message: str) -> None:
+def test_a_manifest_that_does_not_fit_is_refused(
+    tmp_path: Path, changes: dict[str, object], message: str
+) -> None:
     with pytest.raises(BundleError, match=message):
         open_bundle(write(tmp_path / "bundle", **changes))
 
@@ -101,7 +103,13 @@ def test_what_is_no_bundle_is_refused(tmp_path: Path) -> None:
 
 def test_a_network_that_is_no_network_is_refused(tmp_path: Path) -> None:
     manifest = Manifest(
-        name="bad", version="1", family="test", size=SIZE, networks={"any": "n.onnx"}, outputs=["image"], inputs=["face"]
+        name="bad",
+        version="1",
+        family="test",
+        size=SIZE,
+        networks={"any": "n.onnx"},
+        outputs=["image"],
+        inputs=["face"],
     )
     write_bundle(tmp_path / "bundle", manifest, {"n.onnx": b"not ONNX"})
     with pytest.raises(BundleError, match="cannot load"):

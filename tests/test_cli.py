@@ -46,7 +46,9 @@ def test_photo_writes_beside_the_input_and_never_silently_overwrites(photo: Path
 
 
 def test_json_has_boxes_ages_and_seconds(photo: Path, tmp_path: Path) -> None:
-    result = reage("photo", photo, "--to", 70, "--from", 30, "-o", tmp_path / "out", "--json", "--gender", "male")
+    result = reage(
+        "photo", photo, "--to", 70, "--from", 30, "-o", tmp_path / "out", "--json", "--gender", "male"
+    )
     (entry,) = json.loads(result.stdout)
     assert Path(entry["output"]) == tmp_path / "out" / "me-70.jpg"
     (face,) = entry["faces"]
@@ -133,5 +135,7 @@ def test_ages() -> None:
 
 
 def test_the_program_starts() -> None:
-    done = subprocess.run([sys.executable, "-m", "reage.cli", "--version"], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "reage.cli", "--version"], capture_output=True, text=True, check=True
+    )
     assert done.stdout.startswith("reage, version ")

@@ -50,7 +50,9 @@ def test_only_the_face_changes_and_the_original_stays(sitting: Sitting) -> None:
 
 def test_strength_scales_the_change(sitting: Sitting) -> None:
     def change(strength: float) -> float:
-        return float(np.abs(sitting.age(to=75, strength=strength).pixels.astype(int) - sitting.photo.pixels).mean())
+        return float(
+            np.abs(sitting.age(to=75, strength=strength).pixels.astype(int) - sitting.photo.pixels).mean()
+        )
 
     assert change(0) == 0
     assert 0 < change(0.5) < change(1.0) < change(1.5)
@@ -61,7 +63,9 @@ def test_saved_pictures_carry_the_mark(sitting: Sitting, tmp_path: Path) -> None
     mark = read_provenance(path)
     assert mark is not None
     assert mark["digital_source_type"].endswith("compositeWithTrainedAlgorithmicMedia")
-    assert mark["faces"] == [{"source_age": pytest.approx(sitting.faces[0].apparent_age, abs=0.06), "target_age": 70}]
+    assert mark["faces"] == [
+        {"source_age": pytest.approx(sitting.faces[0].apparent_age, abs=0.06), "target_age": 70}
+    ]
     assert mark["edits"] == ["strength 0.8"]
     assert np.array_equal(read_photo(path).pixels, sitting.age(to=70, strength=0.8).pixels)
     with pytest.raises(PhotoError, match="overwrite"):

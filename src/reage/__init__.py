@@ -1,8 +1,8 @@
 """Face ageing: a photograph in, the same person older or younger out.
 
-    from reage import Reager
-    sitting = Reager.default().open("me.jpg")
-    sitting.age(to=70).save("me70.jpg")
+from reage import Reager
+sitting = Reager.default().open("me.jpg")
+sitting.age(to=70).save("me70.jpg")
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from reage.photo.compositing import Edit
     from reage.reager import Reager
 
-__all__ = ["Edit", "Reager", "ReageError", "__version__", "open_bundle"]
+__all__ = ["Edit", "ReageError", "Reager", "__version__", "open_bundle"]
 
 _HOMES = {
     "Edit": "reage.photo.compositing",

@@ -78,7 +78,12 @@ def age_photos(
             writing = time.perf_counter()
             result.save(place, overwrite=overwrite, quality=quality)
             ended = time.perf_counter()
-            seconds = {**sitting.seconds, **result.seconds, "write": ended - writing, "total": ended - started}
+            seconds = {
+                **sitting.seconds,
+                **result.seconds,
+                "write": ended - writing,
+                "total": ended - started,
+            }
             outcome = Outcome(path, place, None, _describe(result), seconds)
         except ReageError as error:
             text = str(error)
@@ -125,8 +130,12 @@ def age_strip(
         mark = result.mark
     assert mark is not None
     columns = [f"input (looks {chosen[0].apparent_age:.0f})" if len(chosen) == 1 else "input"]
-    sheet = sheet_photo(np.stack(rows), labels if len(rows) > 1 else None, [*columns, *(f"{a:g}" for a in ages)])
-    told = tuple((round(f.apparent_age if source is None else source, 1), float(a)) for f in chosen for a in ages)
+    sheet = sheet_photo(
+        np.stack(rows), labels if len(rows) > 1 else None, [*columns, *(f"{a:g}" for a in ages)]
+    )
+    told = tuple(
+        (round(f.apparent_age if source is None else source, 1), float(a)) for f in chosen for a in ages
+    )
     mark = Provenance(tool=f"reage {reage.__version__}", model=reager.bundle.manifest.title, faces=told)
     return write_photo(sheet, place, mark=mark, overwrite=overwrite)
 
@@ -168,7 +177,11 @@ def _output_paths(photos: Sequence[Path], target: float, output: Path | None) ->
 
 def _suffix(photo: Path) -> str:
     """The output's suffix: the input's where it can be written, else PNG, which loses nothing."""
-    return photo.suffix if photo.suffix.lower() in {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff"} else ".png"
+    return (
+        photo.suffix
+        if photo.suffix.lower() in {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff"}
+        else ".png"
+    )
 
 
 def _refuse_existing(place: Path, overwrite: bool) -> None:

@@ -126,7 +126,11 @@ class Bundle:
 
 def find_bundles(folder: Path | None = None) -> list[Bundle]:
     """The embedded bundle and those that lie in ``folder``; raises `BundleError` for an altered one."""
-    places = [] if folder is None else sorted({p.parent for p in folder.glob("*/manifest.json")} | set(folder.glob("*.zip")))
+    places = (
+        []
+        if folder is None
+        else sorted({p.parent for p in folder.glob("*/manifest.json")} | set(folder.glob("*.zip")))
+    )
     return [open_bundle(place) for place in (None, *places)]
 
 
@@ -140,7 +144,9 @@ def open_bundle(path: str | os.PathLike[str] | None = None) -> Bundle:
             raise BundleError(f"{place}: the file {name} named in its manifest is missing")
         found = hashlib.sha256(contents[name]).hexdigest()
         if found != expected:
-            raise BundleError(f"{place}: {name} was altered (SHA-256 {found[:12]}…, expected {expected[:12]}…)")
+            raise BundleError(
+                f"{place}: {name} was altered (SHA-256 {found[:12]}…, expected {expected[:12]}…)"
+            )
     unverified = [name for name in manifest.networks.values() if name not in manifest.files]
     if unverified:
         raise BundleError(f"{place}: the manifest has no hash for {', '.join(unverified)}")
@@ -191,7 +197,9 @@ def _parse(path: Path, contents: Mapping[str, bytes]) -> Manifest:
     try:
         stored = json.loads(contents["manifest.json"])
         if stored["format"] != FORMAT:
-            raise BundleError(f"{path}: bundle format {stored['format']} is not supported (this reads {FORMAT})")
+            raise BundleError(
+                f"{path}: bundle format {stored['format']} is not supported (this reads {FORMAT})"
+            )
         known = {f.name for f in fields(Manifest)}
         manifest = Manifest(**{key: value for key, value in stored.items() if key in known})
     except KeyError as error:

@@ -50,13 +50,19 @@ def main() -> None:
 
 def _edit_options(command: F) -> F:
     options = [
-        click.option("--faces", default=None, help="Which faces: all, largest, or numbers (0 is the largest)."),
+        click.option(
+            "--faces", default=None, help="Which faces: all, largest, or numbers (0 is the largest)."
+        ),
         click.option("--from", "source", type=float, help="Age in the photo; default: the apparent age."),
         click.option("--strength", type=click.FloatRange(0, 1.5), default=1.0, show_default=True),
         click.option("--gender", type=click.Choice(["male", "female"]), help="Override the estimate."),
         click.option("--model", type=PATH, help="A model bundle; default: the embedded one."),
         click.option("--overwrite", is_flag=True, help="Replace existing files."),
-        click.option("--max-pixels", type=click.IntRange(1), help="Largest photo read, in pixels (default 200 million)."),
+        click.option(
+            "--max-pixels",
+            type=click.IntRange(1),
+            help="Largest photo read, in pixels (default 200 million).",
+        ),
     ]
     for option in reversed(options):
         command = option(command)
@@ -71,11 +77,15 @@ def _edit_options(command: F) -> F:
 @click.option("--json", "as_json", is_flag=True, help="Print results as JSON.")
 @click.option("--quiet", is_flag=True, help="Print errors only.")
 @_edit_options
-def photo(photos: tuple[Path, ...], target: float, output: Path | None, as_json: bool, quiet: bool, **options: Any) -> None:
+def photo(
+    photos: tuple[Path, ...], target: float, output: Path | None, as_json: bool, quiet: bool, **options: Any
+) -> None:
     """Make the people in photographs older or younger."""
     from reage.batch import age_photos
 
-    outcomes = age_photos(photos, target, output, on_outcome=None if as_json or quiet else _print_outcome, **_named(options))
+    outcomes = age_photos(
+        photos, target, output, on_outcome=None if as_json or quiet else _print_outcome, **_named(options)
+    )
     failed = [outcome for outcome in outcomes if outcome.error]
     if as_json:
         click.echo(json.dumps([outcome.as_dict() for outcome in outcomes], indent=2))
@@ -83,7 +93,9 @@ def photo(photos: tuple[Path, ...], target: float, output: Path | None, as_json:
         for outcome in failed:
             click.echo(f"reage: {outcome.error}", err=True)
         if len(outcomes) > 1:
-            click.echo(f"reage: {len(failed)} of {len(outcomes)} photos failed; the others were written", err=True)
+            click.echo(
+                f"reage: {len(failed)} of {len(outcomes)} photos failed; the others were written", err=True
+            )
         sys.exit(2)
 
 
@@ -99,9 +111,17 @@ def _print_outcome(outcome: Outcome) -> None:
 
 @main.command()
 @click.argument("source_photo", type=PATH, metavar="IN")
-@click.option("--ages", default="20:80:10", show_default=True, help="first:last:step, or a list such as 20,45,70.")
+@click.option(
+    "--ages", default="20:80:10", show_default=True, help="first:last:step, or a list such as 20,45,70."
+)
 @click.option("-o", "--output", type=PATH, help="The sheet to write; default: IN-strip.jpg beside the input.")
-@click.option("--tile", type=click.IntRange(64, 2048), default=320, show_default=True, help="Side of a picture in the sheet.")
+@click.option(
+    "--tile",
+    type=click.IntRange(64, 2048),
+    default=320,
+    show_default=True,
+    help="Side of a picture in the sheet.",
+)
 @_edit_options
 def strip(source_photo: Path, ages: str, output: Path | None, tile: int, **options: Any) -> None:
     """One contact sheet of the same face at several ages."""
@@ -197,7 +217,9 @@ def data_index(dataset: str, source: Path | None, images: Path | None, output: P
 @data.command("cache")
 @click.argument("index", type=PATH)
 @click.option("-o", "--output", type=PATH, required=True, help="Folder to make.")
-@click.option("--size", type=click.IntRange(32, 512), default=128, show_default=True, help="Side of a face in pixels.")
+@click.option(
+    "--size", type=click.IntRange(32, 512), default=128, show_default=True, help="Side of a face in pixels."
+)
 @click.option("--workers", type=click.IntRange(1), default=2, show_default=True)
 def data_cache(index: Path, output: Path, size: int, workers: int) -> None:
     """Align the faces of INDEX by their landmarks and pack them into one array for training."""
@@ -231,7 +253,9 @@ def train(recipe: Path, overrides: tuple[str, ...], output: Path | None, resume:
 
 @main.command()
 @click.argument("run", type=PATH)
-@click.option("-o", "--output", type=PATH, required=True, help="Bundle to write: a folder, or a file ending in .zip.")
+@click.option(
+    "-o", "--output", type=PATH, required=True, help="Bundle to write: a folder, or a file ending in .zip."
+)
 @click.option("--name", help="Name of the model; default: that of the run folder.")
 @click.option("--version", default="1", show_default=True)
 @click.option("--card", type=PATH, help="A model card to enclose; default: one made from the run's settings.")

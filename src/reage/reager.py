@@ -1,7 +1,7 @@
 """Reager: the object a user holds. Open a photo once, then ask for any age for the price of one small network.
 
-    sitting = Reager.default().open("me.jpg")
-    sitting.age(to=70).save("me70.jpg")
+sitting = Reager.default().open("me.jpg")
+sitting.age(to=70).save("me70.jpg")
 """
 
 from __future__ import annotations
@@ -90,7 +90,9 @@ class Result:
         """RGB (H, W, 3), uint8 or uint16."""
         return self.photo.pixels
 
-    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False, quality: int | None = None) -> Path:
+    def save(
+        self, path: str | os.PathLike[str], *, overwrite: bool = False, quality: int | None = None
+    ) -> Path:
         """Write the photo; raises `PhotoError` if ``path`` exists (unless ``overwrite``) or cannot be written."""
         return write_photo(self.photo, path, mark=self.mark, overwrite=overwrite, quality=quality)
 
@@ -182,7 +184,9 @@ class Sitting:
         numbers = list(dict.fromkeys(numbers))
         for number in numbers:
             if not 0 <= number < len(self.faces):
-                raise NoFaceError(f"there is no face {number}: the photo has {len(self.faces)}, numbered from 0")
+                raise NoFaceError(
+                    f"there is no face {number}: the photo has {len(self.faces)}, numbered from 0"
+                )
         return tuple(self.faces[number] for number in numbers)
 
     def age(
@@ -220,7 +224,8 @@ class Sitting:
             told.append((face, age, gender))
         with watch("verify"):
             changes = tuple(
-                FaceChange(face, age, to, gender, self.reager.read_age(out, face.face)) for face, age, gender in told
+                FaceChange(face, age, to, gender, self.reager.read_age(out, face.face))
+                for face, age, gender in told
             )
         mark = Provenance(
             tool=f"reage {reage.__version__}",

@@ -70,7 +70,9 @@ def centre(x: Tensor) -> Tensor:
     """Centre of mass (B, 2) of (B, 1, S, S), from the middle, in pixels."""
     offsets = torch.arange(x.shape[-1]) - (x.shape[-1] - 1) / 2
     mass = x.sum((1, 2, 3))
-    return torch.stack([(x.sum((1, 2)) * offsets).sum(1), (x.sum((1, 3)) * offsets).sum(1)], 1) / mass[:, None]
+    return (
+        torch.stack([(x.sum((1, 2)) * offsets).sum(1), (x.sum((1, 3)) * offsets).sum(1)], 1) / mass[:, None]
+    )
 
 
 def test_an_affine_shift_moves_each_face_by_its_own_part_of_the_side() -> None:
@@ -98,7 +100,9 @@ def test_an_affine_turn_and_change_of_size_leave_the_middle_where_it_is() -> Non
 
 def test_gradients_pass_through_each_change() -> None:
     x = faces().requires_grad_()
-    (affine(x, 10, 0.1, 0.05).mean() + random_colour(x, 0.2).mean() + random_translate(x, 0.1).mean()).backward()
+    (
+        affine(x, 10, 0.1, 0.05).mean() + random_colour(x, 0.2).mean() + random_translate(x, 0.1).mean()
+    ).backward()
     assert x.grad is not None
     assert x.grad.abs().sum() > 0
 

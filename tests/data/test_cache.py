@@ -56,15 +56,21 @@ def root(tmp_path: Path) -> Path:
 
 
 def index(*names: str, keep: list[bool] | None = None) -> pd.DataFrame:
-    return pd.DataFrame({"path": names, "age": np.arange(20.0, 20 + len(names)), "keep": keep or [True] * len(names)})
+    return pd.DataFrame(
+        {"path": names, "age": np.arange(20.0, 20 + len(names)), "keep": keep or [True] * len(names)}
+    )
 
 
 @pytest.mark.usefixtures("still")
 def test_kept_faces_are_packed_in_order_with_their_rows(root: Path, tmp_path: Path) -> None:
     (root / "broken.png").write_bytes(b"no picture")
-    table = index("4.png", "1.png", "2.png", "broken.png", "missing.png", "0.png", keep=[True, False, *[True] * 4])
+    table = index(
+        "4.png", "1.png", "2.png", "broken.png", "missing.png", "0.png", keep=[True, False, *[True] * 4]
+    )
     seen: list[tuple[int, int]] = []
-    counts = build_cache(table, root, tmp_path / "c", size=SIZE, progress=lambda done, total: seen.append((done, total)))
+    counts = build_cache(
+        table, root, tmp_path / "c", size=SIZE, progress=lambda done, total: seen.append((done, total))
+    )
     assert counts == (2, 3)
     assert seen == [(done, 5) for done in range(1, 6)]
     cache = open_cache(tmp_path / "c")
@@ -72,7 +78,9 @@ def test_kept_faces_are_packed_in_order_with_their_rows(root: Path, tmp_path: Pa
     assert cache.rows["path"].tolist() == ["4.png", "0.png"]
     assert cache.rows["age"].tolist() == [20, 25]
     assert cache.rows.index.tolist() == [0, 1]
-    for image, seed in zip(cache.images, (4, 0), strict=True):  # a face that lies as the template has it stays
+    for image, seed in zip(
+        cache.images, (4, 0), strict=True
+    ):  # a face that lies as the template has it stays
         assert np.abs(image.astype(int) - smooth(seed)).max() <= 2
     expected = rescale_points(utkface_template().mesh, 200, SIZE)
     assert cache.landmarks.shape == (2, 468, 2)
@@ -129,7 +137,7 @@ def test_an_interrupted_build_leaves_nothing(root: Path, tmp_path: Path) -> None
 
 def test_a_folder_that_is_no_cache_is_refused(tmp_path: Path) -> None:
     for folder in (tmp_path / "none", tmp_path):
-        with pytest.raises(DataError, match="is not a cache.*reage data cache"):
+        with pytest.raises(DataError, match=r"is not a cache.*reage data cache"):
             open_cache(folder)
 
 
@@ -166,7 +174,9 @@ def test_real_faces_are_aligned_to_the_template(root: Path, tmp_path: Path) -> N
     for path in PORTRAITS[:2]:
         pixels = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
         matrix = align_landmarks(detector.detect(pixels)[0].landmarks_photo, 200)
-        turned = np.array([[0.995, -0.0998, 14], [0.0998, 0.995, -6]], np.float32)  # about 6 degrees, off the middle
+        turned = np.array(
+            [[0.995, -0.0998, 14], [0.0998, 0.995, -6]], np.float32
+        )  # about 6 degrees, off the middle
         together = (np.vstack([turned, [0, 0, 1]]) @ np.vstack([matrix, [0, 0, 1]]))[:2].astype(np.float32)
         write(root / f"{path.stem}.png", warp(pixels, together, (200, 200)))
         names.append(f"{path.stem}.png")

@@ -98,7 +98,9 @@ def test_only_faces_that_fit_are_drawn() -> None:
     drawn = pool.draw(300, step_rng(0, 0), flip=False, masks=False)
     assert len(pool) == 4
     assert set(numbers(drawn.images)) == {0, 4, 7, 8}
-    assert set(numbers(FacePool(cache, **limits, colour_only=True).draw(300, step_rng(0, 0), flip=False).images)) == {0, 4, 8}
+    assert set(
+        numbers(FacePool(cache, **limits, colour_only=True).draw(300, step_rng(0, 0), flip=False).images)
+    ) == {0, 4, 8}
     assert set(numbers(FacePool(cache, split="val").draw(9, step_rng(0, 0), flip=False).images)) == {1}
 
 
@@ -142,5 +144,5 @@ def test_masks_are_left_out_on_request() -> None:
 
 @pytest.mark.parametrize("limits", [{"split": "val"}, {"ages": (31, 60)}, {"min_sharpness": 101}])
 def test_an_empty_pool_is_refused(limits: dict[str, Any]) -> None:
-    with pytest.raises(DataError, match="no (train|val) face"):
+    with pytest.raises(DataError, match=r"no (train|val) face"):
         FacePool(cache_of([30.0]), **limits)

@@ -60,32 +60,48 @@ def test_training_the_critic_leaves_its_batch_norm_statistics_frozen() -> None:
     network = critic()
     network.train()
     before = {name: value.clone() for name, value in network.named_buffers()}
-    logits = network(faces(4), torch.full((4,), 30.0), torch.ones(4))
-    logits.sum().backward()
+    places, pooled = network(faces(4))
+    fits = network.judge(pooled, torch.full((4,), 30.0), torch.ones(4))
+    (fits.sum() + sum(p.sum() for p in places)).backward()
     assert all(torch.equal(value, before[name]) for name, value in network.named_buffers())
     assert network.heads[0].training
-    assert all(p.grad is not None and p.grad.any() for p in network.trunk.parameters())
+    still = [name for name, p in network.named_parameters() if p.grad is None or not p.grad.any()]
+    assert still == []
+
+
+def test_the_critic_judges_places_and_the_whole_with_every_head() -> None:
+    places, pooled = critic()(faces(3))
+    assert [tuple(p.shape) for p in places] == [(3, 1, 8, 8), (3, 1, 4, 4), (3, 1, 2, 2)]
+    assert [tuple(p.shape) for p in pooled] == [(3, 2 * width) for width in WIDTHS]
 
 
 def test_the_opinion_on_a_face_does_not_depend_on_its_company() -> None:
     network, x = critic().train(), faces(4)
     age, male = torch.tensor([20.0, 40, 60, 80]), torch.tensor([0.0, 1, 0, 1])
-    torch.testing.assert_close(network(x, age, male)[:, :1], network(x[:1], age[:1], male[:1]))
+    (many, pooled), (one, alone) = network(x), network(x[:1])
+    for ours, theirs in zip(one, many, strict=True):
+        torch.testing.assert_close(ours, theirs[:1])
+    together = network.judge(pooled, age, male)
+    torch.testing.assert_close(together[:, :1], network.judge(alone, age[:1], male[:1]))
 
 
 def test_pooled_features_are_reusable_with_other_conditions() -> None:
     network, x = critic(), faces(3)
     age, male = torch.tensor([20.0, 40, 60]), torch.tensor([0.0, 1, 0])
-    pooled = network.pool(x)
-    right, wrong = network.judge(pooled, age, male), network.judge(pooled, age, 1 - male)
+    pooled = network(x)[1]
+    before = [p.clone() for p in pooled]
+    right = network.judge(pooled, age, male)
     assert right.shape == (3, 3)  # (heads, B)
-    torch.testing.assert_close(right, network(x, age, male))
-    torch.testing.assert_close(wrong, network(x, age, 1 - male))
-    torch.testing.assert_close(network.judge(pooled, age + 30, male), network(x, age + 30, male))
-    assert (right - wrong).abs().min() > 1e-4
+    for other in ((age, 1 - male), (age + 30, male)):
+        wrong = network.judge(pooled, *other)
+        torch.testing.assert_close(wrong, network.judge(network(x)[1], *other))
+        assert (right - wrong).abs().min() > 1e-4
+    torch.testing.assert_close(network.judge(pooled, age, male), right)
+    assert all(torch.equal(p, q) for p, q in zip(pooled, before, strict=True))
 
 
 def test_a_new_critic_has_no_opinion_on_the_condition() -> None:
-    network, x = AgeTrunkCritic(WIDTHS), faces(2)
+    network = AgeTrunkCritic(WIDTHS)
     age, male = torch.tensor([20.0, 40]), torch.tensor([0.0, 1])
-    torch.testing.assert_close(network(x, age, male), network(x, age + 30, 1 - male))
+    pooled = network(faces(2))[1]
+    torch.testing.assert_close(network.judge(pooled, age, male), network.judge(pooled, age + 30, 1 - male))

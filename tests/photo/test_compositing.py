@@ -47,7 +47,9 @@ def test_pixels_outside_the_face_stay_equal_to_the_bit(degrees: float, dtype: ty
     hull = np.zeros(changed.shape, np.uint8)
     oval = cv2.convexHull(landmarks.astype(np.int32))
     cv2.fillConvexPoly(hull, oval, 1)
-    reach = cv2.dilate(hull, np.ones((75, 75), np.uint8)).astype(bool)  # a quarter of the 115 px between the eyes
+    reach = cv2.dilate(hull, np.ones((75, 75), np.uint8)).astype(
+        bool
+    )  # a quarter of the 115 px between the eyes
     assert changed[hull.astype(bool)].mean() > 0.7
     assert not changed[~reach].any()
 
@@ -131,7 +133,7 @@ def test_mask_spares_eyes_and_reaches_zero_inside_the_crop() -> None:
     landmarks = rescale_points(utkface_template().mesh, 200, size)
     mask = face_mask(landmarks, size)
     assert mask.shape == (size, size)
-    assert 0 <= mask.min()
+    assert mask.min() >= 0
     assert mask.max() <= 1
     assert np.concatenate([mask[0], mask[-1], mask[:, 0], mask[:, -1]]).max() == 0
     eye = landmarks[[159, 145, 33, 133]].mean(0).round().astype(int)

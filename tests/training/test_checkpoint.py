@@ -94,7 +94,9 @@ def test_saving_replaces_the_file_and_leaves_no_other(saved: Path) -> None:
     assert [entry.name for entry in saved.parent.iterdir()] == [saved.name]
 
 
-def test_a_save_that_fails_leaves_the_old_file_and_nothing_else(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_save_that_fails_leaves_the_old_file_and_nothing_else(
+    saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = saved.read_bytes()
 
     def full_disk(tensors: object, path: Path, metadata: object) -> None:
@@ -120,7 +122,9 @@ def test_weights_of_another_network_are_refused_in_one_line(saved: Path, network
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("content", [b"", b"not safetensors", bytes(100), None], ids=["empty", "text", "zeros", "cut"])
+@pytest.mark.parametrize(
+    "content", [b"", b"not safetensors", bytes(100), None], ids=["empty", "text", "zeros", "cut"]
+)
 def test_garbage_is_refused(saved: Path, content: bytes | None) -> None:
     saved.write_bytes(saved.read_bytes()[:-20] if content is None else content)
     with pytest.raises(ConfigError, match="not a readable checkpoint") as caught:
@@ -129,5 +133,5 @@ def test_garbage_is_refused(saved: Path, content: bytes | None) -> None:
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="none.safetensors"):
+    with pytest.raises(ConfigError, match=r"none\.safetensors"):
         load_weights(tmp_path / "none.safetensors", {"net": network()})

@@ -28,8 +28,6 @@ def complaint(path: Path, *overrides: str) -> str:
     return text
 
 
-
-
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.name)
 def test_every_recipe_of_the_repository_is_valid(path: Path) -> None:
     settings = load_recipe(path)
@@ -44,7 +42,9 @@ def test_values_are_read_and_defaults_kept(recipe: Path) -> None:
 
 
 def test_overrides_win_also_inside_groups(recipe: Path) -> None:
-    settings = load_recipe(recipe, ["steps=7", "data.evenness=0.5", "options.widths=[8, 16, 24]", "start_from=runs/x"])
+    settings = load_recipe(
+        recipe, ["steps=7", "data.evenness=0.5", "options.widths=[8, 16, 24]", "start_from=runs/x"]
+    )
     assert (settings.steps, settings.data.evenness, settings.data.ages) == (7, 0.5, (20, 60))
     assert settings.options == {"dropout": 0.1, "widths": [8, 16, 24]}
     assert settings.start_from == Path("runs/x")
@@ -80,7 +80,7 @@ def test_an_unknown_option_of_a_family_is_refused_with_the_nearest_name() -> Non
 
 
 def test_an_unknown_family_is_refused_with_those_there_are() -> None:
-    with pytest.raises(ConfigError, match="no family 'detla'.*age.*delta"):
+    with pytest.raises(ConfigError, match=r"no family 'detla'.*age.*delta"):
         family_type("detla")
 
 

@@ -85,7 +85,11 @@ def test_the_edit_of_training_is_the_edit_of_the_compositor() -> None:
     identity = np.array([[1, 0, 0], [0, 1, 0]], np.float32)
     composite(photo, out, cut_face(photo, identity, mask), edit)
 
-    tensors = [torch.from_numpy(a)[None] for a in (edit.delta.transpose(2, 0, 1), edit.gain[None], mask[None])]
-    ours = to_uint8(apply_edit(to_tensor(torch.from_numpy(photo)[None]), *tensors, DETAIL_SIGMA * size))[0].numpy()
+    tensors = [
+        torch.from_numpy(a)[None] for a in (edit.delta.transpose(2, 0, 1), edit.gain[None], mask[None])
+    ]
+    ours = to_uint8(apply_edit(to_tensor(torch.from_numpy(photo)[None]), *tensors, DETAIL_SIGMA * size))[
+        0
+    ].numpy()
     assert np.abs(out.astype(int) - photo).max() > 20
     assert np.abs(ours.astype(int) - out).max() <= 2

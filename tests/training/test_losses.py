@@ -9,21 +9,32 @@ from reage.networks.age_net import BINS
 from reage.training import losses
 
 
-def test_an_undecided_critic_costs_the_generator_log_two() -> None:
-    assert losses.nonsaturating_generator(torch.zeros(3, 4)).item() == pytest.approx(math.log(2))
+def test_an_undecided_critic_costs_log_two_either_way() -> None:
+    for loss in (losses.taken_for_real, losses.taken_for_fake):
+        assert loss(torch.zeros(3, 4)).item() == pytest.approx(math.log(2))
+
+
+def test_a_sure_critic_costs_nothing_where_right_and_its_logit_where_wrong() -> None:
+    sure = torch.full((2, 3), 50.0)
+    assert losses.taken_for_real(sure).item() == losses.taken_for_fake(-sure).item() == pytest.approx(0)
+    assert losses.taken_for_real(-sure).item() == losses.taken_for_fake(sure).item() == pytest.approx(50)
 
 
 def test_the_generator_loss_keeps_its_gradient_where_the_critic_is_sure() -> None:
     logits = torch.tensor([-30.0, 30.0], requires_grad=True)
-    losses.nonsaturating_generator(logits).backward()
+    losses.taken_for_real(logits).backward()
     assert logits.grad is not None
     assert logits.grad.tolist() == pytest.approx([-0.5, 0], abs=1e-6)
 
 
-def test_the_discriminator_loss_is_two_log_two_at_chance_and_zero_when_right() -> None:
-    assert losses.logistic_discriminator(torch.zeros(2), torch.zeros(5)).item() == pytest.approx(2 * math.log(2))
-    assert losses.logistic_discriminator(torch.full((2,), 50.0), torch.full((2,), -50.0)).item() < 1e-6
-    assert losses.logistic_discriminator(torch.full((2,), -50.0), torch.full((2,), 50.0)).item() == pytest.approx(100)
+def test_only_places_on_the_faces_count() -> None:
+    mask = torch.zeros(2, 1, 8, 8)
+    mask[0, :, :4] = 1  # the upper half of one face, the lower right quarter of the other
+    mask[1, :, 4:, 4:] = 1
+    fine = torch.arange(32.0).reshape(2, 1, 4, 4)
+    coarse = 100 + torch.arange(8.0).reshape(2, 1, 2, 2)
+    found = losses.inside([fine, coarse], mask)
+    assert found.tolist() == [*range(8), 26, 27, 30, 31, 100, 101, 107]
 
 
 @pytest.mark.parametrize("batch", [1, 3])
@@ -46,7 +57,10 @@ def gaussian_logits(age: float, width: float = 2.5) -> torch.Tensor:
 
 
 def test_the_age_loss_is_least_at_the_right_age() -> None:
-    costs = [losses.soft_age_cross_entropy(gaussian_logits(age), torch.tensor([40.0])).item() for age in range(BINS)]
+    costs = [
+        losses.soft_age_cross_entropy(gaussian_logits(age), torch.tensor([40.0])).item()
+        for age in range(BINS)
+    ]
     assert costs.index(min(costs)) == 40
     assert costs[:41] == sorted(costs[:41], reverse=True)
     assert costs[40:] == sorted(costs[40:])
@@ -76,8 +90,8 @@ def test_the_total_variation_of_a_ramp_is_its_slope() -> None:
 @pytest.mark.parametrize(
     "loss",
     [
-        losses.nonsaturating_generator,
-        lambda x: losses.logistic_discriminator(x, x),
+        losses.taken_for_real,
+        losses.taken_for_fake,
         lambda x: losses.soft_age_cross_entropy(x, torch.tensor([20.0])),
         lambda x: losses.age_distance(x, torch.tensor([20.0])).sum(),
     ],

@@ -21,7 +21,9 @@ WIDTHS = [8, 16, 24]
 
 def draw_face(age: float, size: int, rng: np.random.Generator) -> NDArray[np.uint8]:
     """A smooth face (size, size, 3) RGB that greys and gets horizontal wrinkles with ``age``."""
-    image = cv2.resize(rng.uniform(60, 200, (3, 3, 3)).astype(np.float32), (size, size), interpolation=cv2.INTER_CUBIC)
+    image = cv2.resize(
+        rng.uniform(60, 200, (3, 3, 3)).astype(np.float32), (size, size), interpolation=cv2.INTER_CUBIC
+    )
     part = age / 100
     skin = (1 - part) * np.array([230.0, 160, 130]) + part * np.array([130.0, 125, 120])
     y, x = np.mgrid[:size, :size] / size - 0.5
@@ -73,7 +75,9 @@ def delta_settings(
 def _settings(family: str, cache: Path, options: dict[str, Any], changes: dict[str, Any]) -> TrainSettings:
     plain = {"steps": 6, "batch": 4, "precision": "no", "warmup": 2, "log_every": 2, "sample_every": 3}
     data = {"cache": str(cache), "min_sharpness": 0}
-    return TrainSettings.model_validate({"family": family, "data": data, "options": options, **plain, **changes})
+    return TrainSettings.model_validate(
+        {"family": family, "data": data, "options": options, **plain, **changes}
+    )
 
 
 def at_step(trainer: Trainer, step: int, action: Callable[[], object]) -> Trainer:

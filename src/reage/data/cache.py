@@ -134,8 +134,10 @@ def open_cache(folder: str | os.PathLike[str], *, in_memory: bool = False) -> Ca
         images: Any = np.load(path / "images.npy", mmap_mode=None if in_memory else "r")
         landmarks: Any = np.load(path / "landmarks.npy", mmap_mode="r")
         rows = pd.read_parquet(path / "rows.parquet")
-    except (OSError, ValueError) as error:
+    except (OSError, EOFError, ValueError) as error:
         raise DataError(f"{path} is not a cache: {error}; make one with `reage data cache`") from error
     if not len(images) == len(landmarks) == len(rows):
-        raise DataError(f"{path} is damaged: its arrays differ in length; make it again with `reage data cache`")
+        raise DataError(
+            f"{path} is damaged: its arrays differ in length; make it again with `reage data cache`"
+        )
     return Cache(images, landmarks, rows)

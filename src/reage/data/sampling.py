@@ -72,7 +72,11 @@ class FacePool:
         return self.take(chosen, mirrored=rng.random(count) < 0.5 if flip else None, masks=masks)
 
     def take(
-        self, chosen: npt.NDArray[np.intp], mirrored: npt.NDArray[np.bool_] | None = None, *, masks: bool = True
+        self,
+        chosen: npt.NDArray[np.intp],
+        mirrored: npt.NDArray[np.bool_] | None = None,
+        *,
+        masks: bool = True,
     ) -> Faces:
         """The faces numbered ``chosen`` within the pool."""
         where = self.positions[chosen]

@@ -23,7 +23,9 @@ class AgeTrunk(nn.Module):
         stem = widths[0] // 2
         self.widths = widths
         self.stem = nn.Sequential(
-            nn.Conv2d(3, stem, 3, 2, 1, bias=False), nn.BatchNorm2d(stem), nn.ReLU()  # (B, C, S/2, S/2)
+            nn.Conv2d(3, stem, 3, 2, 1, bias=False),
+            nn.BatchNorm2d(stem),
+            nn.ReLU(),  # (B, C, S/2, S/2)
         )
         self.stages = nn.ModuleList()
         inputs = stem

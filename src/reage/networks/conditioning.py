@@ -35,7 +35,9 @@ class AgePairEmbedding(nn.Module):
     def __init__(self, size: int) -> None:
         super().__init__()
         self.features = AgeFeatures()
-        self.mlp = nn.Sequential(nn.Linear(2 * self.features.size + 2, size), nn.SiLU(), nn.Linear(size, size), nn.SiLU())
+        self.mlp = nn.Sequential(
+            nn.Linear(2 * self.features.size + 2, size), nn.SiLU(), nn.Linear(size, size), nn.SiLU()
+        )
 
     def forward(self, source: Tensor, target: Tensor, male: Tensor) -> Tensor:
         gap = (target - source)[:, None] / 50.0

@@ -13,36 +13,38 @@ HEAD_SCALE = 4.0
 
 
 class _Head(nn.Module):
-    """Two logits from a map: is it real, and does it fit a condition vector?
+    """From one feature map: at each place, is it real? And of the whole, does it fit a condition vector?
 
-    The second is the projection of Miyato and Koyama, "cGANs with Projection Discriminator", 2018:
-    ``w.f + <V c, f>``. With one logit for both, a face that fits its age passes for real whatever is painted
-    on it. The map is pooled by mean and by spread, since a single wrong patch moves the spread more.
+    The first is a patch critic (Isola et al., "Image-to-Image Translation with Conditional Adversarial
+    Networks", 2017): a pooled one overlooks a painted patch. The second is the projection of Miyato and
+    Koyama, "cGANs with Projection Discriminator", 2018: ``w.f + <V c, f>``. Were one logit to answer both,
+    a face that fits its age would pass for real whatever is painted on it.
     """
 
     def __init__(self, channels: int, condition: int) -> None:
         super().__init__()
         self.features = nn.Sequential(nn.Conv2d(channels, channels, 1), nn.LeakyReLU(0.2))
-        self.real = nn.Linear(2 * channels, 1)
+        self.real = nn.Conv2d(channels, 1, 1)
         self.fits = nn.Linear(2 * channels, 1)
         self.project = nn.Linear(condition, 2 * channels, bias=False)
         nn.init.zeros_(self.project.weight)
 
-    def pool(self, maps: Tensor) -> Tensor:
-        """(B, C, H, W) -> (B, 2 C)."""
-        h = self.features(maps).float()
+    def look(self, maps: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, C, H, W) -> logits of places (B, 1, H, W), and the map pooled by mean and spread (B, 2 C)."""
+        h = self.features(maps)
+        real = self.real(h).float()
+        h = h.float()
         mean = h.mean((2, 3))
         spread = ((h - mean[:, :, None, None]) ** 2).mean((2, 3)).add(1e-6).sqrt()
-        return torch.cat([mean, spread], 1)
+        return HEAD_SCALE * real, torch.cat([mean, spread], 1)
 
-    def forward(self, pooled: Tensor, condition: Tensor) -> Tensor:
-        real = self.real(pooled)[:, 0]
-        fits = self.fits(pooled)[:, 0] + (self.project(condition) * pooled).sum(1)
-        return HEAD_SCALE * torch.stack([real, fits])
+    def judge(self, pooled: Tensor, condition: Tensor) -> Tensor:
+        """Pooled map (B, 2 C) and condition (B, K) -> logits (B,)."""
+        return HEAD_SCALE * (self.fits(pooled)[:, 0] + (self.project(condition) * pooled).sum(1))
 
 
 class AgeTrunkCritic(nn.Module):
-    """Real or edited, and does it fit (age, gender)? The trunk of a trained `AgeNet`, fine-tuned.
+    """Is each place of a face real, and does the face fit (age, gender)? The trunk of a trained `AgeNet`, fine-tuned.
 
     The statistics of its batch norms stay frozen: real and edited faces then pass through the same function.
     """
@@ -60,18 +62,16 @@ class AgeTrunkCritic(nn.Module):
                 module.eval()
         return self
 
-    def pool(self, x: Tensor) -> list[Tensor]:
-        """(B, 3, S, S) in [-1, 1] -> one pooled vector a head; reusable with several conditions."""
-        maps = self.trunk(x)
-        return [head.pool(m) for head, m in zip(self.heads, maps, strict=True)]  # type: ignore[operator]
+    def forward(self, x: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """(B, 3, S, S) in [-1, 1] -> per head the logits of places (B, 1, h, w), and a pooled map for `judge`."""
+        looks = [head.look(maps) for head, maps in zip(self.heads, self.trunk(x), strict=True)]  # type: ignore[operator]
+        return [real for real, _ in looks], [pooled for _, pooled in looks]
 
     def judge(self, pooled: list[Tensor], age: Tensor, male: Tensor) -> Tensor:
-        """Logits (2, heads, B) of pooled faces said to be of ``age`` years and ``male`` 0 or 1.
+        """Logits (heads, B) of pooled faces said to be of ``age`` years and ``male`` 0 or 1: positive where they fit.
 
-        Positive for real (first) and for fitting what is said (second).
+        Cheap, so that one pass of the trunk serves several conditions.
         """
         condition = torch.cat([self.age(age), male[:, None] * 2 - 1], 1)
-        return torch.stack([head(p, condition) for head, p in zip(self.heads, pooled, strict=True)], 1)
-
-    def forward(self, x: Tensor, age: Tensor, male: Tensor) -> Tensor:
-        return self.judge(self.pool(x), age, male)
+        logits = [head.judge(p, condition) for head, p in zip(self.heads, pooled, strict=True)]  # type: ignore[operator]
+        return torch.stack(logits)

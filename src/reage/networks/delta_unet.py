@@ -37,7 +37,9 @@ class DeltaUNet(nn.Module):
         self.middle = nn.ModuleList(FiLMResBlock(deep, deep, condition) for _ in range(3))
         self.up2 = FiLMResBlock(deep + mid, mid, condition)
         self.up1 = FiLMResBlock(mid + low, low, condition)
-        self.chroma = nn.Sequential(GroupNorm(deep), nn.LeakyReLU(0.1), nn.AvgPool2d(2), nn.Conv2d(deep, 2, 1))
+        self.chroma = nn.Sequential(
+            GroupNorm(deep), nn.LeakyReLU(0.1), nn.AvgPool2d(2), nn.Conv2d(deep, 2, 1)
+        )
         self.narrow = nn.Sequential(GroupNorm(low), nn.LeakyReLU(0.1), nn.Conv2d(low, 16, 1))
         self.mix = nn.Conv2d(16 + 3, 16, 3, padding=1)
         self.head = nn.Conv2d(16, 2, 3, padding=1)

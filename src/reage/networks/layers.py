@@ -59,7 +59,9 @@ class BinomialBlur(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         row = torch.tensor([1.0, 2.0, 1.0]) / 4
-        self.register_buffer("kernel", (row[:, None] * row).expand(channels, 1, 3, 3).clone(), persistent=False)
+        self.register_buffer(
+            "kernel", (row[:, None] * row).expand(channels, 1, 3, 3).clone(), persistent=False
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         padded = F.pad(x, (1, 1, 1, 1), mode="replicate")

@@ -113,7 +113,9 @@ def warp(
         image = cv2.resize(region, small, interpolation=cv2.INTER_AREA)
         grow_x, grow_y = width / small[0], height / small[1]
         # pixel centres of the reduced picture in the coordinates of the region
-        grow = np.array([[grow_x, 0, 0.5 * grow_x - 0.5], [0, grow_y, 0.5 * grow_y - 0.5], [0, 0, 1]], np.float64)
+        grow = np.array(
+            [[grow_x, 0, 0.5 * grow_x - 0.5], [0, grow_y, 0.5 * grow_y - 0.5], [0, 0, 1]], np.float64
+        )
         matrix = (np.vstack([matrix, [0, 0, 1]]).astype(np.float64) @ grow)[:2].astype(np.float32)
     return np.asarray(cv2.warpAffine(image, matrix, size, flags=cv2.INTER_LINEAR, borderMode=border))
 

@@ -101,7 +101,13 @@ def lift(
         moved[:, 2] -= (left, start)
         extent = (right - left, rows.stop - start)
         changes = _enlarge(masked, moved, extent, cv2.BORDER_CONSTANT)
-        yield rows, columns, changes[..., :3], changes[..., 3], _enlarge(low, moved, extent, cv2.BORDER_REPLICATE)
+        yield (
+            rows,
+            columns,
+            changes[..., :3],
+            changes[..., 3],
+            _enlarge(low, moved, extent, cv2.BORDER_REPLICATE),
+        )
 
 
 def _reach(shape: tuple[int, ...], mask: Float, back: Float) -> tuple[int, int, int, int]:
@@ -122,7 +128,9 @@ def _enlarge(maps: Float, matrix: Float, size: tuple[int, int], border: int) -> 
     """``maps`` through ``matrix``: cubic where it enlarges, so that no facets show, averaging where it shrinks."""
     if np.hypot(matrix[0, 0], matrix[1, 0]) < 1:
         return np.asarray(warp(maps, matrix, size, border=border), np.float32)
-    return np.asarray(cv2.warpAffine(maps, matrix, size, flags=cv2.INTER_CUBIC, borderMode=border), np.float32)
+    return np.asarray(
+        cv2.warpAffine(maps, matrix, size, flags=cv2.INTER_CUBIC, borderMode=border), np.float32
+    )
 
 
 def _full(pixels: npt.NDArray[Any]) -> float:

@@ -38,7 +38,9 @@ def face_mask(landmarks: npt.NDArray[Any], size: int) -> Float:
     mask = _smoothstep((_blur(mask, 0.11 * unit) - 0.3) / 0.6)
     eyes = np.maximum(_fill(points[list(RIGHT_EYE)], size), _fill(points[list(LEFT_EYE)], size))
     mask *= 1 - (1 - _EYE_WEIGHT) * np.minimum(1, 1.3 * _blur(eyes, 0.025 * unit))
-    mask *= 1 - (1 - _MOUTH_WEIGHT) * np.minimum(1, 1.3 * _blur(_fill(points[list(INNER_LIPS)], size), 0.025 * unit))
+    mask *= 1 - (1 - _MOUTH_WEIGHT) * np.minimum(
+        1, 1.3 * _blur(_fill(points[list(INNER_LIPS)], size), 0.025 * unit)
+    )
     return np.asarray(mask * _window(size), np.float32)
 
 

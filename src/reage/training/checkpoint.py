@@ -35,7 +35,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 def save_weights(path: Path, networks: Mapping[str, nn.Module], about: Mapping[str, Any]) -> None:
     """Weights and buffers of ``networks`` as ``name/parameter``; ``about`` becomes JSON in the file's header."""
-    tensors = {f"{name}/{key}": value for name, net in networks.items() for key, value in net.state_dict().items()}
+    tensors = {
+        f"{name}/{key}": value for name, net in networks.items() for key, value in net.state_dict().items()
+    }
     _save(path, tensors, about)
 
 
@@ -59,10 +61,14 @@ def save_checkpoint(
     about: Mapping[str, Any],
 ) -> None:
     """Networks and optimisers in one file, so that a run goes on exactly where it stood."""
-    tensors = {f"{name}/{key}": value for name, net in networks.items() for key, value in net.state_dict().items()}
+    tensors = {
+        f"{name}/{key}": value for name, net in networks.items() for key, value in net.state_dict().items()
+    }
     for name, optimiser in optimisers.items():
         for index, state in optimiser.state_dict()["state"].items():
-            tensors |= {f"optimiser.{name}/{index}/{key}": torch.as_tensor(value) for key, value in state.items()}
+            tensors |= {
+                f"optimiser.{name}/{index}/{key}": torch.as_tensor(value) for key, value in state.items()
+            }
     _save(path, tensors, about)
 
 
@@ -87,7 +93,10 @@ def _under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 def _save(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
     # Cloned: safetensors refuses tensors that share memory, and channels-last ones must be made contiguous.
-    plain = {key: value.detach().cpu().clone(memory_format=torch.contiguous_format) for key, value in tensors.items()}
+    plain = {
+        key: value.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for key, value in tensors.items()
+    }
     with atomic_path(path) as scratch:
         save_file(plain, scratch, {"about": json.dumps(dict(about))})
 

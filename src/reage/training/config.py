@@ -30,7 +30,9 @@ class DataSettings(Settings):
 
     cache: Path = Field(Path("work/cache128"), description="Folder written by `reage data cache`.")
     ages: tuple[float, float] = Field((16, 88), description="Youngest and oldest face drawn, in years.")
-    min_sharpness: float = Field(60.0, ge=0, description="Faces blurrier than this (variance of the Laplacian) are dropped.")
+    min_sharpness: float = Field(
+        60.0, ge=0, description="Faces blurrier than this (variance of the Laplacian) are dropped."
+    )
     evenness: float = Field(1.0, ge=0, le=1, description="0: ages as the data has them; 1: every age alike.")
 
 
@@ -43,7 +45,9 @@ class TrainSettings(Settings):
     batch: int = Field(16, ge=1, description="Faces a step.")
     precision: Literal["no", "bf16", "fp16"] = Field("bf16", description="Mixed precision of `accelerate`.")
     warmup: int = Field(200, ge=0, description="Steps over which the learning rates rise from zero.")
-    decay_from: float = Field(0.6, ge=0, le=1, description="Part of the run after which learning rates fall to 5 %.")
+    decay_from: float = Field(
+        0.6, ge=0, le=1, description="Part of the run after which learning rates fall to 5 %."
+    )
     clip: float = Field(5.0, gt=0, description="Largest norm of a player's gradient.")
     ema: float = Field(0.998, ge=0, lt=1, description="Decay of the averaged weights (generator only).")
     log_every: int = Field(50, ge=1, description="Steps between lines in log.jsonl.")

@@ -14,7 +14,9 @@ def to_tensor(images: Tensor) -> Tensor:
 
 def to_uint8(faces: Tensor) -> Tensor:
     """float (B, 3, H, W) in [-1, 1] -> uint8 (B, H, W, 3)."""
-    return faces.float().add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+    return (
+        faces.float().add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+    )
 
 
 def gaussian_blur(x: Tensor, sigma: float) -> Tensor:

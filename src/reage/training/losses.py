@@ -9,14 +9,21 @@ from torch import Tensor
 from reage.networks.age_net import BINS, expected_age
 
 
-def nonsaturating_generator(fake_logits: Tensor) -> Tensor:
-    """``softplus(-D(G))``: Goodfellow et al., 2014, section 3, the form with a gradient where D is sure."""
-    return F.softplus(-fake_logits.float()).mean()
+def taken_for_real(logits: Tensor) -> Tensor:
+    """``softplus(-D)``: small where the critic says "real". Goodfellow et al., 2014: the generator's loss in
+    its form with a gradient where the critic is sure (section 3), and the critic's own on real faces."""
+    return F.softplus(-logits.float()).mean()
 
 
-def logistic_discriminator(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-    """``softplus(-D(x)) + softplus(D(G))``: Goodfellow et al., 2014, equation 1, as a minimisation."""
-    return F.softplus(-real_logits.float()).mean() + F.softplus(fake_logits.float()).mean()
+def taken_for_fake(logits: Tensor) -> Tensor:
+    """``softplus(D)``: small where the critic says "fake"; the critic's loss on edited faces."""
+    return F.softplus(logits.float()).mean()
+
+
+def inside(logits: list[Tensor], mask: Tensor) -> Tensor:
+    """The logits of places (B, 1, h, w), of several sizes, that lie on the faces of ``mask`` (B, 1, S, S); flat."""
+    chosen = [x[F.adaptive_avg_pool2d(mask, x.shape[2:]) > 0.5] for x in logits]
+    return torch.cat([x.float().flatten() for x in chosen])
 
 
 def r1_penalty(real_logits: Tensor, real: Tensor) -> Tensor:

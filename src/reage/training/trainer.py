@@ -19,7 +19,13 @@ from torch import Tensor, nn
 
 from reage.errors import ConfigError
 from reage.sheets import save_sheet
-from reage.training.checkpoint import atomic_path, load_checkpoint, load_weights, save_checkpoint, save_weights
+from reage.training.checkpoint import (
+    atomic_path,
+    load_checkpoint,
+    load_weights,
+    save_checkpoint,
+    save_weights,
+)
 from reage.training.config import TrainSettings
 from reage.training.families import Family, Player, family_type
 
@@ -33,7 +39,9 @@ class Trainer:
         self.settings = settings
         self.folder = folder
         if (folder / "settings.json").exists() and not resume:
-            raise ConfigError(f"{folder} holds a run already; pass --resume, or choose another folder with -o")
+            raise ConfigError(
+                f"{folder} holds a run already; pass --resume, or choose another folder with -o"
+            )
         torch.manual_seed(settings.seed)
         self.accelerator = Accelerator(mixed_precision=settings.precision, cpu=not torch.cuda.is_available())
         self.family: Family = family_type(settings.family)(settings, self.accelerator.autocast)
@@ -117,14 +125,16 @@ class Trainer:
         self.accelerator.backward(loss)
         parameters = [p for group in optimiser.param_groups for p in group["params"]]
         norm = torch.nn.utils.clip_grad_norm_(parameters, self.settings.clip)
-        if not torch.isfinite(norm):  # a finite loss can have such a gradient; one step along it ruins the weights
+        if not torch.isfinite(
+            norm
+        ):  # a finite loss can have such a gradient; one step along it ruins the weights
             raise self._diverged(f"the gradient of '{player.name}' became {norm.item()}")
         optimiser.step()
         return {f"{player.name}/{k}": v.detach() for k, v in {**figures, "norm": norm}.items()}
 
     def _diverged(self, what: str) -> ConfigError:
         if (self.folder / "checkpoint.safetensors").exists():
-            advice = f"the last checkpoint in {self.folder} is good: resume with a lower learning rate"
+            advice = f"resume from the last checkpoint in {self.folder} with a lower learning rate"
         else:
             advice = f"{self.folder} has no checkpoint yet: start anew with a lower learning rate"
         return ConfigError(f"{what} at step {self.step}; {advice}")
@@ -146,7 +156,9 @@ class Trainer:
         self._log({"validation": self.family.validate(shown)})
         sheet = self.family.sheet(shown)
         if sheet is not None:
-            save_sheet(sheet.cells, self.folder / "samples" / f"step{self.step:06d}.png", sheet.rows, sheet.columns)
+            save_sheet(
+                sheet.cells, self.folder / "samples" / f"step{self.step:06d}.png", sheet.rows, sheet.columns
+            )
         for name, net in shown.items():
             net.train(modes[name])
 
@@ -170,7 +182,10 @@ class Trainer:
                 bar.update(task, completed=self.step)
                 if self.step % settings.log_every == 0:
                     rate = count * settings.batch / (time.monotonic() - started)
-                    self._log({k: round(v / count, 5) for k, v in sums.items()} | {"images_per_second": round(rate, 1)})
+                    self._log(
+                        {k: round(v / count, 5) for k, v in sums.items()}
+                        | {"images_per_second": round(rate, 1)}
+                    )
                     bar.update(task, note=f"{rate:.0f} images/s")
                     sums.clear()
                     count, started = 0, time.monotonic()

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from reage.data.augment import random_affine, random_colour
 from reage.data.cache import open_cache
 from reage.data.sampling import FacePool, step_rng
-from reage.networks.age_net import AgeNet, expected_age
 from reage.errors import ConfigError
+from reage.networks.age_net import AgeNet, expected_age
 from reage.training.config import Settings, TrainSettings, validate
 from reage.training.editing import to_tensor
 from reage.training.families.base import Autocast, Exported, Family, Player, Sheet
@@ -29,7 +29,9 @@ class AgeOptions(Settings):
     learning_rate: float = Field(2e-3, gt=0, description="Peak learning rate (AdamW).")
     weight_decay: float = Field(0.02, ge=0, description="Weight decay (AdamW).")
     gender: float = Field(0.3, ge=0, description="Weight of the gender loss.")
-    colour: float = Field(0.25, ge=0, le=1, description="Largest random change of brightness, contrast, saturation.")
+    colour: float = Field(
+        0.25, ge=0, le=1, description="Largest random change of brightness, contrast, saturation."
+    )
 
 
 class AgeFamily(Family):
@@ -44,7 +46,9 @@ class AgeFamily(Family):
         self.networks = {"age": AgeNet(self.options.widths, self.options.dropout)}
         data = settings.data
         cache = open_cache(data.cache, in_memory=True)
-        self._train = FacePool(cache, ages=data.ages, min_sharpness=data.min_sharpness, evenness=data.evenness)
+        self._train = FacePool(
+            cache, ages=data.ages, min_sharpness=data.min_sharpness, evenness=data.evenness
+        )
         self._val = FacePool(cache, split="val", ages=data.ages, min_sharpness=data.min_sharpness, evenness=0)
         options = self.options
         self.players = [
@@ -76,7 +80,10 @@ class AgeFamily(Family):
                 logits, male = networks["age"](to_tensor(torch.from_numpy(faces.images)))
             errors.append((expected_age(logits) - torch.from_numpy(faces.ages)).abs())
             hits.append((male > 0) == torch.from_numpy(faces.male > 0.5))
-        return {"val_years": float(torch.cat(errors).mean()), "val_gender": float(torch.cat(hits).float().mean())}
+        return {
+            "val_years": float(torch.cat(errors).mean()),
+            "val_gender": float(torch.cat(hits).float().mean()),
+        }
 
     def sheet(self, networks: Mapping[str, nn.Module]) -> Sheet | None:
         return None

@@ -36,8 +36,11 @@ class DeltaOptions(Settings):
     targets: tuple[float, float] = Field((16, 85), description="Youngest and oldest target age, in years.")
     generator_rate: float = Field(7e-5, gt=0, description="Peak learning rate of the generator.")
     critic_rate: float = Field(4e-4, gt=0, description="Peak learning rate of the critic.")
-    head_start: int = Field(150, ge=0, description="Steps in which the critic alone learns: which face fits which age.")
-    adversarial: float = Field(1.0, ge=0, description="Weight of the adversarial loss.")
+    head_start: int = Field(
+        150, ge=0, description="Steps in which the critic alone learns: which face fits which age."
+    )
+    realism: float = Field(1.0, ge=0, description="Weight of the critic's verdict on places: real or painted.")
+    match: float = Field(0.5, ge=0, description="Weight of its verdict on the face: of that age and gender or not.")
     age: float = Field(0.12, ge=0, description="Weight of the age loss: a nudge, the critic must lead.")
     change: float = Field(3.0, ge=0, description="Weight of the mean change, heavier for small age gaps.")
     gain: float = Field(0.05, ge=0, description="Weight of the mean squared detail gain.")
@@ -68,7 +71,9 @@ class DeltaFamily(Family):
         self._pool = FacePool(
             cache, ages=data.ages, min_sharpness=data.min_sharpness, evenness=data.evenness, colour_only=True
         )
-        self._val = FacePool(cache, split="val", ages=data.ages, min_sharpness=data.min_sharpness, colour_only=True)
+        self._val = FacePool(
+            cache, split="val", ages=data.ages, min_sharpness=data.min_sharpness, colour_only=True
+        )
         self.players = [
             Player("generator", ["generator"], self._generator_loss, options.generator_rate),
             Player("critic", ["critic"], self._critic_loss, options.critic_rate, (0.5, 0.99)),
@@ -77,9 +82,8 @@ class DeltaFamily(Family):
     def draw(self, step: int, stream: int) -> None:
         batch, rng = self.settings.batch, step_rng(self.settings.seed, step, stream)
         self._source = _Batch(self._pool.draw(batch, rng))
-        self._real = _Batch(self._pool.draw(batch, rng, masks=False))
         self._target = torch.from_numpy(self._far_ages(self._source.age.numpy(), rng, 4))
-        self._wrong = torch.from_numpy(self._far_ages(self._real.age.numpy(), rng, 15))
+        self._wrong = torch.from_numpy(self._far_ages(self._source.age.numpy(), rng, 15))
 
     def _far_ages(self, ages: np.ndarray, rng: np.random.Generator, gap: float) -> np.ndarray:
         """Ages drawn evenly from the targets, at least ``gap`` years from ``ages``."""
@@ -87,7 +91,9 @@ class DeltaFamily(Family):
         below = np.clip(np.minimum(ages - gap, high) - low, 0, None)
         above = np.clip(high - np.maximum(ages + gap, low), 0, None)
         place = rng.random(len(ages)) * (below + above)
-        return np.where(place < below, low + place, np.maximum(ages + gap, low) + place - below).astype(np.float32)
+        return np.where(place < below, low + place, np.maximum(ages + gap, low) + place - below).astype(
+            np.float32
+        )
 
     def edit(self, generator: nn.Module, batch: _Batch, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The edited faces, and the delta and gain that made them."""
@@ -95,17 +101,25 @@ class DeltaFamily(Family):
             delta, gain = generator(batch.face, batch.age, target, batch.male)
         return apply_edit(batch.face, delta, gain, batch.mask, self.detail_sigma), delta, gain
 
+    def _look(self, face: Tensor, mask: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """What the critic sees of faces shifted a little: logits of the places inside the mask, pooled maps."""
+        shifted = random_translate(torch.cat([face, mask], 1), self.options.translate)
+        with self.autocast():
+            places, pooled = self.networks["critic"](shifted[:, :3].contiguous(memory_format=torch.channels_last))
+        return losses.inside(places, shifted[:, 3:]), pooled
+
     def _generator_loss(self, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         options, source, target = self.options, self._source, self._target
         fake, delta, gain = self.edit(self.networks["generator"], source, target)
         self._fake = fake.detach()
+        places, pooled = self._look(fake, source.mask)
         with self.autocast():
-            logits = self.networks["critic"](random_translate(fake, options.translate), target, source.male)
             age_logits, _ = self.teacher(random_affine(fake, degrees=10, scale=0.1, shift=0.05))
         gap = (target - source.age).abs()
         change = (fake - source.face).abs().mean((1, 2, 3))
         parts = {
-            "adversarial": losses.nonsaturating_generator(logits),
+            "realism": losses.taken_for_real(places),
+            "match": losses.taken_for_real(self._judge(pooled, target, source.male)),
             "age": losses.age_distance(age_logits, target).mean(),
             "change": (change * 30 / (10 + gap)).mean(),
             "gain": (gain.square() * source.mask).mean(),
@@ -116,33 +130,40 @@ class DeltaFamily(Family):
             total = total * 0
         return total, {**parts, "gain_mean": (gain * source.mask).abs().mean()}
 
-    def _critic_loss(self, step: int) -> tuple[Tensor, dict[str, Tensor]]:
-        options, critic, real = self.options, self.networks["critic"], self._real
+    def _judge(self, pooled: list[Tensor], age: Tensor, male: Tensor) -> Tensor:
+        critic = self.networks["critic"]
         assert isinstance(critic, AgeTrunkCritic)
-        seen = torch.cat([real.face, self._fake])
-        with self.autocast():
-            pooled = critic.pool(random_translate(seen, options.translate))
-        count = len(real.face)
-        real_pooled, fake_pooled = [p[:count] for p in pooled], [p[count:] for p in pooled]
-        real_logits = critic.judge(real_pooled, real.age, real.male)
-        fake_logits = critic.judge(fake_pooled, self._target, self._source.male)
-        wrong = torch.cat(
+        return critic.judge(pooled, age, male)
+
+    def _critic_loss(self, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        # The real faces are the sources of the edited ones: what differs between the two is the edit alone, and
+        # the critic sees it long before it could in pictures of different people.
+        options, real = self.options, self._source
+        face = real.face
+        penalised = bool(options.r1) and step % options.r1_every == 0
+        if penalised:
+            face = face.detach().requires_grad_()
+        real_places, real_pooled = self._look(face, real.mask)
+        fake_places, fake_pooled = self._look(self._fake, real.mask)
+        fits = self._judge(real_pooled, real.age, real.male)
+        fake_fits = self._judge(fake_pooled, self._target, real.male)
+        wrong_fits = torch.cat(
             [
-                critic.judge(real_pooled, real.age, 1 - real.male)[1],
-                critic.judge(real_pooled, self._wrong, real.male)[1],
+                self._judge(real_pooled, real.age, 1 - real.male),
+                self._judge(real_pooled, self._wrong, real.male),
             ]
         )
-        loss = losses.logistic_discriminator(real_logits, fake_logits)
-        mismatch = nn.functional.softplus(wrong).mean()
+        realism = losses.taken_for_real(real_places) + losses.taken_for_fake(fake_places)
+        match = losses.taken_for_real(fits) + losses.taken_for_fake(fake_fits)
+        mismatch = losses.taken_for_fake(wrong_fits)
+        total = options.realism * realism + options.match * match + options.mismatch * mismatch
+        if penalised:
+            logits = fits.mean(0) + real_places.mean()
+            total = total + 0.5 * options.r1 * options.r1_every * losses.r1_penalty(logits, face)
         figures = {
-            "real": real_logits[0].mean(), "fake": fake_logits[0].mean(), "fits": real_logits[1].mean(),
-            "fake_fits": fake_logits[1].mean(), "wrong_fits": wrong.mean(),
+            "real": real_places.mean(), "fake": fake_places.mean(), "fits": fits.mean(),
+            "fake_fits": fake_fits.mean(), "wrong_fits": wrong_fits.mean(),
         }  # fmt: skip
-        total = loss + options.mismatch * mismatch
-        if options.r1 and step % options.r1_every == 0:
-            face = real.face.detach().requires_grad_()
-            penalty = losses.r1_penalty(critic(face, real.age, real.male).mean((0, 1)), face)
-            total = total + 0.5 * options.r1 * options.r1_every * penalty
         return total, figures
 
     @torch.no_grad()
@@ -161,10 +182,14 @@ class DeltaFamily(Family):
     @torch.no_grad()
     def sheet(self, networks: Mapping[str, nn.Module]) -> Sheet | None:
         rng = np.random.default_rng(7)
-        batch = _Batch(self._val.take(np.sort(rng.choice(len(self._val), min(10, len(self._val)), replace=False))))
+        batch = _Batch(
+            self._val.take(np.sort(rng.choice(len(self._val), min(10, len(self._val)), replace=False)))
+        )
         columns = [to_uint8(batch.face)]
         for age in SHEET_AGES:
-            columns.append(to_uint8(self.edit(networks["generator"], batch, torch.full_like(batch.age, age))[0]))
+            columns.append(
+                to_uint8(self.edit(networks["generator"], batch, torch.full_like(batch.age, age))[0])
+            )
         rows = [f"{age:.0f} {'m' if male else 'f'}" for age, male in zip(batch.age, batch.male, strict=True)]
         return Sheet(torch.stack(columns, 1).numpy(), rows, ["input", *(f"{age:.0f}" for age in SHEET_AGES)])
 
@@ -197,7 +222,9 @@ def read_teacher(run: Path) -> AgeNet:
     try:
         widths = json.loads((run / "settings.json").read_text())["options"].get("widths", (64, 128, 256))
     except (OSError, ValueError, KeyError) as error:
-        raise ConfigError(f"teacher: {run} is not a run folder; train one with recipes/age.yaml: {error}") from error
+        raise ConfigError(
+            f"teacher: {run} is not a run folder; train one with recipes/age.yaml: {error}"
+        ) from error
     teacher = AgeNet(tuple(widths))
     load_weights(run / "weights.safetensors", {"age": teacher})
     teacher.eval().requires_grad_(False)
