@@ -3,7 +3,7 @@ PYTHON ?= python3
 RUNTIME := .venv
 DEV := .venv-dev
 
-.PHONY: demo test lint types bench ages clean
+.PHONY: demo test lint types bench ages card clean
 
 demo: $(RUNTIME)/ready
 	$(RUNTIME)/bin/python examples/demo.py
@@ -24,6 +24,10 @@ bench: $(DEV)/ready
 
 ages: $(DEV)/ready
 	$(DEV)/bin/python benchmarks/ages.py
+
+# The model card, from the figures of `make ages` and `benchmarks/groups.py INDEX`.
+card: $(DEV)/ready
+	$(DEV)/bin/python benchmarks/card.py
 
 # The runtime alone: no torch.
 $(RUNTIME)/ready: pyproject.toml

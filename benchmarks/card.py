@@ -1,6 +1,6 @@
 """Writes MODEL_CARD.md, in the root and in the embedded bundle, from the figures that the scripts here measured.
 
-`make card` runs it after `make ages bench` and `benchmarks/groups.py`. It stops where a figure is of another model.
+`make card` runs it after `make ages` and `benchmarks/groups.py`. It stops where a figure is of another model.
 """
 
 from __future__ import annotations

@@ -105,7 +105,7 @@ def test_a_face_that_fills_the_frame_is_found(detector: FaceDetector) -> None:
     (face,) = detector.detect(pixels)
     x0, y0, x1, y1 = face.box_photo.round().astype(int)
     (tight,) = detector.detect(pixels[y0 - 10 : y1 + 10, x0 - 10 : x1 + 10])
-    shifted = tight.landmarks_photo + [x0 - 10, y0 - 10]
+    shifted = tight.landmarks_photo + np.array([x0 - 10, y0 - 10])
     error = np.linalg.norm(shifted - face.landmarks_photo, axis=1).mean()
     assert error < 0.05 * eye_distance(face.landmarks_photo)
 

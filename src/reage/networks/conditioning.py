@@ -60,4 +60,5 @@ class FiLM(nn.Module):
 
     def forward(self, h: Tensor, condition: Tensor) -> Tensor:
         gamma, beta = self.affine(condition).to(h.dtype)[:, :, None, None].chunk(2, 1)
-        return h * (1 + gamma) + beta
+        out: Tensor = h * (1 + gamma) + beta
+        return out

@@ -40,7 +40,8 @@ class _Head(nn.Module):
 
     def judge(self, pooled: Tensor, condition: Tensor) -> Tensor:
         """Pooled map (B, 2 C) and condition (B, K) -> logits (B,)."""
-        return HEAD_SCALE * (self.fits(pooled)[:, 0] + (self.project(condition) * pooled).sum(1))
+        fits: Tensor = self.fits(pooled)[:, 0] + (self.project(condition) * pooled).sum(1)
+        return HEAD_SCALE * fits
 
 
 class AgeTrunkCritic(nn.Module):

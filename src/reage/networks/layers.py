@@ -28,7 +28,7 @@ class GroupNorm(nn.GroupNorm):
 
 
 class FiLMResBlock(nn.Module):
-    """norm, leaky ReLU, conv, norm, FiLM, leaky ReLU, conv, plus the input: a residual block told by a condition vector."""
+    """norm, leaky ReLU, conv, norm, FiLM, leaky ReLU, conv, plus the input: a block told by a condition vector."""
 
     def __init__(self, inputs: int, outputs: int, condition: int) -> None:
         super().__init__()

@@ -77,7 +77,7 @@ def fit_similarity(source: Float, target: Float) -> Float:
 
 def apply_transform(matrix: Float, points: Float) -> Float:
     """``points`` (n, 2) through the affine ``matrix`` (2, 3)."""
-    return (points @ matrix[:, :2].T + matrix[:, 2]).astype(np.float32)
+    return np.asarray(points @ matrix[:, :2].T + matrix[:, 2], np.float32)
 
 
 def invert_transform(matrix: Float) -> Float:

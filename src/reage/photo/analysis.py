@@ -13,8 +13,8 @@ from reage.photo.onnx_session import open_session
 
 CHIP = 112
 """Side of the age network's input in pixels."""
-PADDINGS = (0.15, 0.2, 0.25)
-"""Margins of the chips whose readings are averaged; the network was made for the middle one."""
+PADDINGS = (0.2, 0.25, 0.3)
+"""Margins of the chips whose readings are averaged; the network was made for the first."""
 
 _CHIP_LANDMARKS = (263, 362, 33, 133, 2)
 _CHIP_POINTS = np.array(
@@ -53,30 +53,13 @@ def dlib_chip(
 
 
 class AgeReader:
-    """Reads apparent age and gender from a face found in a photo."""
-
-    def __init__(self, *, threads: int | None = None) -> None:
-        self._session = open_session(asset("face_age.onnx"), threads=threads)
-
-    def read(self, pixels: npt.NDArray[np.uint8], landmarks_photo: Float) -> Reading:
-        """The mean of the readings of the face and of its mirror image.
-
-        ``pixels`` is (H, W, 3), ``landmarks_photo`` (468, 2 or 3).
-        """
-        chip = dlib_chip(pixels, landmarks_photo, CHIP, PADDING)
-        batch = np.stack([chip, chip[:, ::-1]]).transpose(0, 3, 1, 2).astype(np.float32)
-        ages, male = self._session.run(["age", "male_probability"], {"image": batch})
-        return Reading(float(np.mean(ages)), float(np.mean(male)))
-
-
-class AgeReader:
     """Reads the apparent age and gender of faces; nothing about who they are."""
 
     def __init__(self, *, threads: int | None = None) -> None:
         self._session = open_session(asset("face_age.onnx"), threads=threads)
 
     def read(self, pixels: npt.NDArray[np.uint8], landmarks_photo: Float) -> Reading:
-        """The reading of the face with ``landmarks_photo`` (468, 2 or 3) in a photo (H, W, 3), sRGB ``uint8``.
+        """The reading of the face with ``landmarks_photo`` (468, 2 or 3) in a photo (H, W, 3), sRGB.
 
         Averaged over three margins and their mirror images: a reading then changes less with the photo.
         """

@@ -56,7 +56,7 @@ def _fill(polygon: Float, size: int) -> Float:
     canvas = np.zeros((size, size), np.uint8)
     fixed = np.round(polygon * 16).astype(np.int32)  # four fractional bits
     cv2.fillPoly(canvas, [fixed], 255, lineType=cv2.LINE_AA, shift=4)
-    return canvas.astype(np.float32) / 255
+    return np.asarray(canvas.astype(np.float32) / 255, np.float32)
 
 
 def _blur(mask: Float, sigma: float) -> Float:

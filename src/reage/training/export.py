@@ -76,7 +76,7 @@ def export_network(network: nn.Module, exported: Exported) -> tuple[bytes, float
 
     Weights are rounded to half precision, in ``network`` too, and stored so; all arithmetic stays in float32.
     """
-    network = network.eval().to(memory_format=torch.contiguous_format)
+    network.eval().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     with torch.no_grad():
         for weight in network.parameters():
             weight.copy_(weight.half())

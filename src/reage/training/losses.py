@@ -22,7 +22,7 @@ def taken_for_fake(logits: Tensor) -> Tensor:
 
 def inside(logits: list[Tensor], mask: Tensor) -> Tensor:
     """The logits of places (B, 1, h, w), of several sizes, that lie on the faces of ``mask`` (B, 1, S, S); flat."""
-    chosen = [x[F.adaptive_avg_pool2d(mask, x.shape[2:]) > 0.5] for x in logits]
+    chosen = [x[F.adaptive_avg_pool2d(mask, (x.shape[2], x.shape[3])) > 0.5] for x in logits]
     return torch.cat([x.float().flatten() for x in chosen])
 
 

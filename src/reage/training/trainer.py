@@ -49,7 +49,7 @@ class Trainer:
         if settings.start_from:
             load_weights(settings.start_from / "weights.safetensors", networks)
         for net in networks.values():
-            net.to(self.accelerator.device, memory_format=torch.channels_last)
+            net.to(self.accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.averages = {name: copy.deepcopy(networks[name]) for name in self.family.averaged}
         self.optimisers = {player.name: self._optimiser(player) for player in self.family.players}
         self.step = 0

@@ -228,4 +228,5 @@ def read_teacher(run: Path) -> AgeNet:
     teacher = AgeNet(tuple(widths))
     load_weights(run / "weights.safetensors", {"age": teacher})
     teacher.eval().requires_grad_(False)
-    return teacher.to(memory_format=torch.channels_last)
+    teacher.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return teacher
