@@ -22,10 +22,12 @@ from reage.photo.compositing import DETAIL_SIGMA
 from reage.training import losses
 from reage.training.checkpoint import load_weights
 from reage.training.config import Settings, TrainSettings, validate
-from reage.training.editing import apply_edit, to_tensor, to_uint8
+from reage.training.editing import apply_edit, gaussian_blur, to_tensor, to_uint8
 from reage.training.families.base import Autocast, Exported, Family, Player, Sheet
 
 SHEET_AGES = (20.0, 35.0, 50.0, 65.0, 80.0)
+TONE_SIGMA = 0.03
+"""Blur that leaves smears and tone of a change and takes away lines, in parts of the side."""
 
 
 class DeltaOptions(Settings):
@@ -43,6 +45,7 @@ class DeltaOptions(Settings):
     match: float = Field(0.5, ge=0, description="Weight of its verdict on the face: of that age and gender or not.")
     age: float = Field(0.12, ge=0, description="Weight of the age loss: a nudge, the critic must lead.")
     change: float = Field(3.0, ge=0, description="Weight of the mean change, heavier for small age gaps.")
+    tone: float = Field(30.0, ge=0, description="Weight of the mean squared change of broad areas: smears, not lines.")
     gain: float = Field(0.05, ge=0, description="Weight of the mean squared detail gain.")
     smooth: float = Field(0.1, ge=0, description="Weight of the total variation of the delta.")
     mismatch: float = Field(0.3, ge=0, description="Weight of real faces shown with a wrong age or gender.")
@@ -122,6 +125,7 @@ class DeltaFamily(Family):
             "match": losses.taken_for_real(self._judge(pooled, target, source.male)),
             "age": losses.age_distance(age_logits, target).mean(),
             "change": (change * 30 / (10 + gap)).mean(),
+            "tone": gaussian_blur(fake - source.face, TONE_SIGMA * fake.shape[-1]).square().mean(),
             "gain": (gain.square() * source.mask).mean(),
             "smooth": losses.total_variation(delta * source.mask),
         }
