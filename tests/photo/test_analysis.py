@@ -40,8 +40,9 @@ def test_the_index_lists_every_portrait() -> None:
 
 @pytest.mark.parametrize("name", AGED)
 def test_the_age_read_is_near_the_true_one(reader: AgeReader, landmarks: dict[str, Float], name: str) -> None:
+    """Within 12 years; the person may have been a day short of ``age_max`` + 1."""
     age = reader.read(load(name), landmarks[name]).age
-    assert float(PORTRAITS[name]["age_min"]) - 12 < age < float(PORTRAITS[name]["age_max"]) + 13
+    assert float(PORTRAITS[name]["age_min"]) - 12 < age < float(PORTRAITS[name]["age_max"]) + 1 + 12
 
 
 @pytest.mark.parametrize("name", list(PORTRAITS))

@@ -166,9 +166,10 @@ def square(x: float, y: float, side: float, score: float = 0.9) -> Face:
 
 def test_overlap_knows_union_and_containment() -> None:
     whole, part, other = (square(*at).box_photo for at in ((0, 0, 100), (10, 10, 50), (100, 0, 100)))
-    assert overlap(whole, whole) == pytest.approx((1, 1))
-    assert overlap(whole, part) == pytest.approx((0.25, 1))
-    assert overlap(whole, other) == (0, 0)
+    union, within = overlap(whole, np.stack([whole, part, other]))
+    np.testing.assert_allclose(union, [1, 0.25, 0])
+    np.testing.assert_allclose(within, [1, 1, 0])
+    assert [len(part) for part in overlap(whole, np.zeros((0, 4), np.float32))] == [0, 0]
 
 
 def test_a_part_of_a_face_is_dropped_and_a_neighbour_kept() -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny import SIZE
 from torch import nn
 
 from reage.bundle import Bundle, open_bundle
@@ -16,6 +15,8 @@ from reage.networks.delta_unet import DeltaUNet
 from reage.training import export
 from reage.training.checkpoint import load_weights, save_weights
 from reage.training.export import TOLERANCE, export_run
+
+from .tiny import SIZE
 
 
 @pytest.fixture(scope="module")

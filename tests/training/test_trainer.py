@@ -12,13 +12,14 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file
-from tiny import SIZE, age_settings, at_step, delta_settings, write_cache
 from torch import nn
 
 from reage.errors import ConfigError
 from reage.training.config import TrainSettings
 from reage.training.families.delta import DeltaFamily
 from reage.training.trainer import Trainer, describe, update_average
+
+from .tiny import SIZE, age_settings, at_step, delta_settings, write_cache
 
 FILES = ("checkpoint.safetensors", "weights.safetensors")
 EVERY_STEP = 1e-9  # minutes between checkpoints
@@ -50,6 +51,18 @@ def test_a_resumed_run_is_the_uninterrupted_run(
     second.run()
     assert second.step == settings.steps
     assert_same_run(finished, tmp_path / "run")
+
+
+@pytest.mark.usefixtures("any_precision")
+def test_a_resumed_run_is_the_uninterrupted_run_in_bfloat16_too(
+    cache: Path, age_run: Path, tmp_path: Path
+) -> None:
+    settings = delta_settings(cache, age_run, precision="bf16", steps=4)
+    Trainer(settings, tmp_path / "whole").run()
+    first = Trainer(settings, tmp_path / "run")
+    at_step(first, 1, lambda: setattr(first, "stopping", True)).run()
+    Trainer(settings, tmp_path / "run", resume=True).run()
+    assert_same_run(tmp_path / "whole", tmp_path / "run")
 
 
 def test_training_moved_every_network(finished: Path, settings: TrainSettings, tmp_path: Path) -> None:

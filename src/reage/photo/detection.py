@@ -49,8 +49,8 @@ _ASTRAY = 0.12
 _UPRIGHT = 0.8
 """A face read upside down scores less than this at its second look, one read rightly mostly more."""
 _REFINEMENTS = 3
-"""Readings of the landmarks, each in the crop that the one before suggests. For a face leaning by 45 degrees
-one, two and three leave an error of 1.9, 1.1 and 0.7 % of the eye distance."""
+"""Readings of the landmarks, each in the crop that the one before suggests, after the first. From a poor box, one,
+two and three of them left a mean error of 1.9, 1.1 and 0.7 % of the eye distance."""
 _SAME_FACE, _WITHIN = 0.4, 0.6
 """Of two sets of landmarks whose boxes overlap more than this, or of which one lies within the other by more
 than this part of its area, one is kept."""
@@ -106,7 +106,7 @@ class _Candidates:
 
 
 class FaceDetector:
-    """Finds faces of 40 px and more in photos of any size, and smaller ones in small photos.
+    """Finds faces of 40 px and more in photos up to 12000 px long, and smaller ones in small photos.
 
     ``min_score`` and ``min_presence`` are the least probabilities to believe, of the detector and of the
     landmark network; ``threads`` limits the threads of either.
@@ -124,8 +124,8 @@ class FaceDetector:
     def detect(self, pixels: Bytes) -> list[Face]:
         """The faces of a photo (H, W, 3), sRGB ``uint8``, largest first; an empty list when there is none.
 
-        Faces may lean by 90 degrees. A photo in which none looks sure is also searched turned by quarters, so
-        one that is upside down works, but not a face that is upside down beside an upright one.
+        Faces may lean by 90 degrees. A photo in which none looks sure is also searched turned by quarters,
+        coarsely: one that is upside down works, but not a face that is upside down beside an upright one.
         Raises ValueError for another shape or type.
         """
         if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8 or pixels.size == 0:
@@ -206,7 +206,7 @@ class FaceDetector:
         seen = self._run(crop, 0)
         half = CROP / (2 * _WIDER)
         expected = np.array([CROP / 2 - half] * 2 + [CROP / 2 + half] * 2, np.float32)
-        agreed = np.array([overlap(box, expected)[0] > _AGREES for box in seen.boxes], bool)
+        agreed = overlap(expected, seen.boxes)[0] > _AGREES
         if not agreed.any():
             return 0.0, points
         best = int(np.argmax(seen.scores * agreed))
@@ -241,12 +241,13 @@ def search_sides(longer_side: int) -> list[int]:
     return sides
 
 
-def overlap(a: Float, b: Float) -> tuple[float, float]:
-    """Intersection over union of two boxes (4,), and intersection over the smaller area."""
-    sides = np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])
-    common = float(np.prod(np.maximum(sides, 0)))
-    areas = float(np.prod(a[2:] - a[:2])), float(np.prod(b[2:] - b[:2]))
-    return common / max(sum(areas) - common, 1e-6), common / max(min(areas), 1e-6)
+def overlap(box: Float, others: Float) -> tuple[Float, Float]:
+    """Intersection over union of a box (4,) with each of ``others`` (n, 4), and intersection over the smaller."""
+    sides = np.minimum(box[2:], others[:, 2:]) - np.maximum(box[:2], others[:, :2])
+    common = np.maximum(sides, 0).prod(1)
+    area, areas = (box[2:] - box[:2]).prod(), (others[:, 2:] - others[:, :2]).prod(1)
+    union, smaller = area + areas - common, np.minimum(area, areas)
+    return common / np.maximum(union, 1e-6), common / np.maximum(smaller, 1e-6)
 
 
 def merge_candidates(candidates: _Candidates) -> Float:
@@ -258,7 +259,7 @@ def merge_candidates(candidates: _Candidates) -> Float:
     left = candidates[np.argsort(-candidates.scores, kind="stable")]
     while len(left.scores):
         boxes = left.boxes
-        same = np.array([overlap(boxes[0], box)[0] > _SAME_BOX for box in boxes])
+        same = overlap(boxes[0], boxes)[0] > _SAME_BOX
         same[0] = True  # even if its box is empty
         weights = left.scores[same, None, None]
         merged.append((left.points[same] * weights).sum(0) / weights.sum())
@@ -270,8 +271,9 @@ def drop_duplicates(faces: list[Face]) -> list[Face]:
     """The faces, largest first, without those that are another, or a part of another, seen again."""
     kept: list[Face] = []
     for face in sorted(faces, key=lambda face: -face.size):
-        overlaps = [overlap(face.box_photo, other.box_photo) for other in kept]
-        if not any(union > _SAME_FACE or within > _WITHIN for union, within in overlaps):
+        boxes = np.array([other.box_photo for other in kept], np.float32).reshape(-1, 4)
+        union, within = overlap(face.box_photo, boxes)
+        if not np.any((union > _SAME_FACE) | (within > _WITHIN)):
             kept.append(face)
     return kept
 
