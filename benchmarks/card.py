@@ -99,7 +99,9 @@ def group_row(name: str, group: dict[str, Any]) -> str:
 
 
 @click.command()
-@click.argument("training", type=click.Path(path_type=Path, exists=True), default=HERE.parent / "docs" / "training.md")
+@click.argument(
+    "training", type=click.Path(path_type=Path, exists=True), default=HERE.parent / "docs" / "training.md"
+)
 def main(training: Path) -> None:
     """Fill the card; TRAINING says how the model was trained."""
     bundle = open_bundle()

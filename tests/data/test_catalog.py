@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import Draw
 
+from conftest import Draw
 from reage.data import catalog
 from reage.data.catalog import COLUMNS, build_index, index_dataset, read_index, split_of, summary, write_index
 from reage.data.readers import Problem, Record

@@ -5,9 +5,9 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 import pytest
-from conftest import Draw
 from numpy.typing import NDArray
 
+from conftest import Draw
 from reage.data.duplicates import connected_groups, duplicate_pairs, perceptual_hash, thumbnail
 
 Image = NDArray[np.uint8]

@@ -41,11 +41,17 @@ class DeltaOptions(Settings):
     head_start: int = Field(
         150, ge=0, description="Steps in which the critic alone learns: which face fits which age."
     )
-    realism: float = Field(1.0, ge=0, description="Weight of the critic's verdict on places: real or painted.")
-    match: float = Field(0.5, ge=0, description="Weight of its verdict on the face: of that age and gender or not.")
+    realism: float = Field(
+        1.0, ge=0, description="Weight of the critic's verdict on places: real or painted."
+    )
+    match: float = Field(
+        0.5, ge=0, description="Weight of its verdict on the face: of that age and gender or not."
+    )
     age: float = Field(0.12, ge=0, description="Weight of the age loss: a nudge, the critic must lead.")
     change: float = Field(3.0, ge=0, description="Weight of the mean change, heavier for small age gaps.")
-    tone: float = Field(30.0, ge=0, description="Weight of the mean squared change of broad areas: smears, not lines.")
+    tone: float = Field(
+        30.0, ge=0, description="Weight of the mean squared change of broad areas: smears, not lines."
+    )
     gain: float = Field(0.05, ge=0, description="Weight of the mean squared detail gain.")
     smooth: float = Field(0.1, ge=0, description="Weight of the total variation of the delta.")
     mismatch: float = Field(0.3, ge=0, description="Weight of real faces shown with a wrong age or gender.")
@@ -108,7 +114,9 @@ class DeltaFamily(Family):
         """What the critic sees of faces shifted a little: logits of the places inside the mask, pooled maps."""
         shifted = random_translate(torch.cat([face, mask], 1), self.options.translate)
         with self.autocast():
-            places, pooled = self.networks["critic"](shifted[:, :3].contiguous(memory_format=torch.channels_last))
+            places, pooled = self.networks["critic"](
+                shifted[:, :3].contiguous(memory_format=torch.channels_last)
+            )
         return losses.inside(places, shifted[:, 3:]), pooled
 
     def _generator_loss(self, step: int) -> tuple[Tensor, dict[str, Tensor]]:
