@@ -19,7 +19,7 @@ RIGHT_EYE = (33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 
 LEFT_EYE = (263, 249, 390, 373, 374, 380, 381, 382, 362, 398, 384, 385, 386, 387, 388, 466)
 INNER_LIPS = (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 415, 310, 311, 312, 13, 82, 81, 80, 191)
 
-_FOREHEAD = 1.12
+_FOREHEAD = 1.06
 """The mesh ends below the hairline: points above the eyes move away from them by this factor."""
 _EYE_WEIGHT = 0.1
 _MOUTH_WEIGHT = 0.2
@@ -35,7 +35,7 @@ def face_mask(landmarks: npt.NDArray[Any], size: int) -> Float:
     oval = _raise_forehead(points)
     mask = _fill(oval[list(FACE_OVAL)], size)
     # Blurred, then steepened so that half weight moves inwards: outside the outline nothing is left.
-    mask = _smoothstep((_blur(mask, 0.11 * unit) - 0.3) / 0.6)
+    mask = _smoothstep((_blur(mask, 0.11 * unit) - 0.45) / 0.5)
     eyes = np.maximum(_fill(points[list(RIGHT_EYE)], size), _fill(points[list(LEFT_EYE)], size))
     mask *= 1 - (1 - _EYE_WEIGHT) * np.minimum(1, 1.3 * _blur(eyes, 0.025 * unit))
     mask *= 1 - (1 - _MOUTH_WEIGHT) * np.minimum(
