@@ -9,7 +9,7 @@ demo: $(RUNTIME)/ready
 	$(RUNTIME)/bin/python examples/demo.py
 
 test: $(DEV)/ready
-	$(DEV)/bin/python -m pytest
+	OMP_NUM_THREADS=1 $(DEV)/bin/python -m pytest -n auto
 
 lint: $(DEV)/ready
 	$(DEV)/bin/ruff check .

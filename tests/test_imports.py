@@ -26,7 +26,7 @@ def run(code: str, before: str = BLOCK) -> str:
 def test_public_names() -> None:
     import reage
 
-    assert reage.__all__ == ["Edit", "Reager", "ReageError", "__version__", "open_bundle"]
+    assert reage.__all__ == ["Edit", "ReageError", "Reager", "__version__", "open_bundle"]
     for name in reage.__all__:
         assert getattr(reage, name)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):

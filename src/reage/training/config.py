@@ -54,7 +54,7 @@ class TrainSettings(Settings):
     sample_every: int = Field(500, ge=1, description="Steps between sample sheets and validation.")
     checkpoint_minutes: float = Field(4.0, gt=0, description="Minutes between checkpoints.")
     start_from: Path | None = Field(None, description="A run folder whose weights this run starts from.")
-    data: DataSettings = Field(default_factory=DataSettings, description="Which faces are drawn.")
+    data: DataSettings = Field(default_factory=lambda: DataSettings(), description="Which faces are drawn.")
     options: dict[str, Any] = Field(default_factory=dict, description="Settings of the family.")
 
 
