@@ -30,12 +30,20 @@ def aligned_portraits(size: int = 200) -> list[npt.NDArray[np.uint8]]:
 
 
 def write_faces(folder: Path, size: int = 200) -> int:
-    """Write every pair of portraits blended in two proportions, with made-up ages 18 to 80; returns how many."""
+    """Write every pair of portraits blended in two proportions, with made-up ages 18 to 80; returns how many.
+
+    Each is turned, moved and enlarged a little differently, or the index would find most of them near-duplicates.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    count = 0
+    rng, count = np.random.default_rng(0), 0
     for i, (one, other) in enumerate(combinations(aligned_portraits(size), 2)):
         for j, part in enumerate((0.35, 0.65)):
             blend = cv2.addWeighted(one, part, other, 1 - part, 0)
+            turn = cv2.getRotationMatrix2D(
+                (size / 2, size / 2), rng.uniform(-20, 20), rng.uniform(0.85, 1.15)
+            )
+            turn[:, 2] += rng.uniform(-0.06, 0.06, 2) * size
+            blend = cv2.warpAffine(blend, turn, (size, size), borderMode=cv2.BORDER_REFLECT_101)
             age, gender = 18 + (17 * i + 31 * j) % 63, (i + j) % 2
             name = f"{age}_{gender}_0_20170101{i:06d}{j:03d}.jpg"
             cv2.imwrite(str(folder / name), cv2.cvtColor(blend, cv2.COLOR_RGB2BGR))
