@@ -153,13 +153,18 @@ def open_bundle(path: str | os.PathLike[str] | None = None) -> Bundle:
     return Bundle(place, manifest, contents)
 
 
+def refuse_existing(path: Path) -> None:
+    """Raises `BundleError` where something has the name of a bundle to be written."""
+    if path.exists():
+        raise BundleError(f"{path} exists already; remove it or choose another name")
+
+
 def write_bundle(path: Path, manifest: Manifest, contents: Mapping[str, bytes]) -> None:
     """Write a bundle with hashes of ``contents``: a zip if ``path`` ends in ``.zip``, else a folder.
 
     Appears whole or not at all; raises `BundleError` where ``path`` exists already.
     """
-    if path.exists():
-        raise BundleError(f"{path} exists already; remove it or choose another name")
+    refuse_existing(path)
     hashes = {name: hashlib.sha256(data).hexdigest() for name, data in sorted(contents.items())}
     stated = replace(manifest, files=hashes)
     everything = {"manifest.json": (stated.as_json() + "\n").encode(), **contents}

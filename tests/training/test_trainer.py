@@ -130,6 +130,14 @@ def test_a_run_killed_in_the_middle_of_a_save_resumes_to_the_same_weights(
 # -- runs that are refused --
 
 
+def test_a_folder_whose_run_died_before_its_first_checkpoint_can_be_used_again(
+    cache: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "settings.json").write_text("{}")
+    Trainer(age_settings(cache, steps=1), tmp_path).run()
+    assert (tmp_path / "checkpoint.safetensors").exists()
+
+
 def test_a_run_folder_is_not_overwritten(cache: Path, age_run: Path) -> None:
     before = {name: (age_run / name).read_bytes() for name in FILES}
     with pytest.raises(ConfigError, match=r"holds a run already.*--resume"):

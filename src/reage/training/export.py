@@ -16,7 +16,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
-from reage.bundle import Manifest, write_bundle
+from reage.bundle import Manifest, refuse_existing, write_bundle
 from reage.errors import ConfigError
 from reage.training.checkpoint import load_weights
 from reage.training.config import TrainSettings, validate
@@ -32,6 +32,7 @@ def export_run(run: Path, output: Path, *, name: str, version: str = "1", card: 
     Raises `ConfigError` where the run cannot be read or its family makes no pictures, and `BundleError`
     where ``output`` exists.
     """
+    refuse_existing(output)  # before the work, not after it
     settings = read_settings(run)
     kind = family_type(settings.family)
     exported = kind.exported(settings)

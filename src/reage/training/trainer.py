@@ -38,7 +38,7 @@ class Trainer:
     def __init__(self, settings: TrainSettings, folder: Path, *, resume: bool = False) -> None:
         self.settings = settings
         self.folder = folder
-        if (folder / "settings.json").exists() and not resume:
+        if (folder / "checkpoint.safetensors").exists() and not resume:
             raise ConfigError(
                 f"{folder} holds a run already; pass --resume, or choose another folder with -o"
             )
