@@ -18,8 +18,36 @@ import numpy.typing as npt
 import reage
 from reage.errors import PhotoError, ReageError
 from reage.photo.image_io import MAX_PIXELS, Provenance, write_photo
-from reage.reager import Reager, Result, SittingFace, check_age
+from reage.reager import Faces, Reager, Result, Sitting, SittingFace, check_age
 from reage.sheets import sheet_photo
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user wishes beyond the target age; `Sitting.age` explains the first four."""
+
+    faces: str | None = None
+    """Which faces; None is all of them in a photo, the largest in a strip."""
+    source: float | None = None
+    strength: float = 1.0
+    male: float | None = None
+    model: Path | None = None
+    """A bundle; None is the embedded one."""
+    overwrite: bool = False
+    quality: int | None = None
+    """Of JPEG and WebP, 1 to 100; None keeps that of the input."""
+    max_pixels: int | None = None
+
+    def open(self, reager: Reager, photo: Path) -> Sitting:
+        """Open ``photo`` within the limit of pixels."""
+        return reager.open(photo, max_pixels=self.max_pixels or MAX_PIXELS)
+
+    def age(self, sitting: Sitting, to: float, faces: Faces) -> Result:
+        """Age ``faces`` of an open photo as wished."""
+        return sitting.age(to=to, source=self.source, faces=faces, strength=self.strength, male=self.male)
+
+
+DEFAULTS = Options()
 
 
 @dataclass(frozen=True)
@@ -47,15 +75,8 @@ def age_photos(
     photos: Sequence[Path],
     target: float,
     output: Path | None = None,
+    options: Options = DEFAULTS,
     *,
-    faces: str | None = None,
-    source: float | None = None,
-    strength: float = 1.0,
-    male: float | None = None,
-    model: Path | None = None,
-    overwrite: bool = False,
-    quality: int | None = None,
-    max_pixels: int | None = None,
     on_outcome: Callable[[Outcome], None] | None = None,
 ) -> list[Outcome]:
     """Make everybody in ``photos`` ``target`` years old; one outcome a photo, in their order.
@@ -64,19 +85,19 @@ def age_photos(
     `ReageError` only for what is wrong with the call itself (an age, the bundle), not for single photos.
     """
     check_age(target)
-    if source is not None:
-        check_age(source)
+    if options.source is not None:
+        check_age(options.source)
     places = _output_paths(photos, target, output)
-    reager = Reager.from_bundle(model)
+    reager = Reager.from_bundle(options.model)
     outcomes = []
     for path, place in zip(photos, places, strict=True):
         started = time.perf_counter()
         try:
-            _refuse_existing(place, overwrite)  # before the work, not after it
-            sitting = reager.open(path, max_pixels=max_pixels or MAX_PIXELS)
-            result = sitting.age(to=target, source=source, faces=faces or "all", strength=strength, male=male)
+            _refuse_existing(place, options.overwrite)  # before the work, not after it
+            sitting = options.open(reager, path)
+            result = options.age(sitting, target, options.faces or "all")
             writing = time.perf_counter()
-            result.save(place, overwrite=overwrite, quality=quality)
+            result.save(place, overwrite=options.overwrite, quality=options.quality)
             ended = time.perf_counter()
             seconds = {
                 **sitting.seconds,
@@ -98,14 +119,8 @@ def age_strip(
     photo: Path,
     ages: Sequence[float],
     output: Path | None = None,
+    options: Options = DEFAULTS,
     *,
-    faces: str | None = None,
-    source: float | None = None,
-    strength: float = 1.0,
-    male: float | None = None,
-    model: Path | None = None,
-    overwrite: bool = False,
-    max_pixels: int | None = None,
     tile: int = 320,
 ) -> Path:
     """Write one sheet of the chosen face (default: the largest) at each age; returns where.
@@ -115,15 +130,15 @@ def age_strip(
     for age in ages:
         check_age(age)
     place = output or photo.with_name(f"{photo.stem}-strip.jpg")
-    _refuse_existing(place, overwrite)
-    reager = Reager.from_bundle(model)
-    sitting = reager.open(photo, max_pixels=max_pixels or MAX_PIXELS)
-    chosen = sitting.choose(faces or "largest")
+    _refuse_existing(place, options.overwrite)
+    reager = Reager.from_bundle(options.model)
+    sitting = options.open(reager, photo)
+    chosen = sitting.choose(options.faces or "largest")
     rows, labels, mark = [], [], None
     for face in chosen:
         row = [head_tile(sitting.photo.pixels, face, tile)]
         for age in ages:
-            result = sitting.age(to=age, source=source, faces=face.index, strength=strength, male=male)
+            result = options.age(sitting, age, face.index)
             row.append(head_tile(result.pixels, face, tile))
         rows.append(np.stack(row))
         labels.append(f"face {face.index}")
@@ -134,10 +149,12 @@ def age_strip(
         np.stack(rows), labels if len(rows) > 1 else None, [*columns, *(f"{a:g}" for a in ages)]
     )
     told = tuple(
-        (round(f.apparent_age if source is None else source, 1), float(a)) for f in chosen for a in ages
+        (round(f.apparent_age if options.source is None else options.source, 1), float(a))
+        for f in chosen
+        for a in ages
     )
     mark = Provenance(tool=f"reage {reage.__version__}", model=reager.bundle.manifest.title, faces=told)
-    return write_photo(sheet, place, mark=mark, overwrite=overwrite)
+    return write_photo(sheet, place, mark=mark, overwrite=options.overwrite, quality=options.quality)
 
 
 def head_tile(pixels: npt.NDArray[Any], face: SittingFace, tile: int) -> npt.NDArray[np.uint8]:

@@ -57,6 +57,9 @@ def _edit_options(command: F) -> F:
         click.option("--strength", type=click.FloatRange(0, 1.5), default=1.0, show_default=True),
         click.option("--gender", type=click.Choice(["male", "female"]), help="Override the estimate."),
         click.option("--model", type=PATH, help="A model bundle; default: the embedded one."),
+        click.option(
+            "--quality", type=click.IntRange(1, 100), help="Of JPEG and WebP; default: that of the input."
+        ),
         click.option("--overwrite", is_flag=True, help="Replace existing files."),
         click.option(
             "--max-pixels",
@@ -73,7 +76,6 @@ def _edit_options(command: F) -> F:
 @click.argument("photos", nargs=-1, required=True, type=PATH, metavar="IN...")
 @click.option("--to", "target", type=float, required=True, help="Age to show, 0 to 116 years.")
 @click.option("-o", "--output", type=PATH, help="A file (one input) or a folder; default: beside the input.")
-@click.option("--quality", type=click.IntRange(1, 100), help="Of JPEG and WebP; default: that of the input.")
 @click.option("--json", "as_json", is_flag=True, help="Print results as JSON.")
 @click.option("--quiet", is_flag=True, help="Print errors only.")
 @_edit_options
@@ -81,11 +83,10 @@ def photo(
     photos: tuple[Path, ...], target: float, output: Path | None, as_json: bool, quiet: bool, **options: Any
 ) -> None:
     """Make the people in photographs older or younger."""
-    from reage.batch import age_photos
+    from reage.batch import Options, age_photos
 
-    outcomes = age_photos(
-        photos, target, output, on_outcome=None if as_json or quiet else _print_outcome, **_named(options)
-    )
+    told = None if as_json or quiet else _print_outcome
+    outcomes = age_photos(photos, target, output, Options(**_named(options)), on_outcome=told)
     failed = [outcome for outcome in outcomes if outcome.error]
     if as_json:
         click.echo(json.dumps([outcome.as_dict() for outcome in outcomes], indent=2))
@@ -125,9 +126,9 @@ def _print_outcome(outcome: Outcome) -> None:
 @_edit_options
 def strip(source_photo: Path, ages: str, output: Path | None, tile: int, **options: Any) -> None:
     """One contact sheet of the same face at several ages."""
-    from reage.batch import age_strip
+    from reage.batch import Options, age_strip
 
-    click.echo(age_strip(source_photo, parse_ages(ages), output, tile=tile, **_named(options)))
+    click.echo(age_strip(source_photo, parse_ages(ages), output, Options(**_named(options)), tile=tile))
 
 
 def parse_ages(text: str) -> list[float]:
