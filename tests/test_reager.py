@@ -124,6 +124,14 @@ def test_16_bits_give_what_8_bits_give(reager: Reager, portrait: Path) -> None:
     assert np.abs(result.pixels / 257 - shallow.pixels).max() < 3
 
 
+def test_a_black_and_white_photo_stays_black_and_white(reager: Reager, portrait: Path) -> None:
+    grey = cv2.cvtColor(read_photo(portrait).pixels, cv2.COLOR_RGB2GRAY)
+    pixels = reager.sit(Photo(np.repeat(grey[..., None], 3, 2))).age(to=75).pixels
+    assert (pixels[..., 0] != grey).any()
+    assert np.array_equal(pixels[..., 0], pixels[..., 1])
+    assert np.array_equal(pixels[..., 0], pixels[..., 2])
+
+
 def test_a_turned_photo_gets_the_same_edit(reager: Reager, portrait: Path) -> None:
     """EXIF or not: a face leaning by 30 degrees is found and aged where it is."""
     photo = read_photo(portrait)

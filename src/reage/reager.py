@@ -236,8 +236,9 @@ class Sitting:
         return Result(self.photo.with_pixels(out), changes, mark, watch.seconds)
 
     def edit(self, face: SittingFace, *, to: float, source: float, male: float) -> Edit:
-        """The network's edit of one face in its aligned frame."""
-        return self.reager.bundle.edit(face.aligned.pixels, source_age=source, target_age=to, male=male)
+        """The network's edit of one face in its aligned frame; of luma alone where the face has no colour."""
+        edit = self.reager.bundle.edit(face.aligned.pixels, source_age=source, target_age=to, male=male)
+        return edit.without_colour() if face.aligned.is_grey else edit
 
 
 def check_age(age: float) -> None:

@@ -39,6 +39,11 @@ class Edit:
         """The same edit, ``strength`` times as strong."""
         return Edit(self.delta * strength, np.maximum(self.gain * strength, -1))
 
+    def without_colour(self) -> Edit:
+        """The same edit with its change of luma alone (ITU-R BT.601): for black-and-white photographs."""
+        luma = self.delta @ np.array([0.299, 0.587, 0.114], np.float32)
+        return Edit(np.repeat(luma[..., None], 3, 2), self.gain)
+
 
 @dataclass(frozen=True)
 class AlignedFace:
@@ -53,6 +58,11 @@ class AlignedFace:
     def size(self) -> int:
         """Side in pixels."""
         return int(self.pixels.shape[0])
+
+    @property
+    def is_grey(self) -> bool:
+        """Whether the face has no colour at all."""
+        return bool((self.pixels == self.pixels[..., :1]).all())
 
 
 def cut_face(pixels: npt.NDArray[Any], matrix: Float, mask: Float) -> AlignedFace:
