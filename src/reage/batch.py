@@ -18,6 +18,7 @@ import numpy.typing as npt
 import reage
 from reage.errors import PhotoError, ReageError
 from reage.photo.image_io import MAX_PIXELS, Provenance, write_photo
+from reage.photo.photograph import eight_bits
 from reage.reager import Faces, Reager, Result, Sitting, SittingFace, check_age
 from reage.sheets import sheet_photo
 
@@ -160,9 +161,7 @@ def age_strip(
 def head_tile(pixels: npt.NDArray[Any], face: SittingFace, tile: int) -> npt.NDArray[np.uint8]:
     """A square (tile, tile, 3) uint8 around the whole head, cut upright from the photo."""
     x0, y0, x1, y1 = _head_box(face, pixels.shape)
-    crop = pixels[y0:y1, x0:x1]
-    if crop.dtype != np.uint8:
-        crop = (crop >> 8).astype(np.uint8)
+    crop = eight_bits(pixels[y0:y1, x0:x1])
     way = cv2.INTER_AREA if crop.shape[0] > tile else cv2.INTER_CUBIC
     return np.asarray(cv2.resize(crop, (tile, tile), interpolation=way), np.uint8)
 

@@ -26,6 +26,7 @@ from reage.photo.compositing import AlignedFace, Edit, composite, cut_face
 from reage.photo.detection import Face, FaceDetector
 from reage.photo.image_io import MAX_PIXELS, Photo, Provenance, read_photo, write_photo
 from reage.photo.masks import face_mask
+from reage.photo.photograph import eight_bits
 
 MAX_AGE = 116.0
 
@@ -130,7 +131,7 @@ class Reager:
     def sit(self, photo: Photo, watch: Stopwatch | None = None) -> Sitting:
         """As `open`, for a photo already decoded."""
         watch = watch or Stopwatch()
-        pixels = photo.pixels if photo.pixels.dtype == np.uint8 else (photo.pixels >> 8).astype(np.uint8)
+        pixels = eight_bits(photo.pixels)
         with watch("detect"):
             found = self._detector.detect(pixels)
         if not found:
@@ -143,9 +144,7 @@ class Reager:
 
     def read_age(self, pixels: npt.NDArray[Any], face: Face) -> float:
         """Apparent age in years of ``face`` in a photo (H, W, 3)."""
-        if pixels.dtype != np.uint8:
-            pixels = (pixels >> 8).astype(np.uint8)
-        return self._reader.read(pixels, face.landmarks_photo).age
+        return self._reader.read(eight_bits(pixels), face.landmarks_photo).age
 
     def _prepare(self, index: int, face: Face, photo: Photo, pixels: npt.NDArray[np.uint8]) -> SittingFace:
         size = self.bundle.manifest.size

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
+from reage.files import atomic_path
 from reage.photo.photograph import Photo
 
 
@@ -41,12 +40,8 @@ def save_sheet(
     cells: npt.NDArray[np.uint8], path: Path, rows: list[str] | None = None, columns: list[str] | None = None
 ) -> None:
     """Write `draw_sheet` to ``path`` as PNG, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(suffix=".png", dir=path.parent)
-    os.close(handle)
-    draw_sheet(cells, rows, columns).save(name)
-    os.chmod(name, 0o644)
-    os.replace(name, path)
+    with atomic_path(path) as part:
+        draw_sheet(cells, rows, columns).save(part, format="PNG")
 
 
 def sheet_photo(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
@@ -26,6 +25,7 @@ from reage.data.duplicates import (
 )
 from reage.data.readers import Problem, Record, find_utkface, get_reader, read_csv
 from reage.errors import DataError
+from reage.files import atomic_path
 
 INDEX_VERSION = 1
 SPLIT_SEED = "reage-1"
@@ -179,15 +179,11 @@ def write_index(df: pd.DataFrame, path: Path | str) -> None:
     if "version" not in df.attrs:
         raise DataError("the table is not an index; make one with build_index")
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        df.to_parquet(temporary, engine="pyarrow", index=False)  # pandas keeps df.attrs in the metadata
-        os.replace(temporary, path)
+        with atomic_path(path) as part:
+            df.to_parquet(part, engine="pyarrow", index=False)  # pandas keeps df.attrs in the metadata
     except OSError as error:
         raise DataError(f"the index {path} cannot be written: {error.strerror or error}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def read_index(path: Path | str) -> pd.DataFrame:

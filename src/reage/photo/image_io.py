@@ -7,11 +7,11 @@ holds, the only error is PhotoError.
 from __future__ import annotations
 
 import os
-import secrets
 from dataclasses import replace
 from pathlib import Path
 
 from reage.errors import PhotoError
+from reage.files import atomic_path
 from reage.photo.containers import Source, opened
 from reage.photo.decoding import decode
 from reage.photo.encoding import WRITABLE_SUFFIXES, encode_photo
@@ -72,24 +72,11 @@ def write_photo(
         raise PhotoError(f"{target} exists; use --overwrite to replace it")
     data = encode_photo(photo, target.suffix, mark=mark, quality=quality)
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        _replace(target, data)
+        with atomic_path(target) as part, open(part, "xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
     except (OSError, ValueError) as error:  # ValueError: a null character in the name
         reason = getattr(error, "strerror", None) or error
         raise PhotoError(f"{str(target)!r} cannot be written: {reason}") from error
     return target
-
-
-def _replace(target: Path, data: bytes) -> None:
-    # In the same folder, since only there is the renaming atomic; opened by name and not with tempfile, whose
-    # files only their owner may read.
-    part = target.with_name(f".reage-{secrets.token_hex(6)}.part")
-    try:
-        with open(part, "xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, target)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise

@@ -13,6 +13,11 @@ Pixels = npt.NDArray[Any]
 """Image samples, ``uint8`` or ``uint16``."""
 
 
+def eight_bits(pixels: Pixels) -> npt.NDArray[np.uint8]:
+    """``pixels`` as ``uint8``, for networks and sheets: the upper byte of ``uint16``; ``uint8`` as it is."""
+    return pixels if pixels.dtype == np.uint8 else (pixels >> 8).astype(np.uint8)
+
+
 @dataclass(frozen=True)
 class JpegCoding:
     """How a JPEG source was coded, so that encoding it again alters the untouched parts little."""

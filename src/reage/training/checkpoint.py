@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,34 +13,28 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from reage.errors import ConfigError
-
-
-@contextlib.contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
-    """A temporary path in the folder of ``path`` that becomes ``path`` if the block ends well."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    os.close(handle)
-    try:
-        yield Path(name)
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+from reage.files import atomic_path
 
 
 def save_weights(path: Path, networks: Mapping[str, nn.Module], about: Mapping[str, Any]) -> None:
     """Weights and buffers of ``networks`` as ``name/parameter``; ``about`` becomes JSON in the file's header."""
-    tensors = {
-        f"{name}/{key}": value for name, net in networks.items() for key, value in net.state_dict().items()
-    }
-    _save(path, tensors, about)
+    _save(path, _flatten(networks), about)
 
 
 def load_weights(path: Path, networks: Mapping[str, nn.Module]) -> dict[str, Any]:
     """Fill ``networks`` from a file of `save_weights` or `save_checkpoint`; returns its ``about``."""
     tensors, about = _load(path)
+    _fill(networks, tensors, path)
+    return about
+
+
+def _flatten(networks: Mapping[str, nn.Module]) -> dict[str, Tensor]:
+    return {
+        f"{name}/{key}": value for name, net in networks.items() for key, value in net.state_dict().items()
+    }
+
+
+def _fill(networks: Mapping[str, nn.Module], tensors: Mapping[str, Tensor], path: Path) -> None:
     for name, net in networks.items():
         part = _under(tensors, f"{name}/")
         try:
@@ -51,7 +42,6 @@ def load_weights(path: Path, networks: Mapping[str, nn.Module]) -> dict[str, Any
         except RuntimeError as error:
             first = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
             raise ConfigError(f"{path}: weights of '{name}' do not fit this network: {first}") from error
-    return about
 
 
 def save_checkpoint(
@@ -61,9 +51,7 @@ def save_checkpoint(
     about: Mapping[str, Any],
 ) -> None:
     """Networks and optimisers in one file, so that a run goes on exactly where it stood."""
-    tensors = {
-        f"{name}/{key}": value for name, net in networks.items() for key, value in net.state_dict().items()
-    }
+    tensors = _flatten(networks)
     for name, optimiser in optimisers.items():
         for index, state in optimiser.state_dict()["state"].items():
             tensors |= {
@@ -76,8 +64,8 @@ def load_checkpoint(
     path: Path, networks: Mapping[str, nn.Module], optimisers: Mapping[str, torch.optim.Optimizer]
 ) -> dict[str, Any]:
     """The reverse of `save_checkpoint`; learning rates are not stored, the schedule knows them from the step."""
-    about = load_weights(path, networks)
-    tensors, _ = _load(path)
+    tensors, about = _load(path)
+    _fill(networks, tensors, path)
     for name, optimiser in optimisers.items():
         state: dict[int, dict[str, Tensor]] = {}
         for key, value in _under(tensors, f"optimiser.{name}/").items():

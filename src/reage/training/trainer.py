@@ -18,9 +18,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import Tensor, nn
 
 from reage.errors import ConfigError
+from reage.files import atomic_path
 from reage.sheets import save_sheet
 from reage.training.checkpoint import (
-    atomic_path,
     load_checkpoint,
     load_weights,
     save_checkpoint,
