@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -20,10 +22,29 @@ def taken_for_fake(logits: Tensor) -> Tensor:
     return F.softplus(logits.float()).mean()
 
 
-def inside(logits: list[Tensor], mask: Tensor) -> Tensor:
-    """The logits of places (B, 1, h, w), of several sizes, that lie on the faces of ``mask`` (B, 1, S, S); flat."""
-    chosen = [x[F.adaptive_avg_pool2d(mask, (x.shape[2], x.shape[3])) > 0.5] for x in logits]
-    return torch.cat([x.float().flatten() for x in chosen])
+def more_real(these: list[Tensor], those: list[Tensor], mask: Tensor) -> Tensor:
+    """``softplus(D(those) - D(these))`` place by place: small where the critic finds ``these`` the more real.
+
+    Jolicoeur-Martineau, "The relativistic discriminator", 2018, in its paired form, on logits of places
+    (B, 1, h, w) of several sizes, each size with the same weight; only places on the faces of ``mask``
+    (B, 1, S, S) count. Pairs are an edited face and its own source, so that what differs is the edit alone.
+    """
+    return _on_faces(these, those, mask, lambda gap: F.softplus(-gap).mean())
+
+
+def lead(these: list[Tensor], those: list[Tensor], mask: Tensor) -> Tensor:
+    """Share of places where the critic finds ``these`` more real than ``those``: 0.5 is chance. As `more_real`."""
+    return _on_faces(these, those, mask, lambda gap: (gap > 0).float().mean())
+
+
+def _on_faces(
+    these: list[Tensor], those: list[Tensor], mask: Tensor, measure: Callable[[Tensor], Tensor]
+) -> Tensor:
+    levels = []
+    for this, that in zip(these, those, strict=True):
+        on_face = F.adaptive_avg_pool2d(mask, (this.shape[2], this.shape[3])) > 0.5
+        levels.append(measure((this.float() - that.float())[on_face]))
+    return torch.stack(levels).mean()
 
 
 def r1_penalty(real_logits: Tensor, real: Tensor) -> Tensor:

@@ -110,26 +110,30 @@ class DeltaFamily(Family):
             delta, gain = generator(batch.face, batch.age, target, batch.male)
         return apply_edit(batch.face, delta, gain, batch.mask, self.detail_sigma), delta, gain
 
-    def _look(self, face: Tensor, mask: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """What the critic sees of faces shifted a little: logits of the places inside the mask, pooled maps."""
-        shifted = random_translate(torch.cat([face, mask], 1), self.options.translate)
+    def _shifted(self, face: Tensor, fake: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Faces, their edits and their masks, all shifted alike, so that places can be compared."""
+        both = random_translate(torch.cat([face, fake, self._source.mask], 1), self.options.translate)
+        return both[:, :3], both[:, 3:6], both[:, 6:]
+
+    def _look(self, face: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         with self.autocast():
-            places, pooled = self.networks["critic"](
-                shifted[:, :3].contiguous(memory_format=torch.channels_last)
-            )
-        return losses.inside(places, shifted[:, 3:]), pooled
+            places, pooled = self.networks["critic"](face.contiguous(memory_format=torch.channels_last))
+        return places, pooled
 
     def _generator_loss(self, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         options, source, target = self.options, self._source, self._target
         fake, delta, gain = self.edit(self.networks["generator"], source, target)
         self._fake = fake.detach()
-        places, pooled = self._look(fake, source.mask)
+        real_view, fake_view, mask = self._shifted(source.face, fake)
+        with torch.no_grad():
+            real_places, _ = self._look(real_view)
+        places, pooled = self._look(fake_view)
         with self.autocast():
             age_logits, _ = self.teacher(random_affine(fake, degrees=10, scale=0.1, shift=0.05))
         gap = (target - source.age).abs()
         change = (fake - source.face).abs().mean((1, 2, 3))
         parts = {
-            "realism": losses.taken_for_real(places),
+            "realism": losses.more_real(places, real_places, mask),
             "match": losses.taken_for_real(self._judge(pooled, target, source.male)),
             "age": losses.age_distance(age_logits, target).mean(),
             "change": (change * 30 / (10 + gap)).mean(),
@@ -155,8 +159,9 @@ class DeltaFamily(Family):
         penalised = bool(options.r1) and step % options.r1_every == 0
         if penalised:
             face = face.detach().requires_grad_()
-        real_places, real_pooled = self._look(face, real.mask)
-        fake_places, fake_pooled = self._look(self._fake, real.mask)
+        real_view, fake_view, mask = self._shifted(face, self._fake)
+        real_places, real_pooled = self._look(real_view)
+        fake_places, fake_pooled = self._look(fake_view)
         fits = self._judge(real_pooled, real.age, real.male)
         fake_fits = self._judge(fake_pooled, self._target, real.male)
         wrong_fits = torch.cat(
@@ -165,16 +170,16 @@ class DeltaFamily(Family):
                 self._judge(real_pooled, self._wrong, real.male),
             ]
         )
-        realism = losses.taken_for_real(real_places) + losses.taken_for_fake(fake_places)
+        realism = losses.more_real(real_places, fake_places, mask)
         match = losses.taken_for_real(fits) + losses.taken_for_fake(fake_fits)
         mismatch = losses.taken_for_fake(wrong_fits)
         total = options.realism * realism + options.match * match + options.mismatch * mismatch
         if penalised:
-            logits = fits.mean(0) + real_places.mean()
+            logits = fits.mean(0) + torch.stack([places.mean((1, 2, 3)) for places in real_places]).mean(0)
             total = total + 0.5 * options.r1 * options.r1_every * losses.r1_penalty(logits, face)
         figures = {
-            "real": real_places.mean(), "fake": fake_places.mean(), "fits": fits.mean(),
-            "fake_fits": fake_fits.mean(), "wrong_fits": wrong_fits.mean(),
+            "realism": realism, "fits": fits.mean(), "fake_fits": fake_fits.mean(),
+            "wrong_fits": wrong_fits.mean(), "lead": losses.lead(real_places, fake_places, mask),
         }  # fmt: skip
         return total, figures
 
