@@ -97,9 +97,9 @@ def networks(repeats: int) -> dict[str, float]:
     bundle = reage.open_bundle()
     size = bundle.manifest.size
     face = np.zeros((size, size, 3), np.float32)
-    shape = Exported({}, {}, ["face"], ["image"], 256, (0, 116), (0, 116), [])
+    shape = Exported({}, {}, ["face"], ["image"], (0, 116), (0, 116))
     torch.manual_seed(0)
-    graph, _ = export_network(ResNetGenerator(32, 9), shape)
+    graph, _ = export_network(ResNetGenerator(32, 9), shape, 256)
     session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
     picture = np.zeros((1, 3, 256, 256), np.float32)
     ours = median_ms(lambda: bundle.edit(face, source_age=30, target_age=70, male=0), 4 * repeats)

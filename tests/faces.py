@@ -29,26 +29,33 @@ def aligned_portraits(size: int = 200) -> list[npt.NDArray[np.uint8]]:
     return faces
 
 
-def write_faces(folder: Path, size: int = 200) -> int:
-    """Write every pair of portraits blended in two proportions, with made-up ages 18 to 80; returns how many.
+def blended_faces(size: int = 200) -> list[npt.NDArray[np.uint8]]:
+    """Every pair of portraits blended in two proportions, (size, size, 3) RGB.
 
     Each is turned, moved and enlarged a little differently, or the index would find most of them near-duplicates.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    rng, count = np.random.default_rng(0), 0
-    for i, (one, other) in enumerate(combinations(aligned_portraits(size), 2)):
-        for j, part in enumerate((0.35, 0.65)):
+    rng, faces = np.random.default_rng(0), []
+    for one, other in combinations(aligned_portraits(size), 2):
+        for part in (0.35, 0.65):
             blend = cv2.addWeighted(one, part, other, 1 - part, 0)
             turn = cv2.getRotationMatrix2D(
                 (size / 2, size / 2), rng.uniform(-20, 20), rng.uniform(0.85, 1.15)
             )
             turn[:, 2] += rng.uniform(-0.06, 0.06, 2) * size
-            blend = cv2.warpAffine(blend, turn, (size, size), borderMode=cv2.BORDER_REFLECT_101)
-            age, gender = 18 + (17 * i + 31 * j) % 63, (i + j) % 2
-            name = f"{age}_{gender}_0_20170101{i:06d}{j:03d}.jpg"
-            cv2.imwrite(str(folder / name), cv2.cvtColor(blend, cv2.COLOR_RGB2BGR))
-            count += 1
-    return count
+            faces.append(cv2.warpAffine(blend, turn, (size, size), borderMode=cv2.BORDER_REFLECT_101))
+    return faces
+
+
+def write_faces(folder: Path, size: int = 200) -> int:
+    """Write `blended_faces` with made-up ages 18 to 80; returns how many."""
+    folder.mkdir(parents=True, exist_ok=True)
+    faces = blended_faces(size)
+    for number, face in enumerate(faces):
+        i, j = divmod(number, 2)
+        age, gender = 18 + (17 * i + 31 * j) % 63, (i + j) % 2
+        name = f"{age}_{gender}_0_20170101{i:06d}{j:03d}.jpg"
+        cv2.imwrite(str(folder / name), cv2.cvtColor(face, cv2.COLOR_RGB2BGR))
+    return len(faces)
 
 
 if __name__ == "__main__":

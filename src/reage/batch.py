@@ -19,7 +19,7 @@ import reage
 from reage.errors import PhotoError, ReageError
 from reage.photo.image_io import MAX_PIXELS, Provenance, write_photo
 from reage.photo.photograph import eight_bits
-from reage.reager import Faces, Reager, Result, Sitting, SittingFace, check_age
+from reage.reager import Faces, Reager, Result, Sitting, SittingFace, Target, check_age, check_target
 from reage.sheets import sheet_photo
 
 
@@ -43,7 +43,7 @@ class Options:
         """Open ``photo`` within the limit of pixels."""
         return reager.open(photo, max_pixels=self.max_pixels or MAX_PIXELS)
 
-    def age(self, sitting: Sitting, to: float, faces: Faces) -> Result:
+    def age(self, sitting: Sitting, to: Target, faces: Faces) -> Result:
         """Age ``faces`` of an open photo as wished."""
         return sitting.age(to=to, source=self.source, faces=faces, strength=self.strength, male=self.male)
 
@@ -74,18 +74,18 @@ class Outcome:
 
 def age_photos(
     photos: Sequence[Path],
-    target: float,
+    target: Target,
     output: Path | None = None,
     options: Options = DEFAULTS,
     *,
     on_outcome: Callable[[Outcome], None] | None = None,
 ) -> list[Outcome]:
-    """Make everybody in ``photos`` ``target`` years old; one outcome a photo, in their order.
+    """Make everybody in ``photos`` ``target`` years old, or older or younger; one outcome a photo, in their order.
 
     ``output`` is a file for a single photo, else a folder; None writes beside each photo. Raises
     `ReageError` only for what is wrong with the call itself (an age, the bundle), not for single photos.
     """
-    check_age(target)
+    check_target(target)
     if options.source is not None:
         check_age(options.source)
     places = _output_paths(photos, target, output)
@@ -176,8 +176,9 @@ def _head_box(face: SittingFace, shape: tuple[int, ...]) -> tuple[int, int, int,
     return x0, y0, x0 + int(side), y0 + int(side)
 
 
-def _output_paths(photos: Sequence[Path], target: float, output: Path | None) -> list[Path]:
-    names = [f"{photo.stem}-{target:g}{_suffix(photo)}" for photo in photos]
+def _output_paths(photos: Sequence[Path], target: Target, output: Path | None) -> list[Path]:
+    label = target if isinstance(target, str) else f"{target:g}"
+    names = [f"{photo.stem}-{label}{_suffix(photo)}" for photo in photos]
     if output is None:
         return [photo.with_name(name) for photo, name in zip(photos, names, strict=True)]
     if len(photos) == 1 and not output.is_dir() and output.suffix:
@@ -213,7 +214,7 @@ def _describe(result: Result) -> list[dict[str, Any]]:
             "apparent_before": round(change.face.apparent_age, 1),
             "apparent_after": round(change.apparent_after, 1),
             "source_age": round(change.source_age, 1),
-            "target_age": change.target_age,
+            "target_age": round(change.target_age, 1),
             "male": change.male,
         }
         for change in result.changes

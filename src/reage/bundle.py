@@ -28,6 +28,11 @@ from reage.photo.onnx_session import open_session
 FORMAT = 1
 DEFAULT = "default_bundle"
 _MAX_BYTES = 1 << 30
+MAX_AGE = 116.0
+GOALS = {"older": 70.0, "younger": 25.0}
+"""Ages in years meant by a direction, where the bundle names none."""
+MIN_REACH = 15.0
+"""A direction is at least so many years away from the age in the photo."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,8 @@ class Manifest:
 
     ``networks`` maps the direction a network serves (``any``, ``older`` or ``younger``) to its file;
     ``outputs`` is ``["delta", "gain"]`` for families that edit and ``["image"]`` for those that paint.
+    ``full_ages`` is for networks that are told a direction and no age: the ages at which the whole of their edit
+    is applied; nearer to the age in the photo, a part of it.
     """
 
     name: str
@@ -48,6 +55,7 @@ class Manifest:
     template: str = "utkface"
     source_ages: tuple[float, float] = (0, 116)
     target_ages: tuple[float, float] = (0, 116)
+    full_ages: dict[str, float] = field(default_factory=dict)
     detail_sigma: float = DETAIL_SIGMA
     data: str = ""
     teachers: list[str] = field(default_factory=list)
@@ -61,6 +69,21 @@ class Manifest:
     def title(self) -> str:
         """Name and version, as written into pictures."""
         return f"{self.name} {self.version}"
+
+    def goal(self, direction: str, source: float) -> float:
+        """The age meant by ``older`` or ``younger`` for a face of ``source`` years."""
+        goal = self.full_ages.get(direction, GOALS[direction])
+        goal = max(goal, source + MIN_REACH) if direction == "older" else min(goal, source - MIN_REACH)
+        low, high = self.target_ages
+        return min(max(goal, low), high)
+
+    def part(self, source: float, target: float) -> float:
+        """How much of a network's edit is applied, 0 to 1: all of it where the network itself is told the age."""
+        way = "older" if target >= source else "younger"
+        if way not in self.full_ages:
+            return 1.0
+        reach = max(MIN_REACH, abs(self.full_ages[way] - source))
+        return min(1.0, abs(target - source) / reach)
 
     def as_json(self) -> str:
         """As it stands in ``manifest.json``."""
@@ -106,7 +129,8 @@ class Bundle:
         results = session.run(self.manifest.outputs, {name: feeds[name] for name in manifest.inputs})
         picture = np.asarray(results[0][0].transpose(1, 2, 0), np.float32)
         if manifest.outputs == ["image"]:
-            return Edit(picture - face, np.zeros(face.shape[:2], np.float32))
+            part = np.float32(manifest.part(source, target))
+            return Edit((picture - face) * part, np.zeros(face.shape[:2], np.float32))
         return Edit(picture, np.asarray(results[1][0, 0], np.float32))
 
     def check(self) -> None:
@@ -211,6 +235,9 @@ def _parse(path: Path, contents: Mapping[str, bytes]) -> Manifest:
         raise BundleError(f"{path} is not a model bundle: no {error}") from error
     except (ValueError, TypeError) as error:
         raise BundleError(f"{path}: its manifest cannot be read: {error}") from error
+    ages = manifest.full_ages
+    if not isinstance(ages, dict) or not all(isinstance(age, int | float) for age in ages.values()):
+        raise BundleError(f"{path}: 'full_ages' in its manifest are not ages")
     for field_name in ("networks", "files"):
         value = getattr(manifest, field_name)
         if not isinstance(value, dict) or not all(isinstance(v, str) for v in value.values()):

@@ -9,7 +9,7 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 PATH = click.Path(path_type=Path)
+DIRECTIONS: dict[str, Literal["older", "younger"]] = {"young2old": "older", "old2young": "younger"}
 
 
 class _Group(click.Group):
@@ -74,19 +75,39 @@ def _edit_options(command: F) -> F:
 
 @main.command()
 @click.argument("photos", nargs=-1, required=True, type=PATH, metavar="IN...")
-@click.option("--to", "target", type=float, required=True, help="Age to show, 0 to 116 years.")
+@click.option("--to", "target", type=float, help="Age to show, 0 to 116 years.")
+@click.option(
+    "--direction",
+    type=click.Choice(list(DIRECTIONS)),
+    help="Instead of --to: as far that way as the model is made for.",
+)
 @click.option("-o", "--output", type=PATH, help="A file (one input) or a folder; default: beside the input.")
 @click.option("--json", "as_json", is_flag=True, help="Print results as JSON.")
 @click.option("--quiet", is_flag=True, help="Print errors only.")
 @_edit_options
 def photo(
-    photos: tuple[Path, ...], target: float, output: Path | None, as_json: bool, quiet: bool, **options: Any
+    photos: tuple[Path, ...],
+    target: float | None,
+    direction: str | None,
+    output: Path | None,
+    as_json: bool,
+    quiet: bool,
+    **options: Any,
 ) -> None:
     """Make the people in photographs older or younger."""
     from reage.batch import Options, age_photos
 
+    wish = target if direction is None else DIRECTIONS[direction]
+    if wish is None or (target is not None and direction is not None):
+        raise click.UsageError("say either --to AGE or --direction")
     told = None if as_json or quiet else _print_outcome
-    outcomes = age_photos(photos, target, output, Options(**_named(options)), on_outcome=told)
+    outcomes = age_photos(
+        photos,
+        wish,
+        output,
+        Options(**_named(options)),
+        on_outcome=told,
+    )
     failed = [outcome for outcome in outcomes if outcome.error]
     if as_json:
         click.echo(json.dumps([outcome.as_dict() for outcome in outcomes], indent=2))
@@ -237,19 +258,28 @@ def data_cache(index: Path, output: Path, size: int, workers: int) -> None:
 @click.option("--resume", is_flag=True, help="Go on from the folder's last checkpoint.")
 @click.option("--dry-run", is_flag=True, help="Print the settings and the networks' sizes, and stop.")
 def train(recipe: Path, overrides: tuple[str, ...], output: Path | None, resume: bool, dry_run: bool) -> None:
-    """Train the family that RECIPE names (needs the extra "train")."""
-    _need_extra("train", "torch", "accelerate", "pydantic", "yaml", "safetensors", "pandas", "rich")
+    """Train the family that RECIPE names (needs the extra "train").
+
+    In several processes: accelerate launch --multi_gpu --num_processes N -m reage.training RECIPE [key=value]...
+    (that is accelerate's name for it with or without GPUs).
+    """
+    _need_extra("train", "torch", "accelerate", "pydantic", "yaml", "safetensors", "pandas", "rich", "dotenv")
     from reage.training.config import load_recipe
-    from reage.training.trainer import Trainer, describe
 
     settings = load_recipe(recipe, list(overrides))
     if dry_run:
+        from reage.training.describe import describe
+
         click.echo(describe(settings))
         return
-    folder = output or Path("runs") / recipe.stem
-    trainer = Trainer(settings, folder, resume=resume)
+    from reage.training.trainer import Trainer
+
+    trainer = Trainer(settings, output or Path("runs") / recipe.stem, resume=resume)
     trainer.run()
-    click.echo(f"{folder}: step {trainer.step} of {settings.steps}")
+    if trainer.accelerator.is_main_process:
+        count = trainer.accelerator.num_processes
+        several = f", in {count} processes" if count > 1 else ""
+        click.echo(f"{trainer.folder}: step {trainer.step} of {settings.steps}{several}")
 
 
 @main.command()
@@ -257,16 +287,63 @@ def train(recipe: Path, overrides: tuple[str, ...], output: Path | None, resume:
 @click.option(
     "-o", "--output", type=PATH, required=True, help="Bundle to write: a folder, or a file ending in .zip."
 )
+@click.option(
+    "--weights",
+    type=click.Choice(["best", "latest"]),
+    default="best",
+    show_default=True,
+    help="Of the best epoch by the run's figure, or of its last step.",
+)
 @click.option("--name", help="Name of the model; default: that of the run folder.")
 @click.option("--version", default="1", show_default=True)
 @click.option("--card", type=PATH, help="A model card to enclose; default: one made from the run's settings.")
-def export(run: Path, output: Path, name: str | None, version: str, card: Path | None) -> None:
+def export(run: Path, output: Path, weights: str, name: str | None, version: str, card: Path | None) -> None:
     """Turn a trained RUN into a bundle, checking that ONNX Runtime and torch agree."""
-    _need_extra("train", "torch", "onnx", "onnxscript", "pydantic", "safetensors")
+    _need_extra("train", "torch", "onnx", "onnxscript", "pydantic", "safetensors", "pandas")
     from reage.training.export import export_run
 
-    difference = export_run(run, output, name=name or run.name, version=version, card=card)
+    difference = export_run(
+        run, output, name=name or run.name, version=version, card=card, best=weights == "best"
+    )
     click.echo(f"{output}: written; largest difference between ONNX Runtime and torch {difference:.1e}")
+
+
+@main.command("import")
+@click.argument("project", type=click.Choice(["aging-gan"]))
+@click.argument("checkpoint", type=PATH)
+@click.option(
+    "-o", "--output", type=PATH, required=True, help="Bundle to write: a folder, or a file ending in .zip."
+)
+@click.option(
+    "--size", type=click.IntRange(64, 512), default=256, show_default=True, help="Side of a face in pixels."
+)
+@click.option("--name", help="Name of the model; default: that of the file.")
+def import_checkpoint(project: str, checkpoint: Path, output: Path, size: int, name: str | None) -> None:
+    """Turn a published CHECKPOINT of another project into a bundle; nothing in it is executed."""
+    _need_extra("train", "torch", "onnx", "onnxscript", "pydantic", "safetensors", "pandas")
+    from reage.training.importing import import_aging_gan
+
+    difference = import_aging_gan(checkpoint, output, size=size, name=name or checkpoint.stem)
+    click.echo(f"{output}: written; largest difference between ONNX Runtime and torch {difference:.1e}")
+
+
+@main.command()
+@click.argument("run", type=PATH)
+@click.argument("image", type=PATH)
+@click.option("--to", "target", type=float, required=True, help="Age to paint, 0 to 116 years.")
+@click.option("-o", "--output", type=PATH, required=True, help="The picture to write.")
+@click.option("--epoch", default="latest", show_default=True, help="A number, or latest.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing file.")
+def infer(run: Path, image: Path, target: float, output: Path, epoch: str, overwrite: bool) -> None:
+    """The picture a latent-cgan RUN itself paints of the face in IMAGE, small as the network makes it.
+
+    For whole photographs, export the run and use `reage photo`.
+    """
+    _need_extra("train", "torch", "onnx", "pydantic", "safetensors", "pandas")
+    from reage.training.inference import infer_image
+
+    infer_image(image, target, output, run=run, epoch=epoch, overwrite=overwrite)
+    click.echo(f"{output}: written")
 
 
 def _need_extra(extra: str, *modules: str) -> None:

@@ -12,13 +12,13 @@ from collections.abc import Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 import reage
-from reage.bundle import Bundle, open_bundle
+from reage.bundle import MAX_AGE, Bundle, open_bundle
 from reage.errors import AgeError, NoFaceError
 from reage.photo.alignment import align_landmarks, apply_transform
 from reage.photo.analysis import AgeReader
@@ -28,7 +28,8 @@ from reage.photo.image_io import MAX_PIXELS, Photo, Provenance, read_photo, writ
 from reage.photo.masks import face_mask
 from reage.photo.photograph import eight_bits
 
-MAX_AGE = 116.0
+Target = float | Literal["older", "younger"]
+"""An age in years, or a direction: then each face goes as far that way as the bundle's manifest says."""
 
 Faces = str | int | Sequence[int]
 """Which faces: ``"all"``, ``"largest"``, a number or several (0 is the largest face)."""
@@ -191,19 +192,19 @@ class Sitting:
     def age(
         self,
         *,
-        to: float,
+        to: Target,
         source: float | None = None,
         faces: Faces = "all",
         strength: float = 1.0,
         male: float | None = None,
     ) -> Result:
-        """The photo with the chosen faces ``to`` years old.
+        """The photo with the chosen faces ``to`` years old (or "older", "younger").
 
         ``source`` is the age in the photo (default: the apparent age of each face); ``strength`` 0 to 1.5
         scales the edit; ``male`` (0 or 1) overrides the estimated gender, which steers what ageing looks
         like. Raises `AgeError` for ages outside 0 to 116 and `NoFaceError` for faces that there are not.
         """
-        check_age(to)
+        check_target(to)
         if source is not None:
             check_age(source)
         if not 0 <= strength <= 1.5:
@@ -211,25 +212,26 @@ class Sitting:
         watch, bundle = Stopwatch(), self.reager.bundle
         chosen = self.choose(faces)
         out = self.photo.pixels.copy()
-        told: list[tuple[SittingFace, float, float]] = []
+        told: list[tuple[SittingFace, float, float, float]] = []
         for face in chosen:
             age = face.apparent_age if source is None else source
             gender = float(face.male_probability > 0.5) if male is None else male
+            goal = bundle.manifest.goal(to, age) if isinstance(to, str) else to
             with watch("network"):
-                edit = self.edit(face, to=to, source=age, male=gender)
+                edit = self.edit(face, to=goal, source=age, male=gender)
             with watch("composite"):
                 sigma = bundle.manifest.detail_sigma
                 composite(self.photo.pixels, out, face.aligned, edit.scaled(strength), detail_sigma=sigma)
-            told.append((face, age, gender))
+            told.append((face, age, goal, gender))
         with watch("verify"):
             changes = tuple(
-                FaceChange(face, age, to, gender, self.reager.read_age(out, face.face))
-                for face, age, gender in told
+                FaceChange(face, age, goal, gender, self.reager.read_age(out, face.face))
+                for face, age, goal, gender in told
             )
         mark = Provenance(
             tool=f"reage {reage.__version__}",
             model=bundle.manifest.title,
-            faces=tuple((round(c.source_age, 1), float(to)) for c in changes),
+            faces=tuple((round(c.source_age, 1), round(float(c.target_age), 1)) for c in changes),
             edits=() if strength == 1 else (f"strength {strength:g}",),
         )
         return Result(self.photo.with_pixels(out), changes, mark, watch.seconds)
@@ -238,6 +240,14 @@ class Sitting:
         """The network's edit of one face in its aligned frame; of luma alone where the face has no colour."""
         edit = self.reager.bundle.edit(face.aligned.pixels, source_age=source, target_age=to, male=male)
         return edit.without_colour() if face.aligned.is_grey else edit
+
+
+def check_target(target: Target) -> None:
+    """Raises `AgeError` for what is neither an age from 0 to 116 years nor a direction."""
+    if not isinstance(target, str):
+        check_age(target)
+    elif target not in ("older", "younger"):
+        raise AgeError(f"'{target}' is neither an age nor 'older' or 'younger'")
 
 
 def check_age(age: float) -> None:

@@ -2,22 +2,47 @@
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from reage.data.augment import random_affine, random_colour, random_translate
+from reage.data.augment import (
+    draw_affine,
+    draw_colour,
+    draw_crop,
+    draw_shift,
+    shift_colour,
+    translate,
+    warp_affine,
+)
 
 
 def faces(batch: int = 3, size: int = 16) -> Tensor:
     return torch.rand(batch, 3, size, size, generator=torch.Generator().manual_seed(2)) * 1.8 - 0.9
 
 
-def affine(x: Tensor, degrees: float = 0, scale: float = 0, shift: float = 0) -> Tensor:
-    return random_affine(x, degrees=degrees, scale=scale, shift=shift)
+def affine(x: Tensor, degrees: float = 0, scale: float = 0, shift: float = 0, seed: int = 0) -> Tensor:
+    rng = np.random.default_rng(seed)
+    drawn = draw_affine(len(x), rng, degrees=degrees, zoom=(1 - scale, 1 + scale), shift=shift)
+    return warp_affine(x, torch.from_numpy(drawn))
 
 
-@pytest.mark.parametrize("change", [affine, lambda x: random_colour(x, 0), lambda x: random_translate(x, 0)])
+def crop(x: Tensor, margin: float = 0, degrees: float = 0, seed: int = 0) -> Tensor:
+    drawn = draw_crop(len(x), np.random.default_rng(seed), degrees=degrees, margin=margin)
+    return warp_affine(x, torch.from_numpy(drawn))
+
+
+def colour(x: Tensor, strength: float = 0, seed: int = 0) -> Tensor:
+    drawn = draw_colour(len(x), np.random.default_rng(seed), strength=strength)
+    return shift_colour(x, torch.from_numpy(drawn))
+
+
+def moved(x: Tensor, reach: int = 0, seed: int = 0) -> Tensor:
+    return translate(x, draw_shift(np.random.default_rng(seed), reach=reach))
+
+
+@pytest.mark.parametrize("change", [affine, crop, colour, moved])
 def test_zero_strength_is_the_identity(change: Callable[[Tensor], Tensor]) -> None:
     torch.testing.assert_close(change(faces()), faces(), atol=1e-5, rtol=0)
 
@@ -25,16 +50,14 @@ def test_zero_strength_is_the_identity(change: Callable[[Tensor], Tensor]) -> No
 @pytest.mark.parametrize(
     "change",
     [
-        lambda x: affine(x, degrees=12, scale=0.12, shift=0.06),
-        lambda x: random_colour(x, 0.3),
-        lambda x: random_translate(x, 0.25),
+        lambda x, seed: affine(x, degrees=12, scale=0.12, shift=0.06, seed=seed),
+        lambda x, seed: crop(x, margin=0.2, degrees=5, seed=seed),
+        lambda x, seed: colour(x, 0.3, seed),
+        lambda x, seed: moved(x, 4, seed + 3),
     ],
 )
-def test_shape_and_range_are_kept_and_the_seed_decides(change: Callable[[Tensor], Tensor]) -> None:
-    drawn = []
-    for seed in (1, 1, 2):
-        torch.manual_seed(seed)
-        drawn.append(change(faces()))
+def test_shape_and_range_are_kept_and_the_seed_decides(change: Callable[[Tensor, int], Tensor]) -> None:
+    drawn = [change(faces(), seed) for seed in (1, 1, 2)]
     assert drawn[0].shape == faces().shape
     assert drawn[0].abs().max() <= 1
     assert torch.equal(drawn[0], drawn[1])
@@ -47,11 +70,10 @@ def test_a_translation_moves_the_whole_batch_by_whole_pixels() -> None:
     x[:, :, 8, 8] = 1
     found = set()
     for seed in range(200):
-        torch.manual_seed(seed)
-        moved = random_translate(x, 0.12)
-        assert torch.equal(moved[0], moved[1])
-        assert moved.sum() == 2
-        place = moved[0, 0].argmax().item()
+        shifted = moved(x, 2, seed)
+        assert torch.equal(shifted[0], shifted[1])
+        assert shifted.sum() == 2
+        place = shifted[0, 0].argmax().item()
         found.add((int(place) // 17 - 8, int(place) % 17 - 8))
     assert found == {(dy, dx) for dy in range(-2, 3) for dx in range(-2, 3)}
 
@@ -59,11 +81,10 @@ def test_a_translation_moves_the_whole_batch_by_whole_pixels() -> None:
 def test_a_translation_mirrors_the_edges() -> None:
     x = torch.arange(16.0).expand(1, 1, 16, 16)
     for seed in range(20):
-        torch.manual_seed(seed)
-        moved = random_translate(x, 0.2)
-        assert moved.min() >= 0
-        assert moved.max() <= 15
-        assert (moved[..., 1:] - moved[..., :-1]).abs().max() == 1
+        shifted = moved(x, 3, seed)
+        assert shifted.min() >= 0
+        assert shifted.max() <= 15
+        assert (shifted[..., 1:] - shifted[..., :-1]).abs().max() == 1
 
 
 def centre(x: Tensor) -> Tensor:
@@ -76,40 +97,45 @@ def centre(x: Tensor) -> Tensor:
 
 
 def test_an_affine_shift_moves_each_face_by_its_own_part_of_the_side() -> None:
-    torch.manual_seed(0)
     x = torch.zeros(64, 1, 40, 40)
     x[:, :, 18:22, 18:22] = 1
-    moved = centre(affine(x, shift=0.1))
-    assert moved.abs().max() <= 4.01
-    assert moved.abs().max() > 3
-    assert moved.std(0).min() > 1.5
+    shifted = centre(affine(x, shift=0.1))
+    assert shifted.abs().max() <= 4.01
+    assert shifted.abs().max() > 3
+    assert shifted.std(0).min() > 1.5
 
 
 def test_an_affine_turn_and_change_of_size_leave_the_middle_where_it_is() -> None:
-    torch.manual_seed(0)
     x = torch.zeros(32, 1, 40, 40)
     x[:, :, 14:26, 14:26] = 1
     for changed in (affine(x, degrees=20), affine(x, scale=0.2)):
         assert centre(changed).abs().max() < 0.1
         assert not torch.allclose(changed, x)
     areas = affine(x, scale=0.2).sum((1, 2, 3)) / 144
-    assert areas.min() > 1 / 1.2**2 - 0.05
-    assert areas.max() < 1 / 0.8**2 + 0.05
+    assert areas.min() > 0.8**2 - 0.05
+    assert areas.max() < 1.2**2 + 0.05
     assert areas.max() - areas.min() > 0.3
+
+
+def test_a_random_crop_magnifies_and_never_leaves_the_picture() -> None:
+    row = torch.arange(40.0).expand(64, 1, 40, 40)
+    cut = crop(row, margin=0.25)
+    steps = cut[..., 1:] - cut[..., :-1]
+    torch.testing.assert_close(steps[..., 2:-2], torch.full_like(steps[..., 2:-2], 0.8), atol=1e-4, rtol=0)
+    assert cut[..., 0].min() < 1
+    assert cut[..., -1].max() > 38
+    assert cut[..., 0].std() > 1
 
 
 def test_gradients_pass_through_each_change() -> None:
     x = faces().requires_grad_()
-    (
-        affine(x, 10, 0.1, 0.05).mean() + random_colour(x, 0.2).mean() + random_translate(x, 0.1).mean()
-    ).backward()
+    (affine(x, 10, 0.1, 0.05).mean() + colour(x, 0.2).mean() + moved(x, 2).mean()).backward()
     assert x.grad is not None
     assert x.grad.abs().sum() > 0
 
 
 def test_colour_changes_are_the_same_all_over_a_face() -> None:
-    torch.manual_seed(0)
     flat = torch.tensor([0.3, 0.0, -0.2])[None, :, None, None].expand(4, 3, 8, 8)
-    changed = random_colour(flat, 0.3)
+    changed = colour(flat, 0.3)
     torch.testing.assert_close(changed, changed[:, :, :1, :1].expand_as(changed))
     assert changed[:, 0, 0, 0].std() > 0.02

@@ -10,7 +10,7 @@ from accelerate.state import AcceleratorState
 from reage.training.config import TrainSettings
 from reage.training.trainer import Trainer
 
-from .tiny import age_settings, delta_settings, write_cache
+from .tiny import age_settings, cycle_settings, delta_settings, latent_settings, write_cache
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -29,7 +29,7 @@ def any_precision() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache of 40 drawn faces."""
+    """A cache of 44 drawn faces."""
     return write_cache(tmp_path_factory.mktemp("data") / "cache")
 
 
@@ -49,7 +49,23 @@ def delta_run(cache: Path, age_run: Path, tmp_path_factory: pytest.TempPathFacto
     return folder
 
 
-@pytest.fixture(params=["age", "delta"])
+@pytest.fixture(scope="session")
+def latent_run(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished run of the latent-cgan family."""
+    folder = tmp_path_factory.mktemp("runs") / "latent"
+    Trainer(latent_settings(cache), folder).run()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def cycle_run(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished run of the cyclegan family."""
+    folder = tmp_path_factory.mktemp("runs") / "cycle"
+    Trainer(cycle_settings(cache), folder).run()
+    return folder
+
+
+@pytest.fixture(params=["age", "delta", "latent", "cycle"])
 def finished(request: pytest.FixtureRequest) -> Path:
     """A finished run of each family in turn."""
     folder: Path = request.getfixturevalue(f"{request.param}_run")

@@ -15,7 +15,9 @@ RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.yaml"))
 @pytest.fixture
 def recipe(tmp_path: Path) -> Path:
     path = tmp_path / "recipe.yaml"
-    path.write_text("family: age\nsteps: 100\ndata: {ages: [20, 60]}\noptions: {dropout: 0.1}\n")
+    path.write_text(
+        "family: age\nepochs: 4\nsteps_per_epoch: 25\ndata: {ages: [20, 60]}\noptions: {dropout: 0.1}\n"
+    )
     return path
 
 
@@ -43,9 +45,9 @@ def test_values_are_read_and_defaults_kept(recipe: Path) -> None:
 
 def test_overrides_win_also_inside_groups(recipe: Path) -> None:
     settings = load_recipe(
-        recipe, ["steps=7", "data.evenness=0.5", "options.widths=[8, 16, 24]", "start_from=runs/x"]
+        recipe, ["epochs=7", "data.evenness=0.5", "options.widths=[8, 16, 24]", "start_from=runs/x"]
     )
-    assert (settings.steps, settings.data.evenness, settings.data.ages) == (7, 0.5, (20, 60))
+    assert (settings.steps, settings.data.evenness, settings.data.ages) == (175, 0.5, (20, 60))
     assert settings.options == {"dropout": 0.1, "widths": [8, 16, 24]}
     assert settings.start_from == Path("runs/x")
     assert validate(AgeOptions, settings.options, "options").widths == (8, 16, 24)
@@ -60,7 +62,7 @@ def test_a_group_that_the_recipe_does_not_have_can_be_set(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("override", "named", "nearest"),
     [
-        ("stps=3", "stps", "steps"),
+        ("epoch=3", "epoch", "epochs"),
         ("data.evennes=1", "data.evennes", "evenness"),
         ("learning=3", "learning", None),
     ],
@@ -87,8 +89,8 @@ def test_an_unknown_family_is_refused_with_those_there_are() -> None:
 @pytest.mark.parametrize(
     ("override", "named"),
     [
-        ("steps=0", "steps"),
-        ("steps=many", "steps"),
+        ("epochs=0", "epochs"),
+        ("steps_per_epoch=many", "steps_per_epoch"),
         ("ema=1", "ema"),
         ("data.evenness=1.5", "data.evenness"),
         ("data.ages=[1, 2, 3]", "data.ages"),
@@ -105,7 +107,7 @@ def test_an_override_of_another_form_is_refused(recipe: Path, override: str) -> 
     assert "key=value" in complaint(recipe, override)
 
 
-@pytest.mark.parametrize("override", ["steps.more=3", "data.ages.youngest=3"])
+@pytest.mark.parametrize("override", ["epochs.more=3", "data.ages.youngest=3"])
 def test_a_setting_is_not_a_group(recipe: Path, override: str) -> None:
     assert "is not a group of settings" in complaint(recipe, override)
 
@@ -128,4 +130,4 @@ def test_a_missing_recipe_is_refused(tmp_path: Path) -> None:
 
 def test_settings_do_not_change_after_reading(recipe: Path) -> None:
     with pytest.raises(ValueError, match="frozen"):
-        load_recipe(recipe).steps = 5  # type: ignore[misc]
+        load_recipe(recipe).epochs = 5  # type: ignore[misc]

@@ -28,7 +28,7 @@ def run(delta_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     for parameter in generator.parameters():
         nn.init.normal_(parameter, std=0.15)
-    save_weights(folder / "weights.safetensors", {"generator": generator}, {"step": 6})
+    save_weights(folder / "best.safetensors", {"generator": generator}, {"step": 6, "size": SIZE})
     return folder
 
 
@@ -47,7 +47,7 @@ def bundle(exported: tuple[Path, float]) -> Bundle:
 def network(run: Path) -> DeltaUNet:
     """The trained network of ``run``, in full precision."""
     generator = DeltaUNet(tuple(json.loads((run / "settings.json").read_text())["options"]["widths"]))
-    load_weights(run / "weights.safetensors", {"generator": generator})
+    load_weights(run / "best.safetensors", {"generator": generator})
     return generator.eval().requires_grad_(False)
 
 
@@ -114,7 +114,7 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
 def quick(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Lets the export find the difference in this list, without exporting anything."""
     found = [0.0]
-    monkeypatch.setattr(export, "export_network", lambda *_: (b"graph", found[0]))
+    monkeypatch.setattr(export, "export_network", lambda *_, **__: (b"graph", found[0]))
     return found
 
 

@@ -33,8 +33,37 @@ def test_only_places_on_the_faces_count() -> None:
     mask[1, :, 4:, 4:] = 1
     fine = torch.arange(32.0).reshape(2, 1, 4, 4)
     coarse = 100 + torch.arange(8.0).reshape(2, 1, 2, 2)
-    found = losses.inside([fine, coarse], mask)
-    assert found.tolist() == [*range(8), 26, 27, 30, 31, 100, 101, 107]
+    less = [fine - torch.log(torch.expm1(fine + 1)), coarse]  # softplus of the difference: fine + 1, log 2
+    places = torch.tensor([*range(8), 26.0, 27, 30, 31]) + 1
+    assert losses.more_real([fine, coarse], less, mask).item() > 0
+    found = losses.more_real(less, [fine, coarse], mask).item()
+    assert found == pytest.approx((places.mean().item() + math.log(2)) / 2, rel=1e-4)
+
+
+def test_a_critic_that_cannot_tell_has_half_the_lead_and_costs_log_two() -> None:
+    draw = torch.Generator().manual_seed(0)
+    these, those = (torch.randn(8, 1, 16, 16, generator=draw) for _ in range(2))
+    mask = torch.ones(8, 1, 32, 32)
+    assert losses.lead([these], [those], mask).item() == pytest.approx(0.5, abs=0.03)
+    assert losses.lead([these + 9], [those], mask).item() == 1
+    assert losses.more_real([these], [these], mask).item() == pytest.approx(math.log(2))
+
+
+def test_least_squares_is_the_mean_square_from_what_is_wanted() -> None:
+    assert losses.least_squares(torch.tensor([[1.0, 3.0]]), 1).item() == 2
+    assert losses.least_squares(torch.tensor([[1.0, 3.0]]), 0).item() == 5
+
+
+def test_feature_matching_weighs_each_map_alike() -> None:
+    small, large = torch.zeros(2, 3, 2, 2), torch.zeros(2, 5, 8, 8)
+    assert losses.feature_matching([small + 1, large + 3], [small, large]).item() == 2
+
+
+def test_embeddings_that_point_the_same_way_are_not_apart() -> None:
+    x = torch.tensor([[1.0, 2.0, 2.0]])
+    assert losses.apart(x, 3 * x).item() == pytest.approx(0, abs=1e-6)
+    assert losses.apart(x, -x).item() == pytest.approx(2)
+    assert losses.apart(x, torch.tensor([[2.0, 1.0, -2.0]])).item() == pytest.approx(1)
 
 
 @pytest.mark.parametrize("batch", [1, 3])

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,22 +16,33 @@ from safetensors.torch import load_file
 from torch import nn
 
 from reage.errors import ConfigError
+from reage.networks.age_net import AgeNet
+from reage.training import checkpoint
+from reage.training.checkpoint import checkpoints, read_about
 from reage.training.config import TrainSettings
+from reage.training.describe import describe
+from reage.training.families import Device
 from reage.training.families.delta import DeltaFamily
-from reage.training.trainer import Trainer, describe, update_average
+from reage.training.trainer import Trainer, update_average, usable_precision
 
-from .tiny import SIZE, age_settings, at_step, delta_settings, write_cache
+from .tiny import SIZE, age_settings, at_step, cycle_settings, delta_settings, write_cache
 
-FILES = ("checkpoint.safetensors", "weights.safetensors")
+FILES = ("checkpoints/step00000006.safetensors", "weights.safetensors")
 EVERY_STEP = 1e-9  # minutes between checkpoints
 
 
 def assert_same_run(one: Path, other: Path) -> None:
-    """Networks, averages and optimisers are equal to the bit."""
-    for name in FILES:
+    """Networks, averages, memories and optimisers are equal to the bit."""
+    last = max(path.name for path in (one / "checkpoints").iterdir())
+    for name in (f"checkpoints/{last}", "weights.safetensors"):
         ours, theirs = load_file(one / name), load_file(other / name)
         assert ours.keys() == theirs.keys()
         assert [key for key in ours if not torch.equal(ours[key], theirs[key])] == []
+
+
+def position(run: Path) -> int:
+    """The step of the last checkpoint."""
+    return int(checkpoints(run)[-1].stem.removeprefix("step"))
 
 
 def log(run: Path) -> list[dict[str, float]]:
@@ -57,7 +69,7 @@ def test_a_resumed_run_is_the_uninterrupted_run(
 def test_a_resumed_run_is_the_uninterrupted_run_in_bfloat16_too(
     cache: Path, age_run: Path, tmp_path: Path
 ) -> None:
-    settings = delta_settings(cache, age_run, precision="bf16", steps=4)
+    settings = delta_settings(cache, age_run, precision="bf16", steps=4, sample_every=2)
     Trainer(settings, tmp_path / "whole").run()
     first = Trainer(settings, tmp_path / "run")
     at_step(first, 1, lambda: setattr(first, "stopping", True)).run()
@@ -96,7 +108,11 @@ DIES_WHILE_SAVING = """
 import os, signal, sys
 from pathlib import Path
 import torch
+from reage.networks.age_net import AgeNet
 from reage.training import checkpoint
+from reage.networks.age_net import AgeNet
+from reage.training import checkpoint
+from reage.training.checkpoint import checkpoints, read_about
 from reage.training.config import TrainSettings
 from reage.training.trainer import Trainer
 
@@ -105,7 +121,7 @@ save_file = checkpoint.save_file
 
 def save_half(tensors, path, metadata):
     save_file(tensors, path, metadata)
-    if '"step": 4' in metadata["about"]:
+    if '"step": 4' in metadata["about"] and "checkpoints" in str(path):
         os.truncate(path, os.path.getsize(path) // 2)
         os.kill(os.getpid(), signal.SIGKILL)
 
@@ -127,6 +143,109 @@ def test_a_run_killed_in_the_middle_of_a_save_resumes_to_the_same_weights(
     assert_same_run(age_run, tmp_path / "run")
 
 
+KILLED_IN_AN_EPOCH = """
+import os, signal, sys
+from pathlib import Path
+import torch
+from reage.training.config import TrainSettings
+from reage.training.trainer import Trainer
+
+torch.set_num_threads(1)
+trainer = Trainer(TrainSettings.model_validate_json(sys.argv[1]), Path(sys.argv[2]))
+draw = trainer.family.draw
+
+def draw_or_die(step, share):
+    if step == 5:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return draw(step, share)
+
+trainer.family.draw = draw_or_die
+trainer.run()
+"""
+
+
+def test_a_run_killed_in_mid_epoch_loses_only_the_steps_since_its_last_checkpoint(
+    finished: Path, settings: TrainSettings, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-c", KILLED_IN_AN_EPOCH, settings.model_dump_json(), str(tmp_path / "run")]
+    died = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert died.returncode == -signal.SIGKILL, died.stderr
+    survivor = Trainer(settings, tmp_path / "run", resume=True)
+    assert survivor.step == 3  # the end of the first epoch
+    survivor.run()
+    assert_same_run(finished, tmp_path / "run")
+    assert not list((tmp_path / "run").rglob(".reage-*"))
+
+
+def test_a_full_disk_ends_the_run_in_one_line_and_the_last_checkpoint_is_good(
+    cache: Path, age_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, save_file = age_settings(cache), checkpoint.save_file
+
+    def full(tensors: dict[str, torch.Tensor], path: Path, metadata: dict[str, str]) -> None:
+        if '"step": 6' in metadata["about"]:
+            Path(path).write_bytes(b"half of it")
+            raise OSError(28, "No space left on device")
+        save_file(tensors, path, metadata)
+
+    monkeypatch.setattr(checkpoint, "save_file", full)
+    with pytest.raises(ConfigError, match=r"cannot be written: .*No space left on device") as caught:
+        Trainer(settings, tmp_path / "run").run()
+    assert "\n" not in str(caught.value)
+    monkeypatch.undo()
+    survivor = Trainer(settings, tmp_path / "run", resume=True)
+    assert survivor.step == 3
+    survivor.run()
+    assert_same_run(age_run, tmp_path / "run")
+
+
+def test_only_the_last_checkpoints_are_kept(cache: Path, tmp_path: Path) -> None:
+    settings = age_settings(cache, checkpoint_minutes=EVERY_STEP, keep_checkpoints=3)
+    Trainer(settings, tmp_path / "run").run()
+    assert [int(path.stem[4:]) for path in checkpoints(tmp_path / "run")] == [4, 5, 6]
+
+
+def test_the_best_epoch_is_that_of_the_least_figure(cache: Path, tmp_path: Path) -> None:
+    settings = age_settings(cache, steps=4, sample_every=1, options={"learning_rate": 1e-5})
+    trainer = Trainer(settings, tmp_path / "run")
+    errors = iter([9.0, 4.0, 6.0, 4.0])
+    trainer.family.validate = lambda nets, split: {  # type: ignore[method-assign]
+        "years_error": 1.5 if split == "test" else next(errors)
+    }
+    at_step(trainer, 2, lambda: setattr(trainer, "stopping", True)).run()
+    assert trainer.best == {"figure": "years_error", "value": 4.0, "epoch": 2}
+    resumed = Trainer(settings, tmp_path / "run", resume=True)
+    assert resumed.best == trainer.best
+    resumed.family.validate = trainer.family.validate  # type: ignore[method-assign]
+    resumed.run()
+    assert read_about(tmp_path / "run" / "best.safetensors")["epoch"] == 2
+    test = json.loads((tmp_path / "run" / "metrics" / "test_metrics.json").read_text())
+    assert test == {"split": "test", "epoch": 2, "years_error": 1.5}
+
+
+def test_a_figure_that_there_is_not_cannot_be_the_best(cache: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"no figure 'fid', only gender_right, years_error"):
+        Trainer(age_settings(cache, best_by="fid"), tmp_path / "run").run()
+
+
+def test_the_kid_of_edited_faces_decides_which_epoch_is_best(cache: Path, tmp_path: Path) -> None:
+    Trainer(cycle_settings(cache, kid_faces=6, steps=2), tmp_path / "run").run()
+    seen = next(line["validation"] for line in log(tmp_path / "run") if "validation" in line)
+    assert seen["kid"] == pytest.approx((seen["kid_older"] + seen["kid_younger"]) / 2, abs=1e-4)
+    stored = load_checkpoint_about(tmp_path / "run")
+    assert stored["best"]["figure"] == "kid"
+
+
+def load_checkpoint_about(run: Path) -> dict[str, Any]:
+    return read_about(checkpoints(run)[-1])
+
+
+def test_half_precision_without_a_gpu_is_full_precision() -> None:
+    assert usable_precision("fp32") == "no"
+    assert usable_precision("bf16") == "bf16"
+    assert usable_precision("fp16") == ("fp16" if torch.cuda.is_available() else "no")
+
+
 # -- runs that are refused --
 
 
@@ -135,7 +254,7 @@ def test_a_folder_whose_run_died_before_its_first_checkpoint_can_be_used_again(
 ) -> None:
     (tmp_path / "settings.json").write_text("{}")
     Trainer(age_settings(cache, steps=1), tmp_path).run()
-    assert (tmp_path / "checkpoint.safetensors").exists()
+    assert position(tmp_path) == 1
 
 
 def test_a_run_folder_is_not_overwritten(cache: Path, age_run: Path) -> None:
@@ -179,14 +298,15 @@ def test_a_gradient_that_is_not_a_number_never_reaches_the_weights(cache: Path, 
     (player,) = trainer.family.players
     healthy, weight = player.loss, trainer.family.networks["age"].age.weight
 
-    def kinked(step: int) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        loss, figures = healthy(step)
+    def kinked(batch: Any, step: int) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        loss, figures = healthy(batch, step)
         return loss + (weight * 0).sum().sqrt() if step == 2 else loss, figures  # the slope of a root at zero
 
     player.loss = kinked
     with pytest.raises(ConfigError, match=r"gradient of 'age' became nan at step 2.*resume"):
         trainer.run()
-    assert all(value.isfinite().all() for value in load_file(tmp_path / "run" / FILES[0]).values())
+    saved = load_file(checkpoints(tmp_path / "run")[-1])
+    assert all(value.isfinite().all() for value in saved.values())
     assert Trainer(settings, tmp_path / "run", resume=True).step == 2
 
 
@@ -241,27 +361,31 @@ def test_the_folder_holds_settings_log_and_weights_and_no_leftovers(
     finished: Path, settings: TrainSettings
 ) -> None:
     assert TrainSettings.model_validate_json((finished / "settings.json").read_text()) == settings
-    entries = {entry.name for entry in finished.iterdir()}
-    assert entries - {"samples"} == {"settings.json", "log.jsonl", *FILES}
+    entries = {entry.name for entry in finished.iterdir() if "_epoch" not in entry.name}
+    assert entries - {"samples"} == {
+        "settings.json", "log.jsonl", "weights.safetensors", "best.safetensors", "checkpoints", "metrics",
+    }  # fmt: skip
+    assert [path.name for path in checkpoints(finished)] == ["step00000003.safetensors", Path(FILES[0]).name]
 
 
 def test_the_log_has_figures_and_validation_at_their_steps(age_run: Path, delta_run: Path) -> None:
     assert [(entry["step"], "validation" in entry) for entry in log(age_run)] == [
-        (2, False), (3, True), (4, False), (6, False), (6, True),
+        (2, False), (3, True), (4, False), (6, False), (6, True), (6, False),
     ]  # fmt: skip
-    figures, seen = log(age_run)[0], log(age_run)[-1]["validation"]
+    figures, seen = log(age_run)[0], log(age_run)[-2]["validation"]
+    assert log(age_run)[-1]["test"].keys() == seen.keys()
     assert figures["images_per_second"] > 0
     assert {"age/age", "age/gender", "age/years", "age/norm"} <= figures.keys()
-    assert 0 <= seen["val_years"] < 100
-    assert 0 <= seen["val_gender"] <= 1
-    assert {"generator/age", "generator/norm", "critic/real", "critic/norm"} <= log(delta_run)[0].keys()
-    assert {"teacher_reads_25", "teacher_reads_75", "change_50"} <= log(delta_run)[-1]["validation"].keys()
+    assert 0 <= seen["years_error"] < 100
+    assert 0 <= seen["gender_right"] <= 1
+    assert {"generator/age", "generator/norm", "critic/lead", "critic/norm"} <= log(delta_run)[0].keys()
+    assert {"teacher_reads_25", "teacher_reads_75", "change_50"} <= log(delta_run)[-2]["validation"].keys()
 
 
 def test_sheets_are_written_of_families_that_make_pictures(age_run: Path, delta_run: Path) -> None:
     assert not (age_run / "samples").exists()
-    assert sorted(p.name for p in (delta_run / "samples").iterdir()) == ["step000003.png", "step000006.png"]
-    with Image.open(delta_run / "samples" / "step000006.png") as sheet:
+    assert sorted(p.name for p in (delta_run / "samples").iterdir()) == ["epoch0001.png", "epoch0002.png"]
+    with Image.open(delta_run / "samples" / "epoch0002.png") as sheet:
         assert sheet.width > 6 * SIZE
         assert sheet.height > 10 * SIZE
 
@@ -269,7 +393,7 @@ def test_sheets_are_written_of_families_that_make_pictures(age_run: Path, delta_
 def test_a_few_validation_faces_are_enough(age_run: Path, tmp_path: Path) -> None:
     small = write_cache(tmp_path / "cache", train=6, val=3)
     Trainer(delta_settings(small, age_run, steps=1), tmp_path / "run").run()
-    assert (tmp_path / "run" / "samples" / "step000001.png").exists()
+    assert (tmp_path / "run" / "samples" / "epoch0001.png").exists()
 
 
 def test_looking_does_not_change_the_run(cache: Path, age_run: Path, tmp_path: Path) -> None:
@@ -280,8 +404,11 @@ def test_looking_does_not_change_the_run(cache: Path, age_run: Path, tmp_path: P
 def test_describe_tells_settings_and_sizes(cache: Path) -> None:
     text = describe(age_settings(cache))
     assert '"family": "age"' in text
-    assert "age: 0.0" in text
-    assert "million parameters" in text
+    assert '"dropout": 0.2' in text  # a default of the family, written out
+    parameters = sum(p.numel() for p in AgeNet((8, 16, 24)).parameters())
+    assert f"age: {parameters / 1e6:.3f} million parameters" in text
+    assert "GMAC a face" in text
+    assert "6 steps of 4 faces of 32 px" in text
 
 
 # -- the schedule and the averages --
@@ -328,7 +455,7 @@ def test_eight_faces_can_be_learned_by_heart(tmp_path: Path) -> None:
         cache, options=options, steps=120, batch=8, warmup=5, log_every=10, sample_every=120, ema=0.9
     )
     Trainer(settings, tmp_path / "run").run()
-    first, *_, last, _ = log(tmp_path / "run")  # the last entry is of validation
+    first, *_, last, _, _ = log(tmp_path / "run")  # the last entries are of validation and test
     floor = np.log(2.5 * np.sqrt(2 * np.pi * np.e))  # entropy of the soft labels
     assert last["age/age"] - floor < 0.25 * (first["age/age"] - floor)
     assert last["age/years"] < 4
@@ -351,9 +478,9 @@ def test_the_generator_learns_to_move_the_age_that_the_teacher_reads(tmp_path: P
         cache, tmp_path / "age", options=options, steps=60, batch=8, ema=0.9, log_every=50, sample_every=60
     )
     trainer = Trainer(settings, tmp_path / "delta")
-    before = trainer.family.validate(trainer.family.networks)
+    before = trainer.family.validate(trainer.family.networks, "val")
     trainer.run()
-    after = log(tmp_path / "delta")[-1]["validation"]
+    after = log(tmp_path / "delta")[-2]["validation"]
     assert before["teacher_reads_75"] == before["teacher_reads_25"]
     assert after["teacher_reads_75"] - after["teacher_reads_25"] > 5
 
@@ -364,7 +491,7 @@ def test_asked_ages_lie_among_the_targets_and_apart_from_the_face(
     gap: float, targets: tuple[float, float], cache: Path, age_run: Path
 ) -> None:
     settings = delta_settings(cache, age_run, options={"targets": targets})
-    family = DeltaFamily(settings, torch.no_grad)
+    family = DeltaFamily(settings, Device())
     rng = np.random.default_rng(0)
     for age in (0.0, 10.0, 16.0, 33.5, 45.0, 88.0, 116.0):
         asked = family._far_ages(np.full(400, age, np.float32), rng, gap)

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from reage.data.sampling import Share
 from reage.photo.alignment import rescale_points, utkface_template
 from reage.training.config import TrainSettings
 from reage.training.trainer import Trainer
@@ -34,9 +35,9 @@ def draw_face(age: float, size: int, rng: np.random.Generator) -> NDArray[np.uin
 
 
 def write_cache(folder: Path, *, train: int = 24, val: int = 12, size: int = SIZE, seed: int = 0) -> Path:
-    """A cache as `reage data cache` writes it, with a test split that nothing may draw."""
+    """A cache as `reage data cache` writes it, with a test split that no step may draw."""
     rng = np.random.default_rng(seed)
-    splits = ["train"] * train + ["val"] * val + ["test"] * 4
+    splits = ["train"] * train + ["val"] * val + ["test"] * 8
     count = len(splits)
     ages = np.round(np.linspace(18, 84, count))[rng.permutation(count)]
     mesh = rescale_points(utkface_template().mesh, 200, size)
@@ -72,8 +73,28 @@ def delta_settings(
     return _settings("delta", cache, {**plain, **(options or {})}, changes)
 
 
+def latent_settings(cache: Path, *, options: dict[str, Any] | None = None, **changes: Any) -> TrainSettings:
+    """Settings of a small run of the latent-cgan family, with everything in it."""
+    plain = {"width": 8, "latent": 16, "age_embedding": 8, "gated_blocks": "all", "r1": 0.1}
+    return _settings("latent-cgan", cache, {**plain, **(options or {})}, {"epoch_files": True, **changes})
+
+
+def cycle_settings(cache: Path, *, options: dict[str, Any] | None = None, **changes: Any) -> TrainSettings:
+    """Settings of a small run of the cyclegan family, with everything in it."""
+    plain = {"width": 4, "blocks": 1, "critic_width": 4, "replay": 6, "spectral": True, "r1": 0.1}
+    return _settings(
+        "cyclegan", cache, {**plain, "young": [16, 40], "old": [45, 90], **(options or {})}, changes
+    )
+
+
 def _settings(family: str, cache: Path, options: dict[str, Any], changes: dict[str, Any]) -> TrainSettings:
-    plain = {"steps": 6, "batch": 4, "precision": "no", "warmup": 2, "log_every": 2, "sample_every": 3}
+    changes = dict(changes)
+    steps = changes.pop("steps", 6)
+    epoch = changes.pop("sample_every", 3 if steps % 3 == 0 else steps)
+    plain = {
+        "epochs": steps // epoch, "steps_per_epoch": epoch, "batch": 4, "precision": "fp32", "warmup": 2,
+        "log_every": 2, "kid_faces": 0,
+    }  # fmt: skip
     data = {"cache": str(cache), "min_sharpness": 0}
     return TrainSettings.model_validate(
         {"family": family, "data": data, "options": options, **plain, **changes}
@@ -84,10 +105,10 @@ def at_step(trainer: Trainer, step: int, action: Callable[[], object]) -> Traine
     """Let ``trainer`` do ``action`` when it draws the faces of ``step``."""
     draw = trainer.family.draw
 
-    def draw_and_act(number: int, stream: int) -> None:
+    def draw_and_act(number: int, share: Share) -> Any:
         if number == step:
             action()
-        draw(number, stream)
+        return draw(number, share)
 
     trainer.family.draw = draw_and_act  # type: ignore[method-assign]
     return trainer

@@ -1,48 +1,75 @@
-"""Batch augmentation on tensors."""
+"""Batch augmentation on tensors. What is random is drawn beforehand with numpy, for a whole step at once: the step
+is then the same however it is divided among processes."""
 
 from __future__ import annotations
 
-import torch
+import numpy as np
+import numpy.typing as npt
 import torch.nn.functional as F
 from torch import Tensor
 
+Floats = npt.NDArray[np.float32]
 
-def random_affine(x: Tensor, *, degrees: float, scale: float, shift: float) -> Tensor:
-    """Rotate, scale and shift each image of (B, 3, H, W) a little, at random; differentiable, edges mirrored.
 
-    ``degrees`` and ``scale`` are the largest turn and relative change of size, ``shift`` is in parts of the side.
+def draw_affine(
+    count: int, rng: np.random.Generator, *, degrees: float, zoom: tuple[float, float], shift: float
+) -> Floats:
+    """``count`` affine matrices (count, 2, 3) for `warp_affine`.
+
+    ``degrees`` is the largest turn, ``zoom`` the range of magnifications and ``shift`` the largest move in
+    parts of the side.
     """
-    b = x.shape[0]
-    angle = (torch.rand(b) * 2 - 1) * degrees * torch.pi / 180
-    zoom = 1 + (torch.rand(b) * 2 - 1) * scale
-    cos, sin = torch.cos(angle) * zoom, torch.sin(angle) * zoom
-    move = (torch.rand(b, 2) * 2 - 1) * 2 * shift
-    theta = torch.stack([cos, -sin, move[:, 0], sin, cos, move[:, 1]], 1).view(b, 2, 3).to(x.device)
-    grid = F.affine_grid(theta, list(x.shape), align_corners=False)
+    angle = np.deg2rad(rng.uniform(-degrees, degrees, count))
+    step = 1 / rng.uniform(*zoom, count)
+    move = rng.uniform(-2 * shift, 2 * shift, (count, 2))
+    cos, sin = np.cos(angle) * step, np.sin(angle) * step
+    rows = [np.stack([cos, -sin, move[:, 0]], 1), np.stack([sin, cos, move[:, 1]], 1)]
+    return np.stack(rows, 1).astype(np.float32)
+
+
+def draw_crop(count: int, rng: np.random.Generator, *, degrees: float, margin: float) -> Floats:
+    """Matrices for `warp_affine` that resize to ``1 + margin`` times the side, turn, and crop at random."""
+    zoom = 1 + margin
+    return draw_affine(count, rng, degrees=degrees, zoom=(zoom, zoom), shift=0.5 * (1 - 1 / zoom))
+
+
+def warp_affine(x: Tensor, matrices: Tensor) -> Tensor:
+    """Images (B, C, H, W) moved by ``matrices`` (B, 2, 3) in the convention of `F.affine_grid`.
+
+    Bilinear, edges mirrored, differentiable.
+    """
+    grid = F.affine_grid(matrices.to(x.device), list(x.shape), align_corners=False)
     return F.grid_sample(x, grid.to(x.dtype), padding_mode="reflection", align_corners=False)
 
 
-def random_translate(x: Tensor, fraction: float) -> Tensor:
-    """Shift the whole batch (B, C, H, W) by up to ``fraction`` of its side, edges mirrored (one shift a batch).
+def draw_shift(rng: np.random.Generator, *, reach: int) -> tuple[int, int]:
+    """Rows and columns for `translate`, each at most ``reach``."""
+    dy, dx = rng.integers(-reach, reach + 1, 2)
+    return int(dy), int(dx)
 
-    Zhao et al., "Differentiable Augmentation for Data-Efficient GAN Training", 2020, with whole pixels.
+
+def translate(x: Tensor, shift: tuple[int, int]) -> Tensor:
+    """The whole batch (B, C, H, W) moved by whole pixels (rows, columns), edges mirrored.
+
+    Zhao et al., "Differentiable Augmentation for Data-Efficient GAN Training", 2020.
     """
-    reach = int(x.shape[-1] * fraction)
+    reach = max(abs(part) for part in shift)
     if not reach:
         return x
-    dy, dx = (int(v) for v in torch.randint(-reach, reach + 1, (2,)))
+    dy, dx = shift
     padded = F.pad(x, (reach, reach, reach, reach), mode="reflect")
     return padded[:, :, reach + dy : reach + dy + x.shape[2], reach + dx : reach + dx + x.shape[3]]
 
 
-def random_colour(x: Tensor, strength: float) -> Tensor:
-    """Change brightness, contrast and saturation of each image of (B, 3, H, W) in [-1, 1] by up to ``strength``."""
-    b = x.shape[0]
+def draw_colour(count: int, rng: np.random.Generator, *, strength: float) -> Floats:
+    """Changes (count, 3) of contrast, brightness and saturation for `shift_colour`, each up to ``strength``."""
+    return rng.uniform(-strength, strength, (count, 3)).astype(np.float32)
 
-    def draw() -> Tensor:
-        return (torch.rand(b, 1, 1, 1, device=x.device) * 2 - 1) * strength
 
+def shift_colour(x: Tensor, changes: Tensor) -> Tensor:
+    """Images (B, 3, H, W) in [-1, 1] with contrast, brightness and saturation changed by ``changes`` (B, 3)."""
+    contrast, brightness, saturation = changes.to(x.device)[:, :, None, None, None].unbind(1)
     mean = x.mean((1, 2, 3), keepdim=True)
-    x = mean + (x - mean) * (1 + draw()) + draw() * 0.5
+    x = mean + (x - mean) * (1 + contrast) + brightness * 0.5
     grey = x.mean(1, keepdim=True)
-    return (grey + (x - grey) * (1 + draw())).clamp(-1, 1)
+    return (grey + (x - grey) * (1 + saturation)).clamp(-1, 1)

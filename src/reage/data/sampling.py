@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,9 +24,29 @@ class Faces:
     male: npt.NDArray[np.float32]
 
 
-def step_rng(seed: int, step: int, stream: int = 0) -> np.random.Generator:
-    """The random numbers of one step; ``stream`` separates uses (and processes) within it."""
-    return np.random.Generator(np.random.Philox(key=np.array([seed, step * 64 + stream], np.uint64)))
+@dataclass(frozen=True)
+class Share:
+    """One of ``of`` equal parts of a step's faces: several processes, and batches accumulated, take one each.
+
+    Everything random is drawn for the whole step and then cut, so that the step is the same however it is
+    divided.
+    """
+
+    index: int = 0
+    of: int = 1
+
+    def cut(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """This part of ``values``, whose length is a multiple of ``of``."""
+        size = len(values) // self.of
+        return values[self.index * size : (self.index + 1) * size]
+
+
+WHOLE = Share()
+
+
+def step_rng(seed: int, step: int) -> np.random.Generator:
+    """The random numbers of one step."""
+    return np.random.Generator(np.random.Philox(key=np.array([seed, step], np.uint64)))
 
 
 class FacePool:
@@ -55,21 +77,52 @@ class FacePool:
         self.cache = cache
         self.positions = np.flatnonzero(keep.to_numpy())
         if not len(self.positions):
-            raise DataError(f"no {split} face of {ages[0]} to {ages[1]} years in the cache")
+            raise DataError(f"no {split} face of {ages[0]:g} to {ages[1]:g} years in the cache")
         self.ages = rows["age"].to_numpy(np.float32)[self.positions]
         self.male = (rows["gender"] == "M").to_numpy(np.float32)[self.positions]
+        self._evenness = evenness
+        self._weigh()
+
+    def _weigh(self) -> None:
         # Five-year bins: single years of age are rounded in the labels, and some are nearly empty.
         bins = (self.ages / 5).astype(int)
-        weights = np.bincount(bins)[bins].astype(np.float64) ** -evenness
+        weights = np.bincount(bins)[bins].astype(np.float64) ** -self._evenness
         self._cumulative = np.cumsum(weights / weights.sum())
 
     def __len__(self) -> int:
         return len(self.positions)
 
-    def draw(self, count: int, rng: np.random.Generator, *, flip: bool = True, masks: bool = True) -> Faces:
-        """``count`` faces, mirrored at random if ``flip``."""
+    def thinned(self, count: int, seed: int) -> FacePool:
+        """A pool of ``count`` of these faces, always the same for a seed."""
+        kept = np.sort(np.random.default_rng(seed).choice(len(self), count, replace=False))
+        thin = copy(self)
+        thin.positions, thin.ages, thin.male = self.positions[kept], self.ages[kept], self.male[kept]
+        thin._weigh()
+        return thin
+
+    def choose(
+        self, count: int, rng: np.random.Generator
+    ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
+        """Numbers of ``count`` faces drawn by age, and which of them to mirror."""
         chosen = np.searchsorted(self._cumulative, rng.random(count)).clip(0, len(self) - 1)
-        return self.take(chosen, mirrored=rng.random(count) < 0.5 if flip else None, masks=masks)
+        return chosen, rng.random(count) < 0.5
+
+    def draw(
+        self,
+        count: int,
+        rng: np.random.Generator,
+        *,
+        share: Share = WHOLE,
+        flip: bool = True,
+        masks: bool = True,
+    ) -> Faces:
+        """This ``share`` of ``count`` faces drawn by age, mirrored at random if ``flip``."""
+        chosen, mirrored = self.choose(count, rng)
+        return self.take(share.cut(chosen), share.cut(mirrored) if flip else None, masks=masks)
+
+    def spread(self, count: int) -> npt.NDArray[np.intp]:
+        """Numbers of ``count`` faces (or all, if fewer) at even distances in the pool: always the same ones."""
+        return np.linspace(0, len(self) - 1, min(count, len(self))).astype(np.intp)
 
     def take(
         self,
@@ -78,7 +131,7 @@ class FacePool:
         *,
         masks: bool = True,
     ) -> Faces:
-        """The faces numbered ``chosen`` within the pool."""
+        """The faces numbered ``chosen`` within the pool, those ``mirrored`` left for right; masks if wanted."""
         where = self.positions[chosen]
         images = np.asarray(self.cache.images[where])
         size = self.cache.size

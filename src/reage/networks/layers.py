@@ -87,3 +87,51 @@ class BNResBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         h = F.relu(self.bn1(self.conv1(x)))
         return F.relu(self.bn2(self.conv2(h)) + self.shortcut(x))
+
+
+class GatedReLU(nn.Module):
+    """A ReLU block gated like the cell of an LSTM: ``h <- f * h + i * relu(W h)`` with ``f = sigmoid(U h)`` and
+    ``i = sigmoid(V h)``.
+
+    ``W, U, V`` are 3x3 convolutions of maps (B, C, H, W), or matrices of vectors (B, C) where ``flat``; the gates
+    decide, place by place, what is kept and what is added (Hochreiter and Schmidhuber, "Long Short-Term Memory",
+    1997; forget gate: Gers et al., 2000). It opens near the identity: the bias of ``f`` starts at 2, that of ``i``
+    at -1.
+    """
+
+    def __init__(self, channels: int, *, flat: bool = False) -> None:
+        super().__init__()
+        self.weigh: nn.Module = (
+            nn.Linear(channels, 3 * channels) if flat else nn.Conv2d(channels, 3 * channels, 3, padding=1)
+        )
+        with torch.no_grad():
+            update, forget, admit = self.weigh.bias.chunk(3)  # type: ignore[union-attr]
+            update.zero_()
+            forget.fill_(2.0)
+            admit.fill_(-1.0)
+
+    def forward(self, h: Tensor) -> Tensor:
+        update, forget, admit = self.weigh(h).chunk(3, 1)
+        out: Tensor = torch.sigmoid(forget) * h + torch.sigmoid(admit) * F.relu(update)
+        return out
+
+
+class SelfAttention(nn.Module):
+    """Every place of a map looks at every other: ``h + gamma * attention(h)``, gamma zero at first.
+
+    Zhang et al., "Self-Attention Generative Adversarial Networks", 2019. Shape: (B, C, H, W) -> the same.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.keys = max(1, channels // 8)
+        self.project = nn.Conv2d(channels, 2 * self.keys + channels, 1)
+        self.gamma = nn.Parameter(torch.zeros(()))
+
+    def forward(self, h: Tensor) -> Tensor:
+        sizes = [self.keys, self.keys, h.shape[1]]
+        query, key, value = self.project(h).flatten(2).transpose(1, 2).split(sizes, 2)  # (B, H W, C)
+        # Written out: torch's exporter to ONNX cannot translate scaled_dot_product_attention of a free batch size.
+        seen = torch.softmax(query @ key.transpose(1, 2) * self.keys**-0.5, 2) @ value
+        out: Tensor = h + self.gamma * seen.transpose(1, 2).reshape(h.shape)
+        return out

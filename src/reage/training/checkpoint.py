@@ -16,6 +16,16 @@ from reage.errors import ConfigError
 from reage.files import atomic_path
 
 
+def read_about(path: Path) -> dict[str, Any]:
+    """What a file of `save_weights` or `save_checkpoint` says of itself."""
+    try:
+        with safe_open(path, "pt") as file:
+            about: dict[str, Any] = json.loads((file.metadata() or {}).get("about", "{}"))
+            return about
+    except (OSError, SafetensorError, ValueError) as error:
+        raise ConfigError(f"{path}: not a readable checkpoint: {error}") from error
+
+
 def save_weights(path: Path, networks: Mapping[str, nn.Module], about: Mapping[str, Any]) -> None:
     """Weights and buffers of ``networks`` as ``name/parameter``; ``about`` becomes JSON in the file's header."""
     _save(path, _flatten(networks), about)
@@ -75,6 +85,16 @@ def load_checkpoint(
     return about
 
 
+def checkpoints(run: Path) -> list[Path]:
+    """The checkpoints in a run folder, oldest first."""
+    return sorted((run / "checkpoints").glob("step*.safetensors"))
+
+
+def checkpoint_path(run: Path, step: int) -> Path:
+    """Where the checkpoint of ``step`` lies in a run folder."""
+    return run / "checkpoints" / f"step{step:08d}.safetensors"
+
+
 def _under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {key[len(prefix) :]: value for key, value in tensors.items() if key.startswith(prefix)}
 
@@ -85,14 +105,16 @@ def _save(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -
         key: value.detach().cpu().clone(memory_format=torch.contiguous_format)
         for key, value in tensors.items()
     }
-    with atomic_path(path) as scratch:
-        save_file(plain, scratch, {"about": json.dumps(dict(about))})
+    try:
+        with atomic_path(path) as scratch:
+            save_file(plain, scratch, {"about": json.dumps(dict(about))})
+    except (OSError, SafetensorError) as error:
+        raise ConfigError(f"{path} cannot be written: {error}") from error
 
 
 def _load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     try:
         with safe_open(path, "pt") as file:
-            about = json.loads((file.metadata() or {}).get("about", "{}"))
-            return {key: file.get_tensor(key) for key in file.keys()}, about  # noqa: SIM118 - not a mapping
+            return {key: file.get_tensor(key) for key in file.keys()}, read_about(path)  # noqa: SIM118 - not a mapping
     except (OSError, SafetensorError, ValueError) as error:
         raise ConfigError(f"{path}: not a readable checkpoint: {error}") from error

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from reage.errors import ConfigError
 
@@ -25,11 +25,27 @@ class Settings(BaseModel):
 S = TypeVar("S", bound=Settings)
 
 
+def _ordered(ages: tuple[float, float]) -> tuple[float, float]:
+    if not 0 <= ages[0] < ages[1]:
+        raise ValueError("say the younger age first, then the older")
+    return ages
+
+
+Ages = Annotated[tuple[float, float], AfterValidator(_ordered)]
+"""A range of ages in years."""
+Betas = tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]]
+"""Decay rates of Adam's moments."""
+Width = Annotated[int, Field(ge=8)]
+"""Channels of a map."""
+
+
 class DataSettings(Settings):
     """Which faces are drawn."""
 
     cache: Path = Field(Path("work/cache128"), description="Folder written by `reage data cache`.")
-    ages: tuple[float, float] = Field((16, 88), description="Youngest and oldest face drawn, in years.")
+    ages: Ages = Field(
+        (16, 88), description="Youngest and oldest face drawn, in years (cyclegan: young and old instead)."
+    )
     min_sharpness: float = Field(
         60.0, ge=0, description="Faces blurrier than this (variance of the Laplacian) are dropped."
     )
@@ -40,22 +56,41 @@ class TrainSettings(Settings):
     """One run."""
 
     family: str = Field(description="Name in the family registry.")
-    seed: int = Field(42, ge=0, description="Seed of weights, draws and augmentation.")
-    steps: int = Field(10_000, ge=1, description="Optimiser steps of each player.")
-    batch: int = Field(16, ge=1, description="Faces a step.")
-    precision: Literal["no", "bf16", "fp16"] = Field("bf16", description="Mixed precision of `accelerate`.")
+    seed: int = Field(42, ge=0, le=2**31 - 1, description="Seed of weights, draws and augmentation.")
+    epochs: int = Field(
+        20, ge=1, description="Epochs; each ends with validation, a sample sheet, checkpoints."
+    )
+    steps_per_epoch: int = Field(500, ge=1, description="Optimiser steps of each player in an epoch.")
+    batch: int = Field(16, ge=1, description="Faces that a process takes through the networks at once.")
+    accumulate: int = Field(1, ge=1, description="Batches whose gradients are added up for one step.")
+    precision: Literal["fp32", "bf16", "fp16"] = Field(
+        "bf16", description="Mixed precision of `accelerate`; where a device lacks it, fp32."
+    )
     warmup: int = Field(200, ge=0, description="Steps over which the learning rates rise from zero.")
     decay_from: float = Field(
-        0.6, ge=0, le=1, description="Part of the run after which learning rates fall to 5 %."
+        0.6, ge=0, le=1, description="Part of the run after which learning rates fall to 5 %, linearly."
     )
     clip: float = Field(5.0, gt=0, description="Largest norm of a player's gradient.")
-    ema: float = Field(0.998, ge=0, lt=1, description="Decay of the averaged weights (generator only).")
-    log_every: int = Field(50, ge=1, description="Steps between lines in log.jsonl.")
-    sample_every: int = Field(500, ge=1, description="Steps between sample sheets and validation.")
-    checkpoint_minutes: float = Field(4.0, gt=0, description="Minutes between checkpoints.")
+    ema: float = Field(0.998, ge=0, lt=1, description="Decay of the averaged weights (generators only).")
+    log_every: int = Field(50, ge=1, description="Steps between lines in log.jsonl and the trackers.")
+    checkpoint_minutes: float = Field(4.0, gt=0, description="Minutes between checkpoints within an epoch.")
+    keep_checkpoints: int = Field(2, ge=1, description="Checkpoints kept, the newest first.")
+    epoch_files: bool = Field(False, description="Keep the weights of each network of each epoch.")
+    best_by: str | None = Field(
+        None, description="Validation figure whose least value is best; default: kid, or else the family's."
+    )
+    kid_faces: int = Field(256, ge=0, description="Faces a side for the KID after each epoch; 0: none.")
+    trackers: tuple[Literal["tensorboard", "wandb", "trackio"], ...] = Field(
+        (), description="Experiment trackers told of every figure, beside log.jsonl."
+    )
     start_from: Path | None = Field(None, description="A run folder whose weights this run starts from.")
     data: DataSettings = Field(default_factory=lambda: DataSettings(), description="Which faces are drawn.")
     options: dict[str, Any] = Field(default_factory=dict, description="Settings of the family.")
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps of each player in the whole run."""
+        return self.epochs * self.steps_per_epoch
 
 
 def load_recipe(path: Path, overrides: list[str] | None = None) -> TrainSettings:

@@ -18,7 +18,7 @@ from torch import nn
 
 from reage.bundle import Manifest, refuse_existing, write_bundle
 from reage.errors import ConfigError
-from reage.training.checkpoint import load_weights
+from reage.training.checkpoint import load_weights, read_about
 from reage.training.config import TrainSettings, validate
 from reage.training.families import Exported, family_type
 
@@ -26,40 +26,75 @@ TOLERANCE = 1e-4
 """Largest difference allowed between ONNX Runtime and torch, in units of an image in [-1, 1]."""
 
 
-def export_run(run: Path, output: Path, *, name: str, version: str = "1", card: Path | None = None) -> float:
+def export_run(
+    run: Path, output: Path, *, name: str, version: str = "1", card: Path | None = None, best: bool = True
+) -> float:
     """Write the bundle ``output`` from the run folder ``run``; returns the largest difference found.
 
-    Raises `ConfigError` where the run cannot be read or its family makes no pictures, and `BundleError`
-    where ``output`` exists.
+    Of the weights of the ``best`` epoch, or else (and where no epoch has ended) of the latest ones. Raises
+    `ConfigError` where the run cannot be read or its family makes no pictures, and `BundleError` where ``output``
+    exists.
     """
     refuse_existing(output)  # before the work, not after it
     settings = read_settings(run)
-    kind = family_type(settings.family)
-    exported = kind.exported(settings)
-    about = load_weights(run / "weights.safetensors", exported.networks)
-    contents, worst = {}, 0.0
-    for way, network in exported.networks.items():
-        contents[f"{way}.onnx"], difference = export_network(network, exported)
+    weights = run / "best.safetensors"
+    if not best or not weights.exists():
+        weights = run / "weights.safetensors"
+    about = read_about(weights)
+    if "size" not in about:
+        raise ConfigError(f"{weights} does not say the size of its faces; it is no file of a training run")
+    exported = family_type(settings.family).exported(settings, int(about["size"]))
+    load_weights(weights, exported.networks)
+    training = {"steps": about["step"], "settings": json.loads(settings.model_dump_json())}
+    return write_exported(
+        exported, output, name=name, version=version, family=settings.family, size=int(about["size"]),
+        training=training, card=card,
+    )  # fmt: skip
+
+
+def write_exported(
+    exported: Exported,
+    output: Path,
+    *,
+    name: str,
+    version: str,
+    family: str,
+    size: int,
+    training: dict[str, Any],
+    card: Path | None = None,
+    halves: bool = True,
+) -> float:
+    """Write networks for faces of ``size`` px as the bundle ``output``; returns the largest difference found.
+
+    ``halves`` stores weights in half precision. Raises `ConfigError` where ONNX Runtime differs from torch.
+    """
+    refuse_existing(output)
+    enclosed = _read_card(card)  # before the work, not after it
+    contents, worst, files = {}, 0.0, {}
+    for way, network in exported.graphs.items():
+        files[way] = "generator.onnx" if way == "any" else f"{way}.onnx"
+        contents[files[way]], difference = export_network(network, exported, size, halves=halves)
         worst = max(worst, difference)
     if worst > TOLERANCE:
-        raise ConfigError(f"{run}: ONNX Runtime differs from torch by {worst:.1e}; nothing was written")
+        raise ConfigError(f"{name}: ONNX Runtime differs from torch by {worst:.1e}; nothing was written")
     manifest = Manifest(
         name=name,
         version=version,
-        family=settings.family,
-        size=exported.size,
-        networks={exported.ways[way]: f"{way}.onnx" for way in exported.networks},
+        family=family,
+        size=size,
+        networks=files,
         inputs=exported.inputs,
         outputs=exported.outputs,
         source_ages=exported.source_ages,
         target_ages=exported.target_ages,
+        full_ages=exported.full_ages,
         data=exported.data,
         teachers=exported.teachers,
-        training={"steps": about.get("step"), "settings": json.loads(settings.model_dump_json())},
+        training=training,
         figures={"onnx_torch_max_abs_difference": worst},
         licence=exported.licence,
     )
-    contents["MODEL_CARD.md"] = (card.read_text() if card else _card(manifest)).encode()
+    contents["MODEL_CARD.md"] = (enclosed or _card(manifest)).encode()
     write_bundle(output, manifest, contents)
     return worst
 
@@ -72,16 +107,20 @@ def read_settings(run: Path) -> TrainSettings:
         raise ConfigError(f"{run} is not a run folder: {error}") from error
 
 
-def export_network(network: nn.Module, exported: Exported) -> tuple[bytes, float]:
+def export_network(
+    network: nn.Module, exported: Exported, size: int, *, halves: bool = True
+) -> tuple[bytes, float]:
     """One network as ONNX bytes (batch size free), and its largest difference from torch on random faces.
 
-    Weights are rounded to half precision, in ``network`` too, and stored so; all arithmetic stays in float32.
+    With ``halves``, weights are rounded to half precision, in ``network`` too, and stored so; all arithmetic
+    stays in float32.
     """
     network.eval().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-    with torch.no_grad():
-        for weight in network.parameters():
-            weight.copy_(weight.half())
-    example = _example(exported, 2)
+    if halves:
+        with torch.no_grad():
+            for weight in network.parameters():
+                weight.copy_(weight.half())
+    example = _example(exported, size, 2)
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's own deprecations
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
@@ -98,8 +137,9 @@ def export_network(network: nn.Module, exported: Exported) -> tuple[bytes, float
             external_data=False,
             verbose=False,
         )
-        graph = _store_halves(onnx.load(path))
-    return graph, _difference(network, graph, exported)
+        model = onnx.load(path)
+        graph = _store_halves(model) if halves else bytes(model.SerializeToString())
+    return graph, _difference(network, graph, exported, size)
 
 
 def _store_halves(model: onnx.ModelProto) -> bytes:
@@ -109,6 +149,8 @@ def _store_halves(model: onnx.ModelProto) -> bytes:
         values = numpy_helper.to_array(weight)
         if values.dtype != np.float32 or values.size < 256:
             continue
+        if not np.array_equal(values.astype(np.float16).astype(np.float32), values):
+            continue  # a batch norm was folded into it: no longer the half that the network has
         name, stored = weight.name, f"{weight.name}.half"
         weight.CopyFrom(numpy_helper.from_array(values.astype(np.float16), stored))
         casts.append(helper.make_node("Cast", [stored], [name], to=TensorProto.FLOAT))
@@ -118,11 +160,11 @@ def _store_halves(model: onnx.ModelProto) -> bytes:
     return bytes(model.SerializeToString())
 
 
-def _difference(network: nn.Module, graph: bytes, exported: Exported) -> float:
+def _difference(network: nn.Module, graph: bytes, exported: Exported, size: int) -> float:
     session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
     worst = 0.0
     for batch in (1, 3):
-        inputs = _example(exported, batch)
+        inputs = _example(exported, size, batch)
         with torch.no_grad():
             expected: Any = network(*inputs.values())
         expected = expected if isinstance(expected, tuple) else (expected,)
@@ -132,9 +174,9 @@ def _difference(network: nn.Module, graph: bytes, exported: Exported) -> float:
     return worst
 
 
-def _example(exported: Exported, batch: int) -> dict[str, torch.Tensor]:
+def _example(exported: Exported, size: int, batch: int) -> dict[str, torch.Tensor]:
     draw = torch.Generator().manual_seed(batch)
-    shape = (batch, 3, exported.size, exported.size)
+    shape = (batch, 3, size, size)
     everything = {
         "face": torch.rand(shape, generator=draw) * 2 - 1,
         "source_age": torch.rand(batch, generator=draw) * 70 + 16,
@@ -144,9 +186,17 @@ def _example(exported: Exported, batch: int) -> dict[str, torch.Tensor]:
     return {name: everything[name] for name in exported.inputs}
 
 
+def _read_card(card: Path | None) -> str | None:
+    try:
+        return card.read_text() if card else None
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{card}: not a readable model card: {error}") from error
+
+
 def _card(manifest: Manifest) -> str:
+    steps = manifest.training["steps"]
     return (
-        f"# {manifest.title}\n\nFamily `{manifest.family}`, {manifest.size} px, "
-        f"{manifest.training['steps']} steps.\n\nData: {manifest.data}\n\nLicence: {manifest.licence}\n\n"
+        f"# {manifest.title}\n\nFamily `{manifest.family}`, {manifest.size} px"
+        f"{', ' + str(steps) + ' steps' if steps else ''}.\n\nData: {manifest.data}\n\nLicence: {manifest.licence}\n\n"
         "The output is a plausible edit, not evidence of how a person looked or will look.\n"
     )

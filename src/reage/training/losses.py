@@ -47,6 +47,22 @@ def _on_faces(
     return torch.stack(levels).mean()
 
 
+def least_squares(logits: Tensor, wanted: float) -> Tensor:
+    """``mean (D - wanted)^2``: Mao et al., "Least Squares Generative Adversarial Networks", 2017."""
+    return (logits.float() - wanted).square().mean()
+
+
+def feature_matching(these: list[Tensor], those: list[Tensor]) -> Tensor:
+    """Mean L1 between the maps a discriminator sees two faces in: Salimans et al., "Improved Techniques for
+    Training GANs", 2016, face by face as Wang et al., "pix2pixHD", 2018."""
+    return torch.stack([F.l1_loss(a.float(), b.float()) for a, b in zip(these, those, strict=True)]).mean()
+
+
+def apart(these: Tensor, those: Tensor) -> Tensor:
+    """``1 - cosine`` between two embeddings (B, L): zero where they point the same way."""
+    return (1 - F.cosine_similarity(these.float(), those.float(), dim=1)).mean()
+
+
 def r1_penalty(real_logits: Tensor, real: Tensor) -> Tensor:
     """``mean |grad_x D(x)|^2`` at real faces: Mescheder et al., "Which Training Methods for GANs do actually
     Converge?", 2018, equation 9 (the factor is the caller's). ``real`` must require a gradient."""

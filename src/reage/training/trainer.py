@@ -1,139 +1,216 @@
-"""The one loop: steps, schedule, averaged weights, validation, samples and checkpoints, for every family."""
+"""The one loop: steps, schedule, averaged weights, epochs with validation and samples, checkpoints; every family."""
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import json
+import math
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import Accelerator
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 
+from reage.data.sampling import Share
 from reage.errors import ConfigError
+from reage.evaluation.features import lite0_available
 from reage.files import atomic_path
 from reage.sheets import save_sheet
 from reage.training.checkpoint import (
+    checkpoint_path,
+    checkpoints,
     load_checkpoint,
     load_weights,
     save_checkpoint,
     save_weights,
 )
 from reage.training.config import TrainSettings
-from reage.training.families import Family, Player, family_type
+from reage.training.families import Device, Family, Player, family_type
+from reage.training.journal import Journal, usable_trackers
+from reage.training.progress import Figures, progress_bar
+from reage.training.realism import kid_of
+
+FP16_PATIENCE = 20
+"""Steps in a row that half precision may skip while its loss scale finds its place."""
 
 
 class Trainer:
-    """A run in a folder: ``settings.json``, ``checkpoint.safetensors``, ``weights.safetensors``, ``log.jsonl``,
-    ``samples/``. The state of step n depends on the settings alone, so a resumed run repeats an uninterrupted one.
+    """A run in a folder: ``settings.json``, ``checkpoints/``, ``weights.safetensors`` (the latest, averaged),
+    ``best.safetensors``, ``log.jsonl``, ``samples/`` and, at the end, ``metrics/test_metrics.json``.
+
+    The state after n steps depends on the settings alone, so a resumed run repeats an uninterrupted one, and
+    several processes repeat one. Of several processes two things are each one's own, and only the first one's are
+    in a checkpoint: the statistics of batch norm, and a replay buffer.
     """
 
     def __init__(self, settings: TrainSettings, folder: Path, *, resume: bool = False) -> None:
-        self.settings = settings
         self.folder = folder
-        if (folder / "checkpoint.safetensors").exists() and not resume:
+        if checkpoints(folder) and not resume:
             raise ConfigError(
                 f"{folder} holds a run already; pass --resume, or choose another folder with -o"
             )
         torch.manual_seed(settings.seed)
-        self.accelerator = Accelerator(mixed_precision=settings.precision, cpu=not torch.cuda.is_available())
-        self.family: Family = family_type(settings.family)(settings, self.accelerator.autocast)
+        trackers = usable_trackers(settings.trackers)
+        self.accelerator = Accelerator(
+            mixed_precision=usable_precision(settings.precision),
+            cpu=not torch.cuda.is_available(),
+            log_with=trackers or None,
+            project_dir=str(folder),
+        )
+        place = Device(self.accelerator.device, self.accelerator.autocast)
+        self.family: Family = family_type(settings.family)(settings, place)
+        self.settings = resolved(settings, self.family)
         networks = self.family.networks
-        if settings.start_from:
+        if settings.start_from and not resume:
             load_weights(settings.start_from / "weights.safetensors", networks)
-        for net in networks.values():
+        for net in (*networks.values(), *self.family.memory.values()):
             net.to(self.accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.averages = {name: copy.deepcopy(networks[name]) for name in self.family.averaged}
-        self.optimisers = {player.name: self._optimiser(player) for player in self.family.players}
+        self.optimisers = {player.name: _optimiser(player, networks) for player in self.family.players}
+        self._prepared = {
+            name: self.accelerator.prepare_optimizer(each) for name, each in self.optimisers.items()
+        }
+        self.journal = Journal(folder, self.accelerator)
         self.step = 0
+        self.best: dict[str, Any] | None = None
         self.stopping = False
+        self._skipped = dict.fromkeys(self.optimisers, 0)
+        self._saved: int | None = None
         if resume:
             self._resume()
 
+    # -- the run --
+
     def run(self) -> None:
         """Train to the last step, or until a signal asks to stop; either way the run can be resumed."""
+        try:
+            self._prepare()
+            with self._signals():
+                self._loop()
+            if self.step == self.settings.steps:
+                self._test()
+        except OSError as error:
+            raise ConfigError(f"{self.folder} cannot be written: {error}") from error
+        self.journal.finish()
+
+    def _prepare(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        with atomic_path(self.folder / "settings.json") as path:
-            path.write_text(self.settings.model_dump_json(indent=2))
-        last_save = time.monotonic()
-        with self._signals(), self._progress() as advance:
-            while self.step < self.settings.steps and not self.stopping:
-                figures = self._step()
-                self.step += 1
-                advance(figures)
-                if self.step % self.settings.sample_every == 0 or self.step == self.settings.steps:
-                    self._look()
-                if time.monotonic() - last_save > self.settings.checkpoint_minutes * 60:
+        if self.accelerator.is_main_process:
+            for leftover in list(self.folder.rglob(".reage-*.part")):  # of a process that was killed
+                leftover.unlink()
+            with atomic_path(self.folder / "settings.json") as path:
+                path.write_text(self.settings.model_dump_json(indent=2))
+        self.journal.start(self.step, self.settings.trackers, self.settings.model_dump(mode="json"))
+
+    def _loop(self) -> None:
+        settings, last_save = self.settings, time.monotonic()
+        shown = self.accelerator.is_main_process
+        with progress_bar(settings.family, self.step, settings.steps, shown=shown) as advance:
+            seen = Figures(settings.batch * self._shares())
+            while self.step < settings.steps:
+                late = time.monotonic() - last_save > settings.checkpoint_minutes * 60
+                stop, late = self._agreed(self.stopping, late and shown)
+                if late and self._saved != self.step:
                     self.save()
                     last_save = time.monotonic()
+                    seen.pause()
+                if stop:
+                    break
+                seen.add(self._step())
+                self.step += 1
+                advance(self.step, seen.rate)
+                if self.step % settings.log_every == 0:
+                    self.journal.write(self.step, seen.means(self.accelerator))
+                if self.step % settings.steps_per_epoch == 0:
+                    self._end_epoch()
+                    last_save = time.monotonic()
+                    seen.pause()
+        if self._saved != self.step:
             self.save()
 
-    def save(self) -> None:
-        """Write the checkpoint, and the weights that export and other runs read."""
-        about = {"step": self.step, "family": self.settings.family}
-        save_checkpoint(self.folder / "checkpoint.safetensors", self._stored(), self.optimisers, about)
-        save_weights(self.folder / "weights.safetensors", self._shown(), about)
+    def _agreed(self, *wishes: bool) -> list[bool]:
+        """What any process wishes: all must do the same at the same step, or they would wait for each other."""
+        if self.accelerator.num_processes == 1:
+            return list(wishes)
+        flags = torch.tensor([float(wish) for wish in wishes], device=self.accelerator.device)
+        return [bool(flag > 0) for flag in self.accelerator.reduce(flags, "sum")]
 
-    def _resume(self) -> None:
-        path = self.folder / "checkpoint.safetensors"
-        if not path.exists():
-            raise ConfigError(f"{self.folder} has no checkpoint to resume from")
-        self.step = int(load_checkpoint(path, self._stored(), self.optimisers)["step"])
-
-    def _stored(self) -> dict[str, nn.Module]:
-        return {**self.family.networks, **{f"average.{name}": net for name, net in self.averages.items()}}
-
-    def _shown(self) -> dict[str, nn.Module]:
-        """The networks to look at: averaged where there is an average."""
-        return {**self.family.networks, **self.averages}
-
-    def _optimiser(self, player: Player) -> torch.optim.Optimizer:
-        parameters = [p for name in player.networks for p in self.family.networks[name].parameters()]
-        return torch.optim.AdamW(
-            parameters, player.learning_rate, betas=player.betas, weight_decay=player.weight_decay, eps=1e-8
-        )
+    def _shares(self) -> int:
+        return self.settings.accumulate * int(self.accelerator.num_processes)
 
     def _step(self) -> dict[str, Tensor]:
         # Seeded anew each step: what is random depends on the step, not on how often the run was interrupted.
         torch.manual_seed(self.settings.seed * 1_000_003 + self.step)
-        self.family.draw(self.step, self.accelerator.process_index)
+        first = self.settings.accumulate * self.accelerator.process_index
+        batches = [
+            self.family.draw(self.step, Share(first + i, self._shares()))
+            for i in range(self.settings.accumulate)
+        ]
         figures: dict[str, Tensor] = {}
         for player in self.family.players:
-            figures |= self._move(player)
+            figures |= self._move(player, batches)
         for name, average in self.averages.items():
             update_average(average, self.family.networks[name], self.settings.ema, self.step)
         return figures
 
-    def _move(self, player: Player) -> dict[str, Tensor]:
+    def _move(self, player: Player, batches: Sequence[Any]) -> dict[str, Tensor]:
         for name, net in self.family.networks.items():
             net.train()
             net.requires_grad_(name in player.networks)
-        optimiser = self.optimisers[player.name]
+        if self.step < player.starts:
+            with torch.no_grad():  # for what the other players take from this one's pass
+                for batch in batches:
+                    player.loss(batch, self.step)
+            return {}
+        optimiser = self._prepared[player.name]
         for group in optimiser.param_groups:
             group["lr"] = player.learning_rate * self.schedule(self.step)
-        loss, figures = player.loss(self.step)
-        if not torch.isfinite(loss):
-            raise self._diverged(f"the loss of '{player.name}' became {loss.item()}")
         optimiser.zero_grad(set_to_none=True)
-        self.accelerator.backward(loss)
-        parameters = [p for group in optimiser.param_groups for p in group["params"]]
+        sums: dict[str, Tensor] = {}
+        for batch in batches:
+            loss, figures = player.loss(batch, self.step)
+            self.accelerator.backward(loss / len(batches))
+            for key, value in {"loss": loss, **figures}.items():
+                sums[key] = sums.get(key, 0) + value.detach() / len(batches)
+        parameters = [p for group in optimiser.param_groups for p in group["params"] if p.grad is not None]
+        self._average_gradients(parameters)
+        self.accelerator.unscale_gradients(optimiser)
         norm = torch.nn.utils.clip_grad_norm_(parameters, self.settings.clip)
-        if not torch.isfinite(
-            norm
-        ):  # a finite loss can have such a gradient; one step along it ruins the weights
-            raise self._diverged(f"the gradient of '{player.name}' became {norm.item()}")
+        self._refuse_divergence(player.name, sums["loss"], norm)
         optimiser.step()
-        return {f"{player.name}/{k}": v.detach() for k, v in {**figures, "norm": norm}.items()}
+        return {f"{player.name}/{key}": value for key, value in {**sums, "norm": norm}.items()}
+
+    def _average_gradients(self, parameters: list[nn.Parameter]) -> None:
+        # Not DistributedDataParallel: its hooks want one forward and one backward pass of a wrapped module,
+        # and here players take turns, networks are passed through twice, and critics answer several questions.
+        if self.accelerator.num_processes == 1:
+            return
+        flat = torch.cat([p.grad.flatten() for p in parameters])  # type: ignore[union-attr]
+        flat = self.accelerator.reduce(flat, "mean")
+        for parameter, part in zip(parameters, flat.split([p.numel() for p in parameters]), strict=True):
+            parameter.grad = part.view_as(parameter)
+
+    def _refuse_divergence(self, player: str, loss: Tensor, norm: Tensor) -> None:
+        # A finite loss can have a gradient that is not, and one step along it ruins the weights.
+        loss = self.accelerator.reduce(loss, "mean")
+        if not torch.isfinite(loss):
+            raise self._diverged(f"the loss of '{player}' became {loss.item()}")
+        if torch.isfinite(norm):
+            self._skipped[player] = 0
+            return
+        self._skipped[player] += (
+            1  # in half precision the scaler leaves such a step out, and lowers its scale
+        )
+        if self.accelerator.scaler is None or self._skipped[player] > FP16_PATIENCE:
+            raise self._diverged(f"the gradient of '{player}' became {norm.item()}")
 
     def _diverged(self, what: str) -> ConfigError:
-        if (self.folder / "checkpoint.safetensors").exists():
+        if checkpoints(self.folder):
             advice = f"resume from the last checkpoint in {self.folder} with a lower learning rate"
         else:
             advice = f"{self.folder} has no checkpoint yet: start anew with a lower learning rate"
@@ -147,50 +224,112 @@ class Trainer:
         fall = min(1.0, (1 - done) / max(1e-9, 1 - settings.decay_from))
         return rise * max(0.05, fall)
 
-    def _look(self) -> None:
-        """Validation figures and a sample sheet, with the averaged weights."""
-        shown = self._shown()
-        modes = {name: net.training for name, net in shown.items()}
-        for net in shown.values():
-            net.eval()
-        self._log({"validation": self.family.validate(shown)})
-        sheet = self.family.sheet(shown)
-        if sheet is not None:
-            save_sheet(
-                sheet.cells, self.folder / "samples" / f"step{self.step:06d}.png", sheet.rows, sheet.columns
+    # -- the end of an epoch, and of the run --
+
+    @property
+    def epoch(self) -> int:
+        """Epochs completed."""
+        return self.step // self.settings.steps_per_epoch
+
+    def _end_epoch(self) -> None:
+        """Validation figures, a sample sheet, the best weights and a checkpoint, with the averaged weights."""
+        if self.accelerator.is_main_process:
+            with _evaluating(self._shown()) as shown:
+                figures = self._judge(shown, "val")
+                self.journal.write(self.step, figures, "validation")
+                sheet = self.family.sheet(shown)
+            if sheet is not None:
+                path = self.folder / "samples" / f"epoch{self.epoch:04d}.png"
+                save_sheet(sheet.cells, path, sheet.rows, sheet.columns)
+                self.journal.show(self.step, path)
+            missing = self._keep_best(figures)
+            if self.settings.epoch_files:
+                for name, net in self._shown().items():
+                    letter = self.family.letters.get(name, name)
+                    path = self.folder / f"{letter}_epoch{self.epoch}.safetensors"
+                    save_weights(path, {name: net}, self._about())
+            if missing:
+                self.save()
+                raise ConfigError(
+                    f"best_by: there is no figure '{missing}', only {', '.join(sorted(figures))}"
+                )
+        self.save()
+
+    def _judge(self, networks: dict[str, nn.Module], split: str) -> dict[str, float]:
+        figures = self.family.validate(networks, split)
+        if self.settings.kid_faces and lite0_available():
+            figures |= kid_of(self.family.realism_pairs(networks, split, self.settings.kid_faces))
+        return figures
+
+    def _keep_best(self, figures: dict[str, float]) -> str | None:
+        """Keep the weights if they are the best so far; returns the name of the wished figure if it is missing."""
+        name = self.settings.best_by or ("kid" if "kid" in figures else self.family.best_by)
+        if name not in figures:
+            return self.settings.best_by
+        if not math.isfinite(figures[name]):
+            return None
+        if self.best is None or self.best["figure"] != name or figures[name] < self.best["value"]:
+            self.best = {"figure": name, "value": figures[name], "epoch": self.epoch}
+            save_weights(self.folder / "best.safetensors", self._shown(), self._about())
+        return None
+
+    def _test(self) -> None:
+        """Figures on the test split, with the best weights, in ``metrics/test_metrics.json``; once."""
+        target = self.folder / "metrics" / "test_metrics.json"
+        if not self.accelerator.is_main_process or target.exists():
+            return
+        networks, best = copy.deepcopy(self._shown()), self.folder / "best.safetensors"
+        about = load_weights(best, networks) if best.exists() else self._about()
+        with _evaluating(networks):
+            figures = self._judge(networks, "test")
+        with atomic_path(target) as path:
+            path.write_text(
+                json.dumps({"split": "test", "epoch": about["epoch"], **figures}, indent=2) + "\n"
             )
-        for name, net in shown.items():
-            net.train(modes[name])
+        self.journal.write(self.step, figures, "test")
 
-    def _log(self, entry: dict[str, Any]) -> None:
-        with (self.folder / "log.jsonl").open("a") as file:
-            file.write(json.dumps({"step": self.step, "time": round(time.time(), 1), **entry}) + "\n")
+    # -- checkpoints --
 
-    @contextmanager
-    def _progress(self) -> Iterator[Any]:
-        settings, sums, count = self.settings, dict[str, float](), 0
-        started = time.monotonic()
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns, TextColumn("{task.fields[note]}"), refresh_per_second=1) as bar:
-            task = bar.add_task(settings.family, total=settings.steps, completed=self.step, note="")
+    def save(self) -> None:
+        """Write the weights that export and other runs read, then the checkpoint; then drop old checkpoints."""
+        # In this order, lest a run killed in between should seem complete with weights that are not.
+        if self.accelerator.is_main_process:
+            path = checkpoint_path(self.folder, self.step)
+            about = {**self._about(), "best": self.best}
+            scaler = self.accelerator.scaler
+            if scaler is not None:
+                about["scaler"] = scaler.state_dict()
+            save_weights(self.folder / "weights.safetensors", self._shown(), self._about())
+            save_checkpoint(path, self._stored(), self.optimisers, about)
+            for old in checkpoints(self.folder)[: -self.settings.keep_checkpoints]:
+                old.unlink()
+        self._saved = self.step
+        self.accelerator.wait_for_everyone()
 
-            def advance(figures: dict[str, Tensor]) -> None:
-                nonlocal count, started
-                for key, value in figures.items():
-                    sums[key] = sums.get(key, 0.0) + float(value)
-                count += 1
-                bar.update(task, completed=self.step)
-                if self.step % settings.log_every == 0:
-                    rate = count * settings.batch / (time.monotonic() - started)
-                    self._log(
-                        {k: round(v / count, 5) for k, v in sums.items()}
-                        | {"images_per_second": round(rate, 1)}
-                    )
-                    bar.update(task, note=f"{rate:.0f} images/s")
-                    sums.clear()
-                    count, started = 0, time.monotonic()
+    def _about(self) -> dict[str, Any]:
+        return {
+            "step": self.step, "epoch": self.epoch, "family": self.settings.family, "size": self.family.size,
+        }  # fmt: skip
 
-            yield advance
+    def _resume(self) -> None:
+        saved = checkpoints(self.folder)
+        if not saved:
+            raise ConfigError(f"{self.folder} has no checkpoint to resume from")
+        about = load_checkpoint(saved[-1], self._stored(), self.optimisers)
+        self.step, self.best = int(about["step"]), about["best"]
+        self._saved = self.step
+        if self.step > self.settings.steps:
+            raise ConfigError(f"{self.folder} is at step {self.step} already, of {self.settings.steps}")
+        if self.accelerator.scaler is not None and "scaler" in about:
+            self.accelerator.scaler.load_state_dict(about["scaler"])
+
+    def _stored(self) -> dict[str, nn.Module]:
+        averages = {f"average.{name}": net for name, net in self.averages.items()}
+        return {**self.family.networks, **self.family.memory, **averages}
+
+    def _shown(self) -> dict[str, nn.Module]:
+        """The networks to look at: averaged where there is an average."""
+        return {**self.family.networks, **self.averages}
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
@@ -205,6 +344,24 @@ class Trainer:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def _optimiser(player: Player, networks: dict[str, nn.Module]) -> torch.optim.Optimizer:
+    parameters = [p for name in player.networks for p in networks[name].parameters()]
+    return torch.optim.AdamW(
+        parameters, player.learning_rate, betas=player.betas, weight_decay=player.weight_decay, eps=1e-8
+    )
+
+
+@contextmanager
+def _evaluating(networks: dict[str, nn.Module]) -> Iterator[dict[str, nn.Module]]:
+    """The networks in eval mode, and afterwards as they were."""
+    modes = {name: net.training for name, net in networks.items()}
+    for net in networks.values():
+        net.eval()
+    yield networks
+    for name, net in networks.items():
+        net.train(modes[name])
 
 
 @torch.no_grad()
@@ -222,11 +379,20 @@ def update_average(average: nn.Module, network: nn.Module, decay: float, step: i
             ours.copy_(theirs[name])
 
 
-def describe(settings: TrainSettings) -> str:
-    """The resolved settings, and the parameters of each network, as text."""
-    family = family_type(settings.family)(settings, contextlib.nullcontext)
-    sizes = [
-        f"{name}: {sum(p.numel() for p in net.parameters()) / 1e6:.2f} million parameters"
-        for name, net in family.networks.items()
-    ]
-    return "\n".join([settings.model_dump_json(indent=2), *sizes])
+def usable_precision(wanted: str) -> str:
+    """``wanted`` as `accelerate` calls it; full precision where the device lacks it.
+
+    float16 needs a GPU; bfloat16 works on any CPU, and doubles the speed of those that compute in it.
+    """
+    gpu = torch.cuda.is_available()
+    lacking = {
+        "fp32": True,
+        "fp16": not gpu,
+        "bf16": gpu and not torch.cuda.is_bf16_supported(including_emulation=False),
+    }
+    return "no" if lacking[wanted] else wanted
+
+
+def resolved(settings: TrainSettings, family: Family) -> TrainSettings:
+    """The settings with every option of the family written out."""
+    return settings.model_copy(update={"options": family.options.model_dump(mode="json")})

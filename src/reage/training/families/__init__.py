@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from reage.errors import ConfigError
 from reage.training.families.age import AgeFamily
-from reage.training.families.base import Exported, Family, Player, Sheet
+from reage.training.families.base import Device, Exported, Family, Player, Sheet
+from reage.training.families.cyclegan import CycleFamily
 from reage.training.families.delta import DeltaFamily
+from reage.training.families.latent_cgan import LatentFamily
 
-FAMILIES: dict[str, type[Family]] = {"age": AgeFamily, "delta": DeltaFamily}
+FAMILIES: dict[str, type[Family]] = {
+    "age": AgeFamily,
+    "cyclegan": CycleFamily,
+    "delta": DeltaFamily,
+    "latent-cgan": LatentFamily,
+}
 
-__all__ = ["FAMILIES", "Exported", "Family", "Player", "Sheet", "family_type"]
+__all__ = ["FAMILIES", "Device", "Exported", "Family", "Player", "Sheet", "family_type"]
 
 
 def family_type(name: str) -> type[Family]:

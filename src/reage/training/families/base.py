@@ -4,33 +4,54 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from torch import Tensor, nn
 
-from reage.training.config import Settings, TrainSettings
+from reage.data.cache import open_cache
+from reage.data.sampling import FacePool, Faces, Share
+from reage.errors import ConfigError, DataError
+from reage.training.config import DataSettings, Settings, TrainSettings
+from reage.training.editing import to_tensor, to_uint8
 
-Autocast = Callable[[], AbstractContextManager[Any]]
+Loss = Callable[[Any, int], tuple[Tensor, dict[str, Tensor]]]
+Networks = Mapping[str, nn.Module]
+
+SHEET_AGES = (20.0, 35.0, 50.0, 65.0, 80.0)
+SHEET_FACES = 10
+CHUNK = 32
+"""Faces taken through a network at once where nothing is learned."""
+
+
+@dataclass(frozen=True)
+class Device:
+    """Where a family computes, and in which mixed precision."""
+
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    autocast: Callable[[], AbstractContextManager[Any]] = nullcontext
 
 
 @dataclass
 class Player:
-    """A set of networks with one optimiser and one loss; a step lets the players move in turn.
+    """A set of networks with one optimiser and one loss; in a step the players move in turn.
 
-    ``loss(step)`` returns the scalar to descend and figures for the log. Networks of other players are held
-    still while this one moves.
+    ``loss(batch, step)`` returns the scalar to descend, a mean over the batch, and figures for the log.
+    Networks of other players are held still while this one moves.
     """
 
     name: str
     networks: list[str]
-    loss: Callable[[int], tuple[Tensor, dict[str, Tensor]]]
+    loss: Loss
     learning_rate: float
     betas: tuple[float, float] = (0.0, 0.99)
     weight_decay: float = 0.0
+    starts: int = 0
+    """The step of its first move; until then its loss is computed all the same, for what others take from it."""
 
 
 @dataclass
@@ -46,49 +67,167 @@ class Sheet:
 class Exported:
     """The networks of a family as a bundle holds them.
 
-    ``networks`` are keyed by their names in the run's weights; ``ways`` maps each to the direction it serves
-    (``any``, ``older``, ``younger``). Inputs and outputs are those of `reage.bundle.Manifest`.
+    ``networks`` are those to read from the run's weights, by their names there; ``graphs`` are made of them and
+    keyed by the direction each serves (``any``, ``older``, ``younger``). The rest is that of
+    `reage.bundle.Manifest`.
     """
 
     networks: dict[str, nn.Module]
-    ways: dict[str, str]
+    graphs: dict[str, nn.Module]
     inputs: list[str]
     outputs: list[str]
-    size: int
     source_ages: tuple[float, float]
     target_ages: tuple[float, float]
-    teachers: list[str]
+    full_ages: dict[str, float] = field(default_factory=dict)
+    teachers: list[str] = field(default_factory=list)
     data: str = "UTKFace (train split of `reage data index`); research use only"
     licence: str = "Weights trained on UTKFace: non-commercial research use. Code: MIT."
+
+
+class Batch:
+    """Drawn faces as tensors: face (B, 3, S, S) in [-1, 1], age (B,) in years, male (B,) 0 or 1, and
+    mask (B, 1, S, S), of no size where it was not asked for."""
+
+    def __init__(self, faces: Faces, device: torch.device) -> None:
+        self.face = to_tensor(torch.from_numpy(faces.images).to(device))
+        self.mask = torch.from_numpy(faces.masks)[:, None].to(device)
+        self.age = torch.from_numpy(faces.ages).to(device)
+        self.male = torch.from_numpy(faces.male).to(device)
+
+    def __len__(self) -> int:
+        return len(self.face)
 
 
 class Family(ABC):
     """Networks, players and pictures of one family; the trainer supplies everything else."""
 
     options_type: ClassVar[type[Settings]]
-    averaged: ClassVar[tuple[str, ...]] = ()
+    averaged: tuple[str, ...] = ()
     """Networks of which the trainer keeps an exponential moving average, used for samples and export."""
+    letters: ClassVar[Mapping[str, str]] = {}
+    """Names of networks in the files of `TrainSettings.epoch_files`, where they are not their own."""
+    best_by: ClassVar[str]
+    """The validation figure whose least value is best, where there is no KID."""
 
+    options: Settings
     networks: dict[str, nn.Module]
     players: list[Player]
 
-    def __init__(self, settings: TrainSettings, autocast: Autocast) -> None:
+    def __init__(self, settings: TrainSettings, place: Device) -> None:
         self.settings = settings
-        self.autocast = autocast
+        self.place = place
+        self.memory: dict[str, nn.Module] = {}
+        """What is not a network but belongs into a checkpoint all the same, such as a replay buffer."""
+
+    @property
+    @abstractmethod
+    def size(self) -> int:
+        """Side of the faces in pixels."""
 
     @abstractmethod
-    def draw(self, step: int, stream: int) -> None:
-        """Draw the batch of ``step``; the same step and stream always give the same batch."""
+    def draw(self, step: int, share: Share) -> Any:
+        """This share of the faces of ``step``, as the players' losses take them; all that is random in a step
+        is drawn here, from the seed and the step alone."""
 
     @abstractmethod
-    def validate(self, networks: Mapping[str, nn.Module]) -> dict[str, float]:
-        """Figures on fixed validation faces, with the averaged weights where there are any."""
+    def validate(self, networks: Networks, split: str) -> dict[str, float]:
+        """Figures on fixed faces of a split, with the averaged weights where there are any."""
 
     @abstractmethod
-    def sheet(self, networks: Mapping[str, nn.Module]) -> Sheet | None:
+    def examples(self) -> dict[str, tuple[Any, ...]]:
+        """Inputs for one face of each network, to count what it computes."""
+
+    def sheet(self, networks: Networks) -> Sheet | None:
         """A sample sheet of fixed validation faces, or None where the family makes no pictures."""
+        return None
+
+    def realism_pairs(
+        self, networks: Networks, split: str, count: int
+    ) -> dict[str, tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]]:
+        """Edited and real faces (N, S, S, 3) of the same ages, by direction; none where no picture is made."""
+        return {}
 
     @classmethod
     @abstractmethod
-    def exported(cls, settings: TrainSettings) -> Exported:
+    def exported(cls, settings: TrainSettings, size: int) -> Exported:
         """New networks of the right shape, for weights to be read into; raises `ConfigError` where none edit."""
+
+
+class EditingFamily(Family):
+    """A family that paints faces at another age: pools of faces, sample sheets and pairs for the KID.
+
+    ``colour_only`` and ``masks`` say which faces it wants.
+    """
+
+    colour_only: ClassVar[bool] = False
+    masks: ClassVar[bool] = False
+    multiple: ClassVar[int] = 16
+    """What the side of a face must be a multiple of."""
+
+    def __init__(self, settings: TrainSettings, place: Device) -> None:
+        super().__init__(settings, place)
+        self._cache = open_cache(settings.data.cache, in_memory=True)
+        if self._cache.size % self.multiple:
+            raise ConfigError(
+                f"{settings.data.cache}: faces of {self._cache.size} px; "
+                f"the networks of {settings.family} need a multiple of {self.multiple}"
+            )
+
+    @property
+    def size(self) -> int:
+        return self._cache.size
+
+    def pool(self, split: str = "train", ages: tuple[float, float] | None = None) -> FacePool:
+        """The faces of a split, of ``ages`` (default: all that the settings want)."""
+        data: DataSettings = self.settings.data
+        return FacePool(
+            self._cache, split=split, ages=ages or data.ages, min_sharpness=data.min_sharpness,
+            evenness=data.evenness, colour_only=self.colour_only,
+        )  # fmt: skip
+
+    def batch(self, pool: FacePool, chosen: npt.NDArray[np.intp]) -> Batch:
+        """The faces numbered ``chosen`` in ``pool``."""
+        return Batch(pool.take(chosen, masks=self.masks), self.place.device)
+
+    @abstractmethod
+    def repaint(self, networks: Networks, batch: Batch, target: Tensor) -> Tensor:
+        """The faces of ``batch`` at the ages ``target`` (B,) in years: (B, 3, S, S) in [-1, 1]."""
+
+    def columns(self) -> list[tuple[str, float]]:
+        """Label and age of each column of the sample sheet, after the input."""
+        return [(f"{age:.0f}", age) for age in SHEET_AGES]
+
+    @torch.no_grad()
+    def sheet(self, networks: Networks) -> Sheet | None:
+        pool, rng = self.pool("val"), np.random.default_rng(7)
+        batch = self.batch(pool, np.sort(rng.choice(len(pool), min(SHEET_FACES, len(pool)), replace=False)))
+        cells = [to_uint8(batch.face)]
+        for _, age in self.columns():
+            cells.append(to_uint8(self.repaint(networks, batch, torch.full_like(batch.age, age))))
+        rows = [f"{age:.0f} {'m' if male else 'f'}" for age, male in zip(batch.age, batch.male, strict=True)]
+        stacked = torch.stack(cells, 1).cpu().numpy()
+        return Sheet(stacked, rows, ["input", *(label for label, _ in self.columns())])
+
+    def directions(self) -> dict[str, tuple[tuple[float, float], tuple[float, float]]]:
+        """By direction, the ages of the faces edited and the ages they are given."""
+        return {"older": ((18, 40), (55, 75)), "younger": ((50, 80), (18, 32))}
+
+    @torch.no_grad()
+    def realism_pairs(
+        self, networks: Networks, split: str, count: int
+    ) -> dict[str, tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]]:
+        pairs = {}
+        for name, (before, after) in self.directions().items():
+            try:
+                sources, goals = self.pool(split, before), self.pool(split, after)
+            except DataError:  # a small split may have nobody of these ages
+                continue
+            number = min(count, len(sources), len(goals))
+            chosen, wanted = sources.spread(number), goals.spread(number)
+            fakes = []
+            for start in range(0, number, CHUNK):
+                batch = self.batch(sources, chosen[start : start + CHUNK])
+                target = torch.from_numpy(goals.ages[wanted[start : start + CHUNK]]).to(batch.age.device)
+                fakes.append(to_uint8(self.repaint(networks, batch, target)).cpu().numpy())
+            pairs[name] = (np.concatenate(fakes), goals.take(wanted, masks=False).images)
+        return pairs

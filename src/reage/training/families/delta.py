@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from reage.data.augment import random_affine, random_translate
-from reage.data.cache import open_cache
-from reage.data.sampling import FacePool, Faces, step_rng
+from reage.data.augment import Floats, draw_affine, draw_shift, translate, warp_affine
+from reage.data.sampling import Share, step_rng
 from reage.errors import ConfigError
 from reage.networks.age_net import AgeNet, expected_age
 from reage.networks.critics import AgeTrunkCritic
@@ -21,11 +22,12 @@ from reage.networks.delta_unet import DeltaUNet
 from reage.photo.compositing import DETAIL_SIGMA
 from reage.training import losses
 from reage.training.checkpoint import load_weights
-from reage.training.config import Settings, TrainSettings, validate
-from reage.training.editing import apply_edit, gaussian_blur, to_tensor, to_uint8
-from reage.training.families.base import Autocast, Exported, Family, Player, Sheet
+from reage.training.config import Ages, Settings, TrainSettings, Width, validate
+from reage.training.editing import apply_edit, gaussian_blur
+from reage.training.families.base import Batch, Device, EditingFamily, Exported, Networks, Player
 
-SHEET_AGES = (20.0, 35.0, 50.0, 65.0, 80.0)
+EXCESS = 0.12
+"""A change of broad areas beyond this, in units of an image in [-1, 1], is a smear whatever the age."""
 TONE_SIGMA = 0.03
 """Blur that leaves smears and tone of a change and takes away lines, in parts of the side."""
 
@@ -34,8 +36,10 @@ class DeltaOptions(Settings):
     """Settings of the flagship."""
 
     teacher: Path = Field(Path("runs/age"), description="Run folder of the trained age network.")
-    widths: tuple[int, int, int] = Field((48, 96, 160), description="Channels of the U-Net's three levels.")
-    targets: tuple[float, float] = Field((16, 85), description="Youngest and oldest target age, in years.")
+    widths: tuple[Width, Width, Width] = Field(
+        (48, 96, 160), description="Channels of the U-Net's three levels."
+    )
+    targets: Ages = Field((16, 85), description="Youngest and oldest target age, in years.")
     generator_rate: float = Field(7e-5, gt=0, description="Peak learning rate of the generator.")
     critic_rate: float = Field(4e-4, gt=0, description="Peak learning rate of the critic.")
     head_start: int = Field(
@@ -52,6 +56,9 @@ class DeltaOptions(Settings):
     tone: float = Field(
         30.0, ge=0, description="Weight of the mean squared change of broad areas: smears, not lines."
     )
+    excess: float = Field(
+        3000.0, ge=0, description="Weight of the mean squared excess of that change over 0.12: dark strokes."
+    )
     gain: float = Field(0.05, ge=0, description="Weight of the mean squared detail gain.")
     smooth: float = Field(0.1, ge=0, description="Weight of the total variation of the delta.")
     mismatch: float = Field(0.3, ge=0, description="Weight of real faces shown with a wrong age or gender.")
@@ -60,90 +67,95 @@ class DeltaOptions(Settings):
     translate: float = Field(0.06, ge=0, le=0.25, description="Largest shift of what the critic sees.")
 
 
-class DeltaFamily(Family):
+class DeltaFamily(EditingFamily):
     """The generator moves first; the critic then judges the same edits, detached."""
 
-    options_type = DeltaOptions
     averaged = ("generator",)
+    best_by = "teacher_error"
+    colour_only = True
+    masks = True
+    options_type = DeltaOptions
+    options: DeltaOptions
 
-    def __init__(self, settings: TrainSettings, autocast: Autocast) -> None:
-        super().__init__(settings, autocast)
+    def __init__(self, settings: TrainSettings, place: Device) -> None:
+        super().__init__(settings, place)
         self.options = options = validate(DeltaOptions, settings.options, "options")
-        self.teacher = read_teacher(options.teacher)
+        self.teacher = read_teacher(options.teacher).to(place.device)
         widths = self.teacher.trunk.widths
         self.networks = {"generator": DeltaUNet(options.widths), "critic": AgeTrunkCritic(widths)}
         self.networks["critic"].trunk.load_state_dict(self.teacher.trunk.state_dict())  # type: ignore[union-attr]
-        data, cache = settings.data, open_cache(settings.data.cache, in_memory=True)
-        if cache.size % 16:
-            raise ConfigError(f"{data.cache}: faces of {cache.size} px; the U-Net needs a multiple of 16")
-        self.detail_sigma = DETAIL_SIGMA * cache.size
-        self._pool = FacePool(
-            cache, ages=data.ages, min_sharpness=data.min_sharpness, evenness=data.evenness, colour_only=True
-        )
-        self._val = FacePool(
-            cache, split="val", ages=data.ages, min_sharpness=data.min_sharpness, colour_only=True
-        )
+        self.detail_sigma = DETAIL_SIGMA * self.size
+        self._pool = self.pool()
         self.players = [
-            Player("generator", ["generator"], self._generator_loss, options.generator_rate),
+            Player(
+                "generator",
+                ["generator"],
+                self._generator_loss,
+                options.generator_rate,
+                starts=options.head_start,
+            ),
             Player("critic", ["critic"], self._critic_loss, options.critic_rate, (0.5, 0.99)),
         ]
 
-    def draw(self, step: int, stream: int) -> None:
-        batch, rng = self.settings.batch, step_rng(self.settings.seed, step, stream)
-        self._source = _Batch(self._pool.draw(batch, rng))
-        self._target = torch.from_numpy(self._far_ages(self._source.age.numpy(), rng, 4))
-        self._wrong = torch.from_numpy(self._far_ages(self._source.age.numpy(), rng, 15))
+    def draw(self, step: int, share: Share) -> _Step:
+        count, rng, device = self.settings.batch, step_rng(self.settings.seed, step), self.place.device
+        chosen, mirrored = self._pool.choose(count * share.of, rng)
+        ages = self._pool.ages[chosen]
+        drawn = [self._far_ages(ages, rng, gap) for gap in (4, 15)]
+        drawn.append(draw_affine(len(chosen), rng, degrees=10, zoom=(0.9, 1.1), shift=0.05))
+        reach = int(self.size * self.options.translate)
+        target, wrong, turns = (torch.from_numpy(share.cut(each)).to(device) for each in drawn)
+        source = Batch(self._pool.take(share.cut(chosen), share.cut(mirrored)), device)
+        shifts = draw_shift(rng, reach=reach), draw_shift(rng, reach=reach)
+        return _Step(source, target, wrong, turns, shifts)
 
-    def _far_ages(self, ages: np.ndarray, rng: np.random.Generator, gap: float) -> np.ndarray:
+    def _far_ages(self, ages: npt.NDArray[np.float32], rng: np.random.Generator, gap: float) -> Floats:
         """Ages drawn evenly from the targets, at least ``gap`` years from ``ages``."""
         low, high = self.options.targets
         below = np.clip(np.minimum(ages - gap, high) - low, 0, None)
         above = np.clip(high - np.maximum(ages + gap, low), 0, None)
         place = rng.random(len(ages)) * (below + above)
-        return np.where(place < below, low + place, np.maximum(ages + gap, low) + place - below).astype(
-            np.float32
-        )
+        far = np.where(place < below, low + place, np.maximum(ages + gap, low) + place - below)
+        return np.asarray(far, np.float32)
 
-    def edit(self, generator: nn.Module, batch: _Batch, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def edit(self, generator: nn.Module, batch: Batch, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The edited faces, and the delta and gain that made them."""
-        with self.autocast():
+        with self.place.autocast():
             delta, gain = generator(batch.face, batch.age, target, batch.male)
         return apply_edit(batch.face, delta, gain, batch.mask, self.detail_sigma), delta, gain
 
-    def _shifted(self, face: Tensor, fake: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Faces, their edits and their masks, all shifted alike, so that places can be compared."""
-        both = random_translate(torch.cat([face, fake, self._source.mask], 1), self.options.translate)
-        return both[:, :3], both[:, 3:6], both[:, 6:]
+    def repaint(self, networks: Networks, batch: Batch, target: Tensor) -> Tensor:
+        return self.edit(networks["generator"], batch, target)[0]
 
     def _look(self, face: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-        with self.autocast():
+        with self.place.autocast():
             places, pooled = self.networks["critic"](face.contiguous(memory_format=torch.channels_last))
         return places, pooled
 
-    def _generator_loss(self, step: int) -> tuple[Tensor, dict[str, Tensor]]:
-        options, source, target = self.options, self._source, self._target
+    def _generator_loss(self, drawn: _Step, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        options, source, target = self.options, drawn.source, drawn.target
         fake, delta, gain = self.edit(self.networks["generator"], source, target)
-        self._fake = fake.detach()
-        real_view, fake_view, mask = self._shifted(source.face, fake)
+        drawn.fake = fake.detach()
+        real_view, fake_view, mask = drawn.views(source.face, fake, drawn.shifts[0])
         with torch.no_grad():
             real_places, _ = self._look(real_view)
         places, pooled = self._look(fake_view)
-        with self.autocast():
-            age_logits, _ = self.teacher(random_affine(fake, degrees=10, scale=0.1, shift=0.05))
+        with self.place.autocast():
+            age_logits, _ = self.teacher(warp_affine(fake, drawn.turns))
         gap = (target - source.age).abs()
         change = (fake - source.face).abs().mean((1, 2, 3))
+        tone = gaussian_blur(fake - source.face, TONE_SIGMA * fake.shape[-1])
         parts = {
             "realism": losses.more_real(places, real_places, mask),
             "match": losses.taken_for_real(self._judge(pooled, target, source.male)),
             "age": losses.age_distance(age_logits, target).mean(),
             "change": (change * 30 / (10 + gap)).mean(),
-            "tone": gaussian_blur(fake - source.face, TONE_SIGMA * fake.shape[-1]).square().mean(),
+            "tone": tone.square().mean(),
+            "excess": (tone.abs() - EXCESS).clamp(min=0).square().mean(),
             "gain": (gain.square() * source.mask).mean(),
             "smooth": losses.total_variation(delta * source.mask),
         }
         total = torch.stack([getattr(options, name) * value for name, value in parts.items()]).sum()
-        if step < options.head_start:
-            total = total * 0
         return total, {**parts, "gain_mean": (gain * source.mask).abs().mean()}
 
     def _judge(self, pooled: list[Tensor], age: Tensor, male: Tensor) -> Tensor:
@@ -151,23 +163,23 @@ class DeltaFamily(Family):
         assert isinstance(critic, AgeTrunkCritic)
         return critic.judge(pooled, age, male)
 
-    def _critic_loss(self, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+    def _critic_loss(self, drawn: _Step, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         # The real faces are the sources of the edited ones: what differs between the two is the edit alone, and
         # the critic sees it long before it could in pictures of different people.
-        options, real = self.options, self._source
+        options, real = self.options, drawn.source
         face = real.face
         penalised = bool(options.r1) and step % options.r1_every == 0
         if penalised:
             face = face.detach().requires_grad_()
-        real_view, fake_view, mask = self._shifted(face, self._fake)
+        real_view, fake_view, mask = drawn.views(face, drawn.fake, drawn.shifts[1])
         real_places, real_pooled = self._look(real_view)
         fake_places, fake_pooled = self._look(fake_view)
         fits = self._judge(real_pooled, real.age, real.male)
-        fake_fits = self._judge(fake_pooled, self._target, real.male)
+        fake_fits = self._judge(fake_pooled, drawn.target, real.male)
         wrong_fits = torch.cat(
             [
                 self._judge(real_pooled, real.age, 1 - real.male),
-                self._judge(real_pooled, self._wrong, real.male),
+                self._judge(real_pooled, drawn.wrong, real.male),
             ]
         )
         realism = losses.more_real(real_places, fake_places, mask)
@@ -184,60 +196,61 @@ class DeltaFamily(Family):
         return total, figures
 
     @torch.no_grad()
-    def validate(self, networks: Mapping[str, nn.Module]) -> dict[str, float]:
+    def validate(self, networks: Networks, split: str) -> dict[str, float]:
         """What the teacher reads after the edit: a sign of life, not a judgement."""
-        batch = _Batch(self._val.take(np.linspace(0, len(self._val) - 1, 48).astype(int)))
-        figures = {}
+        pool = self.pool(split)
+        batch = self.batch(pool, pool.spread(48))
+        figures, errors = {}, []
         for age in (25.0, 50.0, 75.0):
-            fake, _, _ = self.edit(networks["generator"], batch, torch.full_like(batch.age, age))
-            with self.autocast():
+            fake = self.repaint(networks, batch, torch.full_like(batch.age, age))
+            with self.place.autocast():
                 read = expected_age(self.teacher(fake)[0])
+            errors.append((read - age).abs().mean())
             figures[f"teacher_reads_{age:.0f}"] = round(float(read.mean()), 2)
             figures[f"change_{age:.0f}"] = round(float((fake - batch.face).abs().mean()), 4)
-        return figures
+        return {**figures, "teacher_error": round(float(torch.stack(errors).mean()), 3)}
 
-    @torch.no_grad()
-    def sheet(self, networks: Mapping[str, nn.Module]) -> Sheet | None:
-        rng = np.random.default_rng(7)
-        batch = _Batch(
-            self._val.take(np.sort(rng.choice(len(self._val), min(10, len(self._val)), replace=False)))
-        )
-        columns = [to_uint8(batch.face)]
-        for age in SHEET_AGES:
-            columns.append(
-                to_uint8(self.edit(networks["generator"], batch, torch.full_like(batch.age, age))[0])
-            )
-        rows = [f"{age:.0f} {'m' if male else 'f'}" for age, male in zip(batch.age, batch.male, strict=True)]
-        return Sheet(torch.stack(columns, 1).numpy(), rows, ["input", *(f"{age:.0f}" for age in SHEET_AGES)])
+    def examples(self) -> dict[str, tuple[Any, ...]]:
+        face, one = torch.zeros(1, 3, self.size, self.size), torch.ones(1)
+        return {"generator": (face, 30 * one, 60 * one, one), "critic": (face,)}
 
     @classmethod
-    def exported(cls, settings: TrainSettings) -> Exported:
+    def exported(cls, settings: TrainSettings, size: int) -> Exported:
         options = validate(DeltaOptions, settings.options, "options")
+        generator = DeltaUNet(options.widths)
         return Exported(
-            networks={"generator": DeltaUNet(options.widths)},
-            ways={"generator": "any"},
+            networks={"generator": generator},
+            graphs={"any": generator},
             inputs=["face", "source_age", "target_age", "male"],
             outputs=["delta", "gain"],
-            size=open_cache(settings.data.cache).size,
             source_ages=settings.data.ages,
             target_ages=options.targets,
             teachers=["reage age network (UTKFace train split)"],
         )
 
 
-class _Batch:
-    """Drawn faces as tensors: face (B, 3, S, S), mask (B, 1, S, S), age (B,), male (B,)."""
+@dataclass
+class _Step:
+    """What a step needs of the data: faces, their targets and wrong ages (B,), turns for the teacher's view
+    (B, 2, 3), shifts for the critic's view in either move; and the edits, once they are made."""
 
-    def __init__(self, faces: Faces) -> None:
-        self.face = to_tensor(torch.from_numpy(faces.images))
-        self.mask = torch.from_numpy(faces.masks)[:, None]
-        self.age, self.male = torch.from_numpy(faces.ages), torch.from_numpy(faces.male)
+    source: Batch
+    target: Tensor
+    wrong: Tensor
+    turns: Tensor
+    shifts: tuple[tuple[int, int], tuple[int, int]]
+    fake: Tensor = field(init=False)
+
+    def views(self, face: Tensor, fake: Tensor, shift: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
+        """Faces, their edits and their masks, all shifted alike, so that places can be compared."""
+        both = translate(torch.cat([face, fake, self.source.mask], 1), shift)
+        return both[:, :3], both[:, 3:6], both[:, 6:]
 
 
 def read_teacher(run: Path) -> AgeNet:
     """The frozen age network of the run folder ``run``."""
     try:
-        widths = json.loads((run / "settings.json").read_text())["options"].get("widths", (64, 128, 256))
+        widths = json.loads((run / "settings.json").read_text())["options"]["widths"]
     except (OSError, ValueError, KeyError) as error:
         raise ConfigError(
             f"teacher: {run} is not a run folder; train one with recipes/age.yaml: {error}"

@@ -1,0 +1,1 @@
+"""Judging models: features, measures, protocol and report. Networks that judge never teach."""

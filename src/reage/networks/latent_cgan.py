@@ -1,0 +1,214 @@
+"""``latent-cgan``: Encoder E, AgeEmbedding A, Generator G and Discriminator D.
+
+``G(E(face), A(age))`` paints the face at that age; ``D`` says whether a face is real and how old it is (Mirza and
+Osindero, "Conditional Generative Adversarial Nets", 2014; the age head after Odena et al., "AC-GAN", 2017). Gated
+ReLU blocks, skips, self-attention and FiLM are options; without them, and with batch 2 at 64 px, this is where the
+project began.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from reage.networks.age_net import BINS
+from reage.networks.conditioning import MAX_AGE, AgeFeatures, FiLM
+from reage.networks.layers import GatedReLU, GroupNorm, SelfAttention
+
+ATTENTION_SIDE = 16
+"""Side of the maps in which places look at each other."""
+BOTTOM = 4
+"""Side of the smallest map."""
+
+
+@dataclass(frozen=True)
+class LatentShape:
+    """What the four networks of one model have in common."""
+
+    size: int = 64
+    width: int = 64
+    latent: int = 256
+    age: int = 64
+    conditional: bool = True
+    gated_generator: bool = False
+    gated_others: bool = False
+    skips: bool = False
+    attention: bool = False
+    film: bool = False
+    age_distribution: bool = False
+
+    @property
+    def widths(self) -> list[int]:
+        """Channels of the maps from half the side of the face down to `BOTTOM`."""
+        levels = (self.size // BOTTOM).bit_length() - 1
+        return [self.width * min(2**level, 8) for level in range(levels)]
+
+
+class _Down(nn.Module):
+    """Strided convolutions to a map of `BOTTOM`; returns the maps of every level."""
+
+    def __init__(self, shape: LatentShape, *, normalised: bool) -> None:
+        super().__init__()
+        self.levels = nn.ModuleList()
+        inputs, side = 3, shape.size
+        for level, width in enumerate(shape.widths):
+            side //= 2
+            layers: list[nn.Module] = [nn.Conv2d(inputs, width, 4, 2, 1)]
+            if normalised and level:
+                layers.append(GroupNorm(width))
+            layers.append(nn.LeakyReLU(0.2))
+            if shape.gated_others:
+                layers.append(GatedReLU(width))
+            if shape.attention and side == ATTENTION_SIDE:
+                layers.append(SelfAttention(width))
+            self.levels.append(nn.Sequential(*layers))
+            inputs = width
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        maps = []
+        for level in self.levels:
+            x = level(x)
+            maps.append(x)
+        return maps
+
+
+class Encoder(nn.Module):
+    """(B, 3, S, S) in [-1, 1] -> latent (B, L), and the maps that skips carry, finest first."""
+
+    def __init__(self, shape: LatentShape) -> None:
+        super().__init__()
+        self.down = _Down(shape, normalised=True)
+        self.latent = nn.Linear(shape.widths[-1] * BOTTOM**2, shape.latent)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        maps = self.down(x)
+        return self.latent(maps[-1].flatten(1)), maps[:-1]
+
+
+class AgeEmbedding(nn.Module):
+    """Age in years (B,) -> (B, A). Its first layer sees the age over `MAX_AGE`, and bumps along the life line
+    beside it where ``age_distribution``."""
+
+    def __init__(self, shape: LatentShape) -> None:
+        super().__init__()
+        self.features = AgeFeatures() if shape.age_distribution else None
+        inputs = self.features.size if self.features else 1
+        self.mlp = nn.Sequential(
+            nn.Linear(inputs, shape.age), nn.LeakyReLU(0.2), nn.Linear(shape.age, shape.age),
+            GatedReLU(shape.age, flat=True) if shape.gated_others else nn.Identity(),
+        )  # fmt: skip
+
+    def forward(self, age: Tensor) -> Tensor:
+        x = self.features(age) if self.features else age[:, None] / MAX_AGE
+        out: Tensor = self.mlp(x)
+        return out
+
+
+class _Up(nn.Module):
+    """One level of the generator: twice the side, then skip, norm, FiLM, ReLU, gated block, attention."""
+
+    def __init__(self, shape: LatentShape, inputs: int, width: int, side: int) -> None:
+        super().__init__()
+        self.up = nn.ConvTranspose2d(inputs, width, 4, 2, 1)
+        self.join = nn.Conv2d(2 * width, width, 3, padding=1) if shape.skips else None
+        self.norm = GroupNorm(width)
+        self.film = FiLM(shape.age, width) if shape.film and shape.conditional else None
+        self.gated = GatedReLU(width) if shape.gated_generator else nn.Identity()
+        self.attend = SelfAttention(width) if shape.attention and side == ATTENTION_SIDE else nn.Identity()
+
+    def forward(self, h: Tensor, skip: Tensor | None, age: Tensor | None) -> Tensor:
+        h = self.up(h)
+        if self.join is not None and skip is not None:
+            h = self.join(torch.cat([h, skip], 1))
+        h = self.norm(h)
+        if self.film is not None and age is not None:
+            h = self.film(h, age)
+        out: Tensor = self.attend(self.gated(F.relu(h)))
+        return out
+
+
+class Generator(nn.Module):
+    """Latent (B, L), embedded age (B, A) or None, maps of the encoder -> face (B, 3, S, S) in [-1, 1]."""
+
+    def __init__(self, shape: LatentShape) -> None:
+        super().__init__()
+        widths = shape.widths
+        inputs = shape.latent + (shape.age if shape.conditional else 0)
+        self.bottom = widths[-1]
+        self.start = nn.Linear(inputs, self.bottom * BOTTOM**2)
+        levels, side = [], BOTTOM
+        for before, width in zip(widths[:0:-1], widths[-2::-1], strict=True):
+            side *= 2
+            levels.append(_Up(shape, before, width, side))
+        self.levels = nn.ModuleList(levels)
+        self.paint = nn.ConvTranspose2d(widths[0], 3, 4, 2, 1)
+
+    def forward(self, latent: Tensor, age: Tensor | None, maps: Sequence[Tensor]) -> Tensor:
+        x = latent if age is None else torch.cat([latent, age], 1)
+        h = F.relu(self.start(x)).view(-1, self.bottom, BOTTOM, BOTTOM)
+        for level, skip in zip(self.levels, reversed(maps), strict=True):
+            h = level(h, skip, age)
+        return torch.tanh(self.paint(h).float())
+
+
+@dataclass
+class Verdict:
+    """What the discriminator says: ``real`` logits (B,); ``age`` in years (B,) and ``age_logits`` (B, 101) over
+    years, where it was built to say so; and the ``maps`` it saw them in."""
+
+    real: Tensor
+    age: Tensor | None
+    age_logits: Tensor | None
+    maps: list[Tensor]
+
+
+class Discriminator(nn.Module):
+    """(B, 3, S, S) in [-1, 1] -> `Verdict`."""
+
+    def __init__(self, shape: LatentShape) -> None:
+        super().__init__()
+        self.down = _Down(shape, normalised=False)
+        inputs = shape.widths[-1] * BOTTOM**2
+        self.real = nn.Linear(inputs, 1)
+        self.age = nn.Linear(inputs, 1) if shape.conditional else None
+        self.years = nn.Linear(inputs, BINS) if shape.conditional and shape.age_distribution else None
+
+    def forward(self, x: Tensor) -> Verdict:
+        maps = self.down(x)
+        h = maps[-1].flatten(1)
+        return Verdict(
+            self.real(h)[:, 0].float(),
+            None if self.age is None else self.age(h)[:, 0].float() * MAX_AGE,
+            None if self.years is None else self.years(h).float(),
+            maps,
+        )
+
+
+class Painter(nn.Module):
+    """E, A and G as one network: face and target age in years -> the face at that age, as a bundle holds it."""
+
+    def __init__(self, encoder: Encoder, age_embedding: AgeEmbedding | None, generator: Generator) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.age_embedding = age_embedding
+        self.generator = generator
+
+    def forward(self, face: Tensor, target_age: Tensor) -> Tensor:
+        latent, maps = self.encoder(face)
+        if self.age_embedding is None:  # the input must stay in the graph all the same
+            out: Tensor = self.generator(latent, None, maps) + 0 * target_age[:, None, None, None]
+        else:
+            out = self.generator(latent, self.age_embedding(target_age), maps)
+        return out
+
+
+def build_networks(shape: LatentShape) -> dict[str, nn.Module]:
+    """Encoder, age embedding (where the model is conditional), generator and discriminator, by name."""
+    networks: dict[str, nn.Module] = {"encoder": Encoder(shape)}
+    if shape.conditional:
+        networks["age_embedding"] = AgeEmbedding(shape)
+    return {**networks, "generator": Generator(shape), "discriminator": Discriminator(shape)}

@@ -1,0 +1,38 @@
+"""What a recipe amounts to, without a step taken: resolved settings, parameters and multiply-adds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from reage.training.config import TrainSettings
+from reage.training.families import Device, family_type
+from reage.training.trainer import resolved
+
+
+def describe(settings: TrainSettings) -> str:
+    """The resolved settings, and the size of each network, as text for people."""
+    family = family_type(settings.family)(settings, Device())
+    lines = [resolved(settings, family).model_dump_json(indent=2)]
+    for name, inputs in family.examples().items():
+        network = family.networks[name]
+        parameters = sum(p.numel() for p in network.parameters())
+        macs = multiply_adds(network, inputs)
+        lines.append(f"{name}: {parameters / 1e6:.3f} million parameters, {macs / 1e9:.3f} GMAC a face")
+    faces = settings.batch * settings.accumulate
+    lines.append(f"{settings.steps} steps of {faces} faces of {family.size} px in each process")
+    return "\n".join(lines)
+
+
+@torch.no_grad()
+def multiply_adds(network: nn.Module, inputs: tuple[Any, ...]) -> int:
+    """Multiply-adds of one forward pass in eval mode: those of convolutions and products of matrices."""
+    training = network.training
+    network.eval()
+    with FlopCounterMode(display=False) as counter:
+        network(*inputs)
+    network.train(training)
+    return int(counter.get_total_flops()) // 2

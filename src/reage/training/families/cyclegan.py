@@ -1,0 +1,214 @@
+"""``cyclegan``: an ageing CycleGAN. Two generators between young and old faces that nobody paired, two critics."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor, nn
+
+from reage.data.augment import draw_crop, warp_affine
+from reage.data.sampling import Share, step_rng
+from reage.errors import DataError
+from reage.networks.cyclegan import Norm, PatchDiscriminator, ReplayBuffer, ResNetGenerator
+from reage.training import losses
+from reage.training.config import Ages, Betas, Settings, TrainSettings, validate
+from reage.training.families.base import Batch, Device, EditingFamily, Exported, Networks, Player
+
+
+class CycleOptions(Settings):
+    """Settings of the ageing CycleGAN."""
+
+    young: Ages = Field((18, 28), description="Ages of the young faces, in years.")
+    old: Ages = Field((40, 116), description="Ages of the old faces, in years.")
+    full_ages: Ages = Field(
+        (23, 55), description="Ages, younger and older, at which `reage photo` applies the whole edit."
+    )
+    width: int = Field(32, ge=4, description="Channels of the generators' first layer (ngf).")
+    blocks: int = Field(9, ge=0, description="Residual blocks of each generator.")
+    critic_width: int = Field(32, ge=4, description="Channels of the critics' first layer (ndf).")
+    norm: Norm = Field(
+        "instance", description="Norm of the networks; batch is that of the aging-gan project."
+    )
+    spectral: bool = Field(False, description="Spectral norm in the critics.")
+    r1: float = Field(0.0, ge=0, description="Weight of the critics' gradient penalty.")
+    replay: int = Field(50, ge=0, description="Past fakes that each critic is shown again; 0: none.")
+    adversarial: float = Field(1.0, ge=0, description="Weight of the LSGAN loss.")
+    cycle: float = Field(10.0, ge=0, description="Weight of the L1 after there and back.")
+    identity: float = Field(5.0, ge=0, description="Weight of the L1 of a face already of that domain.")
+    generator_rate: float = Field(2e-4, gt=0, description="Peak learning rate of the generators (Adam).")
+    critic_rate: float = Field(2e-4, gt=0, description="Peak learning rate of the critics (Adam).")
+    betas: Betas = Field((0.5, 0.999), description="Decay rates of Adam's moments.")
+    weight_decay: float = Field(0.0, ge=0, description="Weight decay of all networks (AdamW).")
+    margin: float = Field(
+        0.1, ge=0, le=1, description="Faces are resized to 1 + margin and cropped at random."
+    )
+    rotation: float = Field(5.0, ge=0, le=90, description="Largest random turn, in degrees.")
+
+
+class CycleFamily(EditingFamily):
+    """The generators move together, then the critics."""
+
+    averaged = ("older", "younger")
+    letters = {"older": "G", "younger": "F", "young_critic": "DX", "old_critic": "DY"}  # noqa: RUF012
+    best_by = "cycle"
+    multiple = 4
+    options_type = CycleOptions
+    options: CycleOptions
+
+    def __init__(self, settings: TrainSettings, place: Device) -> None:
+        super().__init__(settings, place)
+        self.options = options = validate(CycleOptions, settings.options, "options")
+        self.networks = {**_generators(options), **_critics(options)}
+        if options.replay:
+            self.memory = {
+                name: ReplayBuffer(options.replay, self.size) for name in ("young_fakes", "old_fakes")
+            }
+        pools = self.pool(ages=options.young), self.pool(ages=options.old)
+        count = min(len(pool) for pool in pools)
+        self._young, self._old = (pool.thinned(count, settings.seed) for pool in pools)
+        adam = {"betas": options.betas, "weight_decay": options.weight_decay}
+        generators, critics = ["older", "younger"], ["young_critic", "old_critic"]
+        self.players = [
+            Player("generators", generators, self._generator_loss, options.generator_rate, **adam),  # type: ignore[arg-type]
+            Player("critics", critics, self._critic_loss, options.critic_rate, **adam),  # type: ignore[arg-type]
+        ]
+
+    def draw(self, step: int, share: Share) -> _Step:
+        count, rng, device = self.settings.batch, step_rng(self.settings.seed, step), self.place.device
+        faces = []
+        for pool in (self._young, self._old):
+            batch = Batch(pool.draw(count * share.of, rng, share=share, masks=False), device)
+            crop = draw_crop(count * share.of, rng, degrees=self.options.rotation, margin=self.options.margin)
+            faces.append(warp_affine(batch.face, torch.from_numpy(share.cut(crop))))
+        coins = torch.from_numpy(share.cut(rng.random((count * share.of, 2, 2))))
+        return _Step(faces[0], faces[1], coins)
+
+    def _generator_loss(self, drawn: _Step, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        options, nets = self.options, self.networks
+        with self.place.autocast():
+            drawn.old_fake, drawn.young_fake = nets["older"](drawn.young), nets["younger"](drawn.old)
+            adversarial = losses.least_squares(nets["old_critic"](drawn.old_fake), 1) + losses.least_squares(
+                nets["young_critic"](drawn.young_fake), 1
+            )
+            parts = {
+                "adversarial": adversarial,
+                "cycle": F.l1_loss(nets["younger"](drawn.old_fake), drawn.young)
+                + F.l1_loss(nets["older"](drawn.young_fake), drawn.old),
+            }
+            if options.identity:
+                parts["identity"] = F.l1_loss(nets["older"](drawn.old), drawn.old) + F.l1_loss(
+                    nets["younger"](drawn.young), drawn.young
+                )
+        total = torch.stack([getattr(options, name) * value for name, value in parts.items()]).sum()
+        drawn.old_fake, drawn.young_fake = drawn.old_fake.detach(), drawn.young_fake.detach()
+        return total, parts
+
+    def _critic_loss(self, drawn: _Step, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        sides = {
+            "young": (drawn.young, drawn.young_fake, drawn.coins[:, 0]),
+            "old": (drawn.old, drawn.old_fake, drawn.coins[:, 1]),
+        }
+        total, figures = torch.zeros((), device=drawn.young.device), {}
+        for name, (real, fake, coins) in sides.items():
+            critic, memory = self.networks[f"{name}_critic"], self.memory.get(f"{name}_fakes")
+            if isinstance(memory, ReplayBuffer):
+                fake = memory.exchange(fake, coins)
+            if self.options.r1:
+                real = real.detach().requires_grad_()
+            with self.place.autocast():
+                verdict, fake_verdict = critic(real), critic(fake)
+            loss = 0.5 * (losses.least_squares(verdict, 1) + losses.least_squares(fake_verdict, 0))
+            figures[name] = loss
+            total = total + loss
+            if self.options.r1:
+                total = total + 0.5 * self.options.r1 * losses.r1_penalty(verdict.mean((1, 2, 3)), real)
+        return total, figures
+
+    def repaint(self, networks: Networks, batch: Batch, target: Tensor) -> Tensor:
+        older = target > batch.age
+        out = batch.face.clone()
+        for way, chosen in (("older", older), ("younger", ~older)):
+            if chosen.any():
+                with self.place.autocast():
+                    out[chosen] = networks[way](batch.face[chosen])
+        return out
+
+    def columns(self) -> list[tuple[str, float]]:
+        return [("younger", -1.0), ("older", 200.0)]
+
+    def directions(self) -> dict[str, tuple[tuple[float, float], tuple[float, float]]]:
+        options = self.options
+        return {"older": (options.young, options.old), "younger": (options.old, options.young)}
+
+    @torch.no_grad()
+    def validate(self, networks: Networks, split: str) -> dict[str, float]:
+        """Cycle and identity losses on fixed young and old faces; none where a small split lacks either."""
+        options = self.options
+        try:
+            young, old = (self._fixed(split, ages) for ages in (options.young, options.old))
+        except DataError:
+            return {}
+        with self.place.autocast():
+            there = networks["older"](young), networks["younger"](old)
+            cycle = F.l1_loss(networks["younger"](there[0]), young) + F.l1_loss(
+                networks["older"](there[1]), old
+            )
+            same = F.l1_loss(networks["older"](old), old) + F.l1_loss(networks["younger"](young), young)
+        change = (there[0] - young).abs().mean() + (there[1] - old).abs().mean()
+        figures = {"cycle": cycle, "identity": same, "change": change}
+        return {name: round(float(value), 5) for name, value in figures.items()}
+
+    def _fixed(self, split: str, ages: tuple[float, float]) -> Tensor:
+        pool = self.pool(split, ages)
+        return self.batch(pool, pool.spread(32)).face
+
+    def examples(self) -> dict[str, tuple[Any, ...]]:
+        return {name: (torch.zeros(1, 3, self.size, self.size),) for name in self.networks}
+
+    @classmethod
+    def exported(cls, settings: TrainSettings, size: int) -> Exported:
+        options = validate(CycleOptions, settings.options, "options")
+        younger, older = options.full_ages
+        return cycle_exported(_generators(options), older=older, younger=younger)
+
+
+@dataclass
+class _Step:
+    """Young and old faces (B, 3, S, S), chances for the replay buffers (B, 2, 2), and what the generators made."""
+
+    young: Tensor
+    old: Tensor
+    coins: Tensor
+    old_fake: Tensor = field(init=False)
+    young_fake: Tensor = field(init=False)
+
+
+def cycle_exported(
+    generators: dict[str, nn.Module], *, older: float, younger: float, **more: Any
+) -> Exported:
+    """A pair of generators, ``older`` and ``younger``, that reach their whole edit at these ages."""
+    return Exported(
+        networks=generators,
+        graphs=dict(generators),
+        inputs=["face"],
+        outputs=["image"],
+        source_ages=(0, 116),
+        target_ages=(0, 116),
+        full_ages={"older": older, "younger": younger},
+        **more,
+    )
+
+
+def _generators(options: CycleOptions) -> dict[str, nn.Module]:
+    return {way: ResNetGenerator(options.width, options.blocks, options.norm) for way in ("older", "younger")}
+
+
+def _critics(options: CycleOptions) -> dict[str, nn.Module]:
+    return {
+        name: PatchDiscriminator(options.critic_width, options.norm, spectral=options.spectral)
+        for name in ("young_critic", "old_critic")
+    }

@@ -1,0 +1,220 @@
+"""``latent-cgan``: the age-conditioned GAN the project began with, in its four versions, and without its limits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor
+
+from reage.data.sampling import Share, step_rng
+from reage.errors import ConfigError
+from reage.networks.conditioning import MAX_AGE
+from reage.networks.latent_cgan import LatentShape, Painter, Verdict, build_networks
+from reage.training import losses
+from reage.training.config import Betas, Settings, TrainSettings, validate
+from reage.training.families.base import Batch, Device, EditingFamily, Exported, Networks, Player
+
+
+class LatentOptions(Settings):
+    """Settings of the age-conditioned GAN. The defaults are those of the better recipe.
+
+    Versions: 1.0 is ``conditional: false``; 1.1 ``conditional: true`` with ``gated_blocks: none``; 2.1
+    ``gated_blocks: generator``; 2.2 ``gated_blocks: all``.
+    """
+
+    conditional: bool = Field(True, description="False: a classic GAN that reconstructs and knows no age.")
+    gated_blocks: Literal["none", "generator", "all"] = Field(
+        "none", description="ReLU blocks gated like an LSTM cell: in no network, in G, or in E, A, G and D."
+    )
+    width: int = Field(64, ge=8, description="Channels of the finest maps.")
+    latent: int = Field(256, ge=1, description="Length of the latent vector.")
+    age_embedding: int = Field(64, ge=1, description="Length of the embedded age.")
+    skips: bool = Field(True, description="U-Net skips from the encoder to the generator.")
+    attention: bool = Field(True, description="Self-attention where maps have 16 x 16 places.")
+    film: bool = Field(True, description="The age steers every level of the generator, not the latent alone.")
+    age_distribution: bool = Field(
+        True, description="Ages as soft distributions over buckets beside the scalar, in A and in D."
+    )
+    adversarial: float = Field(1.0, ge=0, description="Weight of the generator's adversarial loss.")
+    age: float = Field(10.0, ge=0, description="Weight of the age loss, of both sides.")
+    reconstruction: float = Field(
+        10.0, ge=0, description="Weight of the L1 after the cycle through the source age."
+    )
+    identity: float = Field(
+        1.0,
+        ge=0,
+        description="Weight of the identity loss: the latent and the discriminator's maps stay close.",
+    )
+    generator_rate: float = Field(2e-4, gt=0, description="Peak learning rate of E, A and G (Adam).")
+    discriminator_rate: float = Field(2e-4, gt=0, description="Peak learning rate of D (Adam).")
+    betas: Betas = Field((0.5, 0.999), description="Decay rates of Adam's moments.")
+    r1: float = Field(0.0, ge=0, description="Weight of the discriminator's gradient penalty.")
+
+
+class LatentFamily(EditingFamily):
+    """E, A and G move together, then D."""
+
+    letters = {"encoder": "E", "age_embedding": "A", "generator": "G", "discriminator": "D"}  # noqa: RUF012
+    best_by = "reconstruction"
+    options_type = LatentOptions
+    options: LatentOptions
+
+    def __init__(self, settings: TrainSettings, place: Device) -> None:
+        super().__init__(settings, place)
+        self.options = options = validate(LatentOptions, settings.options, "options")
+        if self.size & (self.size - 1) or self.size < 32:
+            raise ConfigError(f"{settings.data.cache}: latent-cgan takes faces of 32, 64, 128 or 256 px")
+        self.networks = build_networks(latent_shape(options, self.size))
+        painters = [name for name in self.networks if name != "discriminator"]
+        self.averaged = tuple(painters)
+        self._pool = self.pool()
+        self.players = [
+            Player("G", painters, self._generator_loss, options.generator_rate, options.betas),
+            Player(
+                "D", ["discriminator"], self._discriminator_loss, options.discriminator_rate, options.betas
+            ),
+        ]
+
+    def draw(self, step: int, share: Share) -> _Step:
+        count, rng, device = self.settings.batch, step_rng(self.settings.seed, step), self.place.device
+        chosen, mirrored = self._pool.choose(count * share.of, rng)
+        low, high = self.settings.data.ages
+        target = rng.uniform(low, high, len(chosen)).astype("float32")
+        faces = self._pool.take(share.cut(chosen), share.cut(mirrored), masks=False)
+        return _Step(Batch(faces, device), torch.from_numpy(share.cut(target)).to(device))
+
+    def _paint(self, networks: Networks, face: Tensor, age: Tensor) -> tuple[Tensor, Tensor]:
+        """The face at ``age``, and its latent."""
+        with self.place.autocast():
+            latent, maps = networks["encoder"](face)
+            embedded = networks["age_embedding"](age) if self.options.conditional else None
+            painted: Tensor = networks["generator"](latent, embedded, maps)
+        return painted, latent.float()
+
+    def repaint(self, networks: Networks, batch: Batch, target: Tensor) -> Tensor:
+        return self._paint(networks, batch.face, target)[0]
+
+    def _ask(self, face: Tensor) -> Verdict:
+        with self.place.autocast():
+            verdict: Verdict = self.networks["discriminator"](face)
+        return verdict
+
+    def _age_loss(self, verdict: Verdict, age: Tensor) -> Tensor:
+        """The scalar's mean distance over `MAX_AGE`, and the soft cross entropy over years where there is one."""
+        assert verdict.age is not None
+        loss = (verdict.age - age).abs().mean() / MAX_AGE
+        if verdict.age_logits is not None:
+            loss = loss + 0.05 * losses.soft_age_cross_entropy(verdict.age_logits, age)
+        return loss
+
+    def _generator_loss(self, drawn: _Step, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        options, source = self.options, drawn.source
+        fake, latent = self._paint(self.networks, source.face, drawn.target)
+        drawn.fake = fake.detach()
+        verdict = self._ask(fake)
+        parts = {"adversarial": losses.taken_for_real(verdict.real)}
+        again: Tensor | None = None
+        if options.conditional:
+            parts["age"] = self._age_loss(verdict, drawn.target)
+            cycled, again = self._paint(self.networks, fake, source.age)
+            parts["reconstruction"] = F.l1_loss(cycled, source.face)
+        else:
+            parts["reconstruction"] = F.l1_loss(fake, source.face)
+        if options.identity:
+            with torch.no_grad():
+                real_maps = self._ask(source.face).maps
+            parts["identity"] = losses.feature_matching(verdict.maps, real_maps)
+            if again is not None:
+                parts["identity"] = parts["identity"] + losses.apart(again, latent.detach())
+        total = torch.stack([getattr(options, name) * value for name, value in parts.items()]).sum()
+        return total, parts
+
+    def _discriminator_loss(self, drawn: _Step, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        options, source = self.options, drawn.source
+        face = source.face.detach().requires_grad_() if options.r1 else source.face
+        real, fake = self._ask(face), self._ask(drawn.fake)
+        adversarial = losses.taken_for_real(real.real) + losses.taken_for_fake(fake.real)
+        figures = {"adversarial": adversarial}
+        total = adversarial
+        if options.conditional:
+            figures["age"] = self._age_loss(real, source.age)
+            total = total + options.age * figures["age"]
+        if options.r1:
+            total = total + 0.5 * options.r1 * losses.r1_penalty(real.real, face)
+        return total, figures
+
+    @torch.no_grad()
+    def validate(self, networks: Networks, split: str) -> dict[str, float]:
+        """Losses on fixed faces: reconstruction at the source age, age and adversarial loss at 50 years."""
+        pool = self.pool(split)
+        batch = self.batch(pool, pool.spread(64))
+        same = self.repaint(networks, batch, batch.age)
+        figures = {"reconstruction": F.l1_loss(same, batch.face)}
+        target = torch.full_like(batch.age, 50)
+        with self.place.autocast():
+            verdict = networks["discriminator"](self.repaint(networks, batch, target))
+        figures["adversarial"] = losses.taken_for_real(verdict.real)
+        if self.options.conditional:
+            figures["age"] = self._age_loss(verdict, target)
+        return {name: round(float(value), 5) for name, value in figures.items()}
+
+    def examples(self) -> dict[str, tuple[Any, ...]]:
+        face, age = torch.zeros(1, 3, self.size, self.size), torch.full((1,), 40.0)
+        with torch.no_grad():
+            latent, maps = self.networks["encoder"](face)
+            embedded = self.networks["age_embedding"](age) if self.options.conditional else None
+        inputs: dict[str, tuple[Any, ...]] = {
+            "encoder": (face,), "age_embedding": (age,), "generator": (latent, embedded, maps),
+            "discriminator": (face,),
+        }  # fmt: skip
+        return {name: inputs[name] for name in self.networks}
+
+    @classmethod
+    def exported(cls, settings: TrainSettings, size: int) -> Exported:
+        options = validate(LatentOptions, settings.options, "options")
+        networks = build_networks(latent_shape(options, size))
+        del networks["discriminator"]
+        return Exported(
+            networks=networks,
+            graphs={"any": painter(networks)},
+            inputs=["face", "target_age"],
+            outputs=["image"],
+            source_ages=(0, MAX_AGE),
+            target_ages=settings.data.ages,
+        )
+
+
+@dataclass
+class _Step:
+    """Faces, the ages to paint them at (B,), and what came of it."""
+
+    source: Batch
+    target: Tensor
+    fake: Tensor = field(init=False)
+
+
+def latent_shape(options: LatentOptions, size: int) -> LatentShape:
+    """What the four networks of a run have in common, for faces of ``size`` px."""
+    return LatentShape(
+        size=size,
+        width=options.width,
+        latent=options.latent,
+        age=options.age_embedding,
+        conditional=options.conditional,
+        gated_generator=options.gated_blocks != "none",
+        gated_others=options.gated_blocks == "all",
+        skips=options.skips,
+        attention=options.attention,
+        film=options.film,
+        age_distribution=options.age_distribution,
+    )
+
+
+def painter(networks: Networks) -> Painter:
+    """E, A and G of ``networks`` as one."""
+    parts: dict[str, Any] = dict(networks)
+    return Painter(parts["encoder"], parts.get("age_embedding"), parts["generator"])

@@ -1,0 +1,86 @@
+"""Published checkpoints of other projects as bundles. Read with ``weights_only``: no pickle runs any code."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from reage.errors import ConfigError
+from reage.networks.cyclegan import PatchDiscriminator, ResNetGenerator
+from reage.training.export import write_exported
+from reage.training.families.cyclegan import cycle_exported
+
+AGING_GAN = "Data and licence of the weights: see the aging-gan project, which published them."
+
+
+def read_aging_gan(path: Path) -> dict[str, nn.Module]:
+    """The networks of a ``best.pth`` of the aging-gan project, in eval mode.
+
+    ``older`` (its G), ``younger`` (F), ``young_critic`` (DX) and ``old_critic`` (DY): ResNet generators with
+    batch norm, and PatchGAN critics whose patches that project averages. Raises `ConfigError` for anything else.
+    """
+    try:
+        stored: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # the unpickler raises whatever a damaged file leads it to
+        reason = " ".join(str(error).split())[:200]
+        raise ConfigError(f"{path}: not a checkpoint that can be read safely: {reason}") from error
+    try:
+        states = {name: _renamed(stored[name]) for name in ("G", "F", "DX", "DY")}
+        networks = {
+            "older": _generator(states["G"]),
+            "younger": _generator(states["F"]),
+            "young_critic": _critic(states["DX"]),
+            "old_critic": _critic(states["DY"]),
+        }
+    except (KeyError, IndexError, TypeError, AttributeError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ConfigError(f"{path}: not a checkpoint of the aging-gan project: {reason}") from error
+    return {name: network.eval() for name, network in networks.items()}
+
+
+def import_aging_gan(path: Path, output: Path, *, size: int, name: str) -> float:
+    """Write the bundle ``output`` for faces of ``size`` px; returns the largest difference of ONNX Runtime from torch.
+
+    Weights stay in full precision. Raises `ConfigError` or `BundleError`.
+    """
+    if size % 4:
+        raise ConfigError(f"size {size}: these networks take sides that are multiples of 4")
+    networks = read_aging_gan(path)
+    generators = {way: networks[way] for way in ("older", "younger")}
+    exported = cycle_exported(
+        generators, older=55.0, younger=23.0, data="Imported: the aging-gan project", licence=AGING_GAN
+    )
+    training = {"imported_from": path.name, "steps": None}
+    return write_exported(
+        exported,
+        output,
+        name=name,
+        version="1",
+        family="cyclegan",
+        size=size,
+        training=training,
+        halves=False,
+    )
+
+
+def _renamed(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {
+        re.sub(r"^model\.", "layers.", key).replace(".conv_block.", ".body."): v for key, v in state.items()
+    }
+
+
+def _generator(state: dict[str, Tensor]) -> nn.Module:
+    blocks = len({key.split(".")[1] for key in state if ".body." in key})
+    network = ResNetGenerator(state["layers.1.weight"].shape[0], blocks, "batch")
+    network.load_state_dict(state)
+    return network
+
+
+def _critic(state: dict[str, Tensor]) -> nn.Module:
+    network = PatchDiscriminator(state["layers.0.weight"].shape[0], "batch")
+    network.load_state_dict(state)
+    return network

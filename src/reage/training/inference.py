@@ -1,0 +1,129 @@
+"""The four networks of a ``latent-cgan`` run, and what they paint of one picture."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import nn
+
+import reage
+from reage.errors import ConfigError, NoFaceError
+from reage.networks.latent_cgan import AgeEmbedding, Discriminator, Encoder, Generator, build_networks
+from reage.photo.alignment import align_landmarks, warp
+from reage.photo.detection import FaceDetector
+from reage.photo.image_io import Photo, Provenance, read_photo, write_photo
+from reage.photo.photograph import eight_bits
+from reage.reager import check_age
+from reage.training.checkpoint import load_weights, read_about
+from reage.training.config import validate
+from reage.training.editing import to_tensor, to_uint8
+from reage.training.export import read_settings
+from reage.training.families.latent_cgan import LatentFamily, LatentOptions, latent_shape, painter
+
+
+class Models(NamedTuple):
+    """Encoder, age embedding (None where the model is not conditional), generator and discriminator."""
+
+    E: Encoder
+    A: AgeEmbedding | None
+    G: Generator
+    D: Discriminator
+
+
+DEFAULT_RUN = Path("runs/latent-cgan")
+
+
+def load_models(folder: str | os.PathLike[str], epoch: int | str = "latest") -> Models:
+    """The four networks of one epoch of a run, in eval mode, from ``E_epoch7.safetensors`` and its siblings.
+
+    ``latest`` is the last epoch of which all are there. Raises `ConfigError` where the folder holds no
+    ``latent-cgan`` run with ``epoch_files: true``, or not that epoch.
+    """
+    run, options = Path(folder), _options(Path(folder))
+    number = whole_epoch(run, epoch)
+    files = {name: run / f"{letter}_epoch{number}.safetensors" for name, letter in _letters(options).items()}
+    networks = build_networks(latent_shape(options, int(read_about(files["encoder"])["size"])))
+    for name, path in files.items():
+        load_weights(path, {name: networks[name]})
+        networks[name].eval()
+    parts: list[nn.Module | None] = [networks.get(name) for name in LatentFamily.letters]
+    return Models(*parts)  # type: ignore[arg-type]
+
+
+def whole_epoch(folder: str | os.PathLike[str], epoch: int | str = "latest") -> int:
+    """The number of an epoch of which all networks' files are there; raises `ConfigError` where it is not."""
+    run = Path(folder)
+    epochs = [_epochs(run, letter) for letter in _letters(_options(run)).values()]
+    whole = sorted(set.intersection(*epochs))
+    if not whole:
+        raise ConfigError(f"{run} has no files of epochs; train with epoch_files=true")
+    if epoch == "latest":
+        return whole[-1]
+    if str(epoch).isdigit() and int(epoch) in whole:
+        return int(epoch)
+    raise ConfigError(f"{run} has no epoch {epoch}; it has {whole[0]} to {whole[-1]}")
+
+
+def _options(run: Path) -> LatentOptions:
+    settings = read_settings(run)
+    if settings.family != "latent-cgan":
+        raise ConfigError(f"{run} is a run of {settings.family}, not of latent-cgan")
+    return validate(LatentOptions, settings.options, "options")
+
+
+def _letters(options: LatentOptions) -> dict[str, str]:
+    """Networks of the model, and their letters in file names."""
+    letters = dict(LatentFamily.letters)
+    if not options.conditional:
+        del letters["age_embedding"]
+    return letters
+
+
+def _epochs(run: Path, letter: str) -> set[int]:
+    found = (re.fullmatch(rf"{letter}_epoch(\d+)\.safetensors", path.name) for path in run.iterdir())
+    return {int(match[1]) for match in found if match}
+
+
+@torch.no_grad()
+def infer_image(
+    image_path: str | os.PathLike[str],
+    target_age: float,
+    out_path: str | os.PathLike[str],
+    *,
+    run: str | os.PathLike[str] = DEFAULT_RUN,
+    epoch: int | str = "latest",
+    overwrite: bool = False,
+) -> Path:
+    """Paint the largest face of a picture at ``target_age`` years, and write it as the network makes it (S, S).
+
+    Raises `PhotoError`, `NoFaceError`, `AgeError` or `ConfigError`.
+    """
+    check_age(target_age)
+    number = whole_epoch(run, epoch)
+    models = load_models(run, number)
+    pixels = eight_bits(read_photo(image_path).pixels)
+    faces = FaceDetector().detect(pixels)
+    if not faces:
+        raise NoFaceError(f"{image_path}: no face found")
+    size = _size(models)
+    face = warp(pixels, align_landmarks(faces[0].landmarks_photo, size), (size, size))
+    tensor = to_tensor(torch.from_numpy(np.ascontiguousarray(face))[None])
+    networks = {"encoder": models.E, "generator": models.G}
+    if models.A is not None:
+        networks["age_embedding"] = models.A
+    painted = painter(networks)(tensor, torch.tensor([float(target_age)]))
+    mark = Provenance(
+        tool=f"reage {reage.__version__}",
+        model=f"{Path(run).name}, epoch {number}",
+        edits=(f"face painted at {target_age:g} years",),
+    )
+    return write_photo(Photo(to_uint8(painted)[0].numpy()), out_path, mark=mark, overwrite=overwrite)
+
+
+def _size(models: Models) -> int:
+    return 4 << len(models.E.down.levels)

@@ -1,0 +1,119 @@
+"""The four networks of the age-conditioned GAN: what each version contains, and what comes out."""
+
+import pytest
+import torch
+from torch import nn
+
+from reage.networks.conditioning import FiLM
+from reage.networks.latent_cgan import LatentShape, Painter, Verdict, build_networks
+from reage.networks.layers import GatedReLU, SelfAttention
+
+VERSIONS = {
+    "1.0": (LatentShape(conditional=False), set()),
+    "1.1": (LatentShape(), set()),
+    "2.1": (LatentShape(gated_generator=True), {"generator"}),
+    "2.2": (
+        LatentShape(gated_generator=True, gated_others=True),
+        {"encoder", "age_embedding", "generator", "discriminator"},
+    ),
+}
+
+
+def small(**changes: object) -> LatentShape:
+    return LatentShape(**{"size": 32, "width": 8, "latent": 12, "age": 6, **changes})  # type: ignore[arg-type]
+
+
+def having(networks: dict[str, nn.Module], kind: type[nn.Module]) -> set[str]:
+    return {name for name, net in networks.items() if any(isinstance(m, kind) for m in net.modules())}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_each_version_has_gated_blocks_where_it_should_and_nowhere_else(version: str) -> None:
+    shape, gated = VERSIONS[version]
+    networks = build_networks(shape)
+    assert having(networks, GatedReLU) == gated
+    assert ("age_embedding" in networks) == shape.conditional
+    assert having(networks, SelfAttention) == having(networks, FiLM) == set()
+
+
+def test_the_founding_sizes_are_those_of_the_founding_project() -> None:
+    networks = build_networks(LatentShape())
+    face = torch.zeros(2, 3, 64, 64)
+    latent, _ = networks["encoder"](face)
+    embedded = networks["age_embedding"](torch.tensor([20.0, 70.0]))
+    assert latent.shape == (2, 256)
+    assert embedded.shape == (2, 64)
+    assert networks["generator"](latent, embedded, [None] * 3).shape == face.shape
+
+
+@pytest.mark.parametrize("size", [32, 64, 128])
+@pytest.mark.parametrize("everything", [False, True])
+def test_faces_of_each_size_come_out_as_they_went_in(size: int, everything: bool) -> None:
+    names = ("gated_generator", "gated_others", "skips", "attention", "film", "age_distribution")
+    networks = build_networks(small(size=size, **dict.fromkeys(names, everything)))
+    face, age = torch.rand(3, 3, size, size) * 2 - 1, torch.tensor([3.0, 40.0, 116.0])
+    painted = Painter(networks["encoder"], networks["age_embedding"], networks["generator"])(face, age)  # type: ignore[arg-type]
+    assert painted.shape == face.shape
+    assert painted.abs().max() <= 1
+    verdict: Verdict = networks["discriminator"](face)
+    assert verdict.real.shape == (3,)
+    assert verdict.age is not None
+    assert verdict.age.shape == (3,)
+    assert (verdict.age_logits is not None) == everything
+
+
+def test_the_age_changes_the_picture_and_a_classic_gan_has_none() -> None:
+    torch.manual_seed(0)
+    face, ages = torch.rand(1, 3, 32, 32) * 2 - 1, (torch.tensor([20.0]), torch.tensor([80.0]))
+    told = build_networks(small())
+    young, old = (
+        Painter(told["encoder"], told["age_embedding"], told["generator"])(face, age)  # type: ignore[arg-type]
+        for age in ages
+    )
+    assert (young - old).abs().max() > 1e-4
+    classic = build_networks(small(conditional=False))
+    young, old = (Painter(classic["encoder"], None, classic["generator"])(face, age) for age in ages)  # type: ignore[arg-type]
+    assert torch.equal(young, old)
+    assert classic["discriminator"](face).age is None
+
+
+@pytest.mark.parametrize("flat", [False, True])
+def test_the_gated_block_follows_its_equation(flat: bool) -> None:
+    torch.manual_seed(0)
+    block = GatedReLU(4, flat=flat)
+    h = torch.randn(2, 4) if flat else torch.randn(2, 4, 5, 5)
+    update, forget, admit = block.weigh(h).chunk(3, 1)
+    torch.testing.assert_close(block(h), forget.sigmoid() * h + admit.sigmoid() * update.relu())
+    with torch.no_grad():
+        block.weigh.weight.zero_()  # type: ignore[union-attr, operator]
+    torch.testing.assert_close(block(h), torch.sigmoid(torch.tensor(2.0)) * h)
+
+
+def test_attention_is_the_identity_at_first_and_then_sees_every_place() -> None:
+    torch.manual_seed(0)
+    attend, h = SelfAttention(16), torch.randn(1, 16, 4, 4)
+    assert torch.equal(attend(h), h)
+    nn.init.ones_(attend.gamma)
+    changed = h.clone()
+    changed[..., 3, 3] += 5
+    assert (attend(h) - attend(changed))[..., 0, 0].abs().max() > 1e-4
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_gradient_reaches_every_weight(version: str) -> None:
+    torch.manual_seed(0)
+    shape, _ = VERSIONS[version]
+    networks = build_networks(
+        LatentShape(**{**shape.__dict__, "size": 32, "width": 8, "skips": True, "film": True})
+    )
+    face = torch.rand(2, 3, 32, 32) * 2 - 1
+    painter = Painter(networks["encoder"], networks.get("age_embedding"), networks["generator"])  # type: ignore[arg-type]
+    verdict: Verdict = networks["discriminator"](painter(face, torch.tensor([20.0, 60.0])))
+    (verdict.real.sum() + (0 if verdict.age is None else verdict.age.sum())).backward()
+    untouched = [
+        f"{name}.{key}"
+        for name, net in networks.items()
+        for key, p in net.named_parameters()
+        if p.grad is None or not p.grad.any()
+    ]
+    assert untouched == []

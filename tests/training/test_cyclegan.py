@@ -1,0 +1,221 @@
+"""The cyclegan family: unpaired pools, both directions, and checkpoints of the aging-gan project."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from reage.bundle import open_bundle
+from reage.data.sampling import Share
+from reage.errors import BundleError, ConfigError, DataError
+from reage.training.families import Device
+from reage.training.families.cyclegan import CycleFamily
+from reage.training.importing import import_aging_gan, read_aging_gan
+from reage.training.trainer import Trainer
+
+from .tiny import cycle_settings
+
+FIXTURES = Path(__file__).parents[3] / "shared" / "fixtures"
+
+
+def family(cache: Path, **options: object) -> CycleFamily:
+    return CycleFamily(cycle_settings(cache, options=options), Device())
+
+
+def test_young_and_old_are_equally_many_and_of_their_ages(cache: Path) -> None:
+    made = family(cache)
+    assert len(made._young) == len(made._old) > 0
+    assert made._young.ages.max() <= 40
+    assert made._old.ages.min() >= 45
+    again = family(cache)
+    assert np.array_equal(made._young.positions, again._young.positions)
+
+
+def test_what_is_drawn_for_a_step_is_the_same_in_one_part_and_in_several(cache: Path) -> None:
+    made = family(cache)
+    whole = made.draw(5, Share(0, 1))
+    settings = made.settings.model_copy(update={"batch": 2})
+    parts = [CycleFamily(settings, Device()).draw(5, Share(i, 2)) for i in range(2)]
+    for name in ("young", "old", "coins"):
+        joined = torch.cat([getattr(part, name) for part in parts])
+        torch.testing.assert_close(joined, getattr(whole, name))
+
+
+def test_ages_of_which_there_are_no_faces_are_refused(cache: Path) -> None:
+    with pytest.raises(DataError, match="no train face of 100 to 116"):
+        family(cache, old=(100, 116))
+
+
+def test_the_bundle_goes_both_ways_by_as_much_as_is_asked(cycle_bundle: Path) -> None:
+    bundle = open_bundle(cycle_bundle)
+    assert set(bundle.manifest.networks) == {"older", "younger"}
+    face = np.random.default_rng(0).uniform(-1, 1, (32, 32, 3)).astype(np.float32)
+
+    def edit(source: float, target: float) -> Tensor:
+        return torch.from_numpy(bundle.edit(face, source_age=source, target_age=target, male=0).delta)
+
+    full = edit(25, 55)
+    assert full.abs().max() > 0.01
+    assert not edit(30, 30).any()
+    torch.testing.assert_close(edit(25, 40), 0.5 * full)
+    torch.testing.assert_close(edit(25, 90), full)
+    assert not torch.allclose(edit(55, 23), full)
+    assert bundle.manifest.goal("older", 25) == 55
+    assert bundle.manifest.goal("older", 70) == 85
+    assert bundle.manifest.goal("younger", 60) == 23
+
+
+@pytest.fixture(scope="module")
+def cycle_bundle(cycle_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from reage.training.export import export_run
+
+    folder = tmp_path_factory.mktemp("bundles") / "cycle"
+    export_run(cycle_run, folder, name="cycle")
+    return folder
+
+
+# -- checkpoints of the aging-gan project --
+
+
+class _Block(nn.Module):
+    """Named as that project names its layers."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.conv_block = nn.Sequential(
+            nn.ReflectionPad2d(1), nn.Conv2d(width, width, 3), nn.BatchNorm2d(width), nn.ReLU(),
+            nn.ReflectionPad2d(1), nn.Conv2d(width, width, 3), nn.BatchNorm2d(width),
+        )  # fmt: skip
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.conv_block(x)  # type: ignore[no-any-return]
+
+
+class _Net(nn.Module):
+    def __init__(self, *layers: nn.Module) -> None:
+        super().__init__()
+        self.model = nn.Sequential(*layers)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.model(x)  # type: ignore[no-any-return]
+
+
+def _their_generator(width: int, blocks: int) -> nn.Module:
+    w = width
+    return _Net(
+        nn.ReflectionPad2d(3), nn.Conv2d(3, w, 7), nn.BatchNorm2d(w), nn.ReLU(),
+        nn.Conv2d(w, 2 * w, 3, 2, 1), nn.BatchNorm2d(2 * w), nn.ReLU(),
+        nn.Conv2d(2 * w, 4 * w, 3, 2, 1), nn.BatchNorm2d(4 * w), nn.ReLU(),
+        *(_Block(4 * w) for _ in range(blocks)),
+        nn.ConvTranspose2d(4 * w, 2 * w, 3, 2, 1, output_padding=1), nn.BatchNorm2d(2 * w), nn.ReLU(),
+        nn.ConvTranspose2d(2 * w, w, 3, 2, 1, output_padding=1), nn.BatchNorm2d(w), nn.ReLU(),
+        nn.ReflectionPad2d(3), nn.Conv2d(w, 3, 7), nn.Tanh(),
+    )  # fmt: skip
+
+
+def _their_critic(width: int) -> nn.Module:
+    w = width
+    return _Net(
+        nn.Conv2d(3, w, 4, 2, 1), nn.LeakyReLU(0.2),
+        nn.Conv2d(w, 2 * w, 4, 2, 1), nn.BatchNorm2d(2 * w), nn.LeakyReLU(0.2),
+        nn.Conv2d(2 * w, 4 * w, 4, 2, 1), nn.InstanceNorm2d(4 * w), nn.LeakyReLU(0.2),
+        nn.Conv2d(4 * w, 8 * w, 4, 1, 1), nn.InstanceNorm2d(8 * w), nn.LeakyReLU(0.2),
+        nn.Conv2d(8 * w, 1, 4, 1, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def theirs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, nn.Module]]:
+    """A small checkpoint in that project's format, and the networks in it."""
+    torch.manual_seed(3)
+    networks = {
+        "G": _their_generator(8, 2), "F": _their_generator(8, 2), "DX": _their_critic(8), "DY": _their_critic(8),
+    }  # fmt: skip
+    for network in networks.values():
+        for _ in range(3):
+            network.train()(torch.rand(4, 3, 32, 32) * 2 - 1)  # statistics that are not trivial
+        network.eval().requires_grad_(False)
+    path = tmp_path_factory.mktemp("aging-gan") / "best.pth"
+    states = {name: network.state_dict() for name, network in networks.items()}
+    torch.save({"epoch": 3, **states, "opt_G": {}, "sched_G": {}}, path)
+    return path, networks
+
+
+def test_an_imported_checkpoint_answers_as_its_own_networks(
+    theirs: tuple[Path, dict[str, nn.Module]], tmp_path: Path
+) -> None:
+    path, networks = theirs
+    x = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    ours = read_aging_gan(path)
+    for name, theirs_name in (("older", "G"), ("younger", "F")):
+        torch.testing.assert_close(ours[name](x), networks[theirs_name](x), atol=1e-5, rtol=0)
+    for name, theirs_name in (("young_critic", "DX"), ("old_critic", "DY")):
+        torch.testing.assert_close(ours[name](x).mean((2, 3)), networks[theirs_name](x), atol=1e-5, rtol=0)
+    import_aging_gan(path, tmp_path / "bundle", size=64, name="imported")
+    bundle = open_bundle(tmp_path / "bundle")
+    face = x[0].permute(1, 2, 0).numpy()
+    edit = bundle.edit(face, source_age=23, target_age=55, male=0)
+    expected = (networks["G"](x[:1])[0] - x[0]).permute(1, 2, 0).numpy()
+    assert np.abs(edit.delta - expected).max() < 1e-5
+
+
+@pytest.mark.skipif(not FIXTURES.exists(), reason="the project's published fixtures are not on this machine")
+def test_the_published_checkpoint_gives_the_published_answers() -> None:
+    expected = np.load(FIXTURES / "aging_gan_expected.npz")
+    networks = read_aging_gan(FIXTURES / "aging_gan_best.pth")
+    x = torch.from_numpy(expected["input"])
+    with torch.no_grad():
+        for name, theirs_name in (("older", "G"), ("younger", "F")):
+            assert np.abs(networks[name](x).numpy() - expected[theirs_name]).max() < 1e-5
+        for name, theirs_name in (("young_critic", "DX"), ("old_critic", "DY")):
+            assert np.abs(networks[name](x).mean((2, 3)).numpy() - expected[theirs_name]).max() < 1e-5
+
+
+class _Evil:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return (Path, ("/tmp",))
+
+
+@pytest.mark.parametrize("content", ["pickle", "bytes", "other", "missing", "widths"])
+def test_what_is_not_such_a_checkpoint_is_refused_in_one_line(
+    content: str, theirs: tuple[Path, dict[str, nn.Module]], tmp_path: Path
+) -> None:
+    path = tmp_path / "best.pth"
+    if content == "pickle":
+        torch.save({"G": _Evil()}, path)
+    elif content == "bytes":
+        path.write_bytes(b"not a checkpoint at all")
+    elif content == "other":
+        torch.save({"G": {"weight": torch.zeros(3)}, "F": {}, "DX": {}, "DY": {}}, path)
+    elif content == "widths":
+        stored = torch.load(theirs[0], weights_only=True)
+        stored["G"]["model.4.weight"] = stored["G"]["model.4.weight"][:-1]
+        torch.save(stored, path)
+    with pytest.raises(ConfigError, match=r"best\.pth") as caught:
+        import_aging_gan(path, tmp_path / "bundle", size=64, name="x")
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_an_existing_bundle_is_not_overwritten(
+    theirs: tuple[Path, dict[str, nn.Module]], tmp_path: Path
+) -> None:
+    (tmp_path / "bundle").mkdir()
+    with pytest.raises(BundleError, match="exists already"):
+        import_aging_gan(theirs[0], tmp_path / "bundle", size=64, name="x")
+
+
+@pytest.mark.parametrize("norm", ["instance", "batch"])
+def test_there_and_back_becomes_the_same_face(norm: str, tmp_path: Path) -> None:
+    from .tiny import write_cache
+
+    cache = write_cache(tmp_path / "cache", train=16, val=8)
+    options = {"width": 8, "norm": norm, "replay": 0, "spectral": False, "r1": 0, "generator_rate": 2e-3}
+    settings = cycle_settings(cache, options=options, steps=60, batch=4, ema=0.5)
+    trainer = Trainer(settings, tmp_path / "run")
+    before = trainer.family.validate(trainer.family.networks, "val")["cycle"]
+    trainer.run()
+    after = trainer.family.validate(trainer.averages, "val")["cycle"]
+    assert after < 0.6 * before

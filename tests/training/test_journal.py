@@ -1,0 +1,71 @@
+"""Experiment trackers are told what the log is told."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from reage.errors import ConfigError
+from reage.training import journal
+from reage.training.trainer import Trainer
+
+from .tiny import age_settings, at_step, cycle_settings
+
+pytestmark = pytest.mark.usefixtures("any_precision")
+
+
+def test_tensorboard_gets_figures_and_sample_sheets(cache: Path, tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    Trainer(cycle_settings(cache, trackers=["tensorboard"]), tmp_path / "run").run()
+    events = EventAccumulator(str(tmp_path / "run" / "reage"))
+    events.Reload()
+    scalars = {event.step: event.value for event in events.Scalars("critics/loss")}
+    assert list(scalars) == [2, 4, 6]
+    lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert scalars[2] == pytest.approx(lines[0]["critics/loss"], abs=1e-5)
+    assert [event.step for event in events.Scalars("validation/cycle")] == [3, 6]
+    assert len(events.Images("samples")) == 2
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+def test_weights_and_biases_works_offline(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".env").write_text("WANDB_MODE=offline\nWANDB_SILENT=true\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("WANDB_MODE", raising=False)
+    monkeypatch.setenv("WANDB_SILENT", "true")  # restored after the test, as what .env sets is not
+    monkeypatch.setattr(journal, "load_dotenv", _loading(monkeypatch, tmp_path / ".env"))
+    Trainer(age_settings(cache, trackers=["wandb"]), tmp_path / "run").run()
+    (folder,) = (tmp_path / "run" / "wandb").glob("offline-run-*")
+    stored = next(folder.glob("*.wandb"))
+    assert stored.stat().st_size > 1000
+    assert b"years_error" in stored.read_bytes()
+
+
+def _loading(monkeypatch: pytest.MonkeyPatch, expected: Path) -> object:
+    def load(path: str) -> None:
+        assert Path(path) == expected
+        for line in Path(path).read_text().splitlines():
+            monkeypatch.setenv(*line.split("="))
+
+    return load
+
+
+def test_a_tracker_that_is_not_installed_is_named(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal, "find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r"'trackio' is not installed: pip install 'reage\[track\]'"):
+        Trainer(age_settings(cache, trackers=["trackio"]), tmp_path / "run")
+
+
+def test_a_resumed_run_tells_of_each_step_once(cache: Path, tmp_path: Path) -> None:
+    settings = age_settings(cache, log_every=1, checkpoint_minutes=1e9, sample_every=2)
+    first = Trainer(settings, tmp_path / "run")
+    with pytest.raises(KeyError):
+        at_step(first, 3, lambda: {}["gone"]).run()  # dies after step 3; the last checkpoint is of step 2
+    Trainer(settings, tmp_path / "run", resume=True).run()
+    lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines if "age/loss" in line] == [1, 2, 3, 4, 5, 6]

@@ -1,0 +1,127 @@
+"""The latent-cgan family: its files, its four networks by epoch, and what they paint."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from reage.errors import AgeError, ConfigError, NoFaceError, PhotoError
+from reage.photo.provenance import read_provenance
+from reage.training.config import load_recipe
+from reage.training.families.latent_cgan import LatentOptions
+from reage.training.inference import infer_image, load_models
+from reage.training.trainer import Trainer
+
+from .tiny import SIZE, latent_settings
+
+ROOT = Path(__file__).parents[2]
+PORTRAIT = ROOT / "examples" / "astronaut_eileen-collins.jpg"
+
+
+def test_each_epoch_leaves_a_file_of_each_network(latent_run: Path) -> None:
+    found = {path.name for path in latent_run.glob("*_epoch*")}
+    assert found == {f"{letter}_epoch{epoch}.safetensors" for letter in "EAGD" for epoch in (1, 2)}
+
+
+def test_the_models_of_an_epoch_match_and_are_in_eval_mode(latent_run: Path) -> None:
+    first, last, latest = (load_models(latent_run, epoch) for epoch in (1, "2", "latest"))
+    for earlier, later, same in zip(first, last, latest, strict=True):
+        assert earlier is not None
+        assert later is not None
+        assert same is not None
+        assert not later.training
+        ours, theirs = later.state_dict(), same.state_dict()
+        assert all(torch.equal(ours[key], theirs[key]) for key in ours)
+        assert any(not torch.equal(ours[key], earlier.state_dict()[key]) for key in ours)
+
+
+def test_the_latest_epoch_is_the_last_that_is_whole(latent_run: Path, tmp_path: Path) -> None:
+    shutil.copytree(latent_run, tmp_path / "run")
+    (tmp_path / "run" / "D_epoch2.safetensors").unlink()
+    models, first = load_models(tmp_path / "run"), load_models(latent_run, 1)
+    assert torch.equal(models.E.latent.weight, first.E.latent.weight)
+
+
+@pytest.mark.parametrize("epoch", [0, 3, "last", "best"])
+def test_an_epoch_that_there_is_not_is_named(latent_run: Path, epoch: int | str) -> None:
+    with pytest.raises(ConfigError, match=rf"no epoch {epoch}; it has 1 to 2"):
+        load_models(latent_run, epoch)
+
+
+def test_runs_of_other_families_and_without_such_files_are_refused(
+    cycle_run: Path, latent_run: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match="a run of cyclegan, not of latent-cgan"):
+        load_models(cycle_run)
+    shutil.copytree(latent_run, tmp_path / "run", ignore=shutil.ignore_patterns("*_epoch*"))
+    with pytest.raises(ConfigError, match="epoch_files=true"):
+        load_models(tmp_path / "run")
+
+
+def test_a_classic_gan_trains_without_an_age_embedding(cache: Path, tmp_path: Path) -> None:
+    Trainer(latent_settings(cache, options={"conditional": False}, steps=1), tmp_path / "run").run()
+    assert load_models(tmp_path / "run").A is None
+
+
+def test_the_face_in_a_picture_is_painted_and_marked(latent_run: Path, tmp_path: Path) -> None:
+    written = infer_image(PORTRAIT, 70, tmp_path / "old.png", run=latent_run, epoch=2)
+    infer_image(PORTRAIT, 20, tmp_path / "young.png", run=latent_run)
+    with Image.open(written) as old, Image.open(tmp_path / "young.png") as young:
+        assert old.size == (SIZE, SIZE)
+        assert np.abs(np.asarray(old, float) - np.asarray(young, float)).max() > 0
+    mark = read_provenance(written)
+    assert mark is not None
+    assert mark["edits"] == ["face painted at 70 years"]
+
+
+def test_what_cannot_be_painted_is_said(latent_run: Path, tmp_path: Path) -> None:
+    Image.new("RGB", (200, 200), (120, 130, 140)).save(tmp_path / "grey.png")
+    with pytest.raises(NoFaceError, match=r"grey.png"):
+        infer_image(tmp_path / "grey.png", 70, tmp_path / "x.png", run=latent_run)
+    with pytest.raises(AgeError):
+        infer_image(PORTRAIT, 117, tmp_path / "x.png", run=latent_run)
+    (tmp_path / "x.png").write_text("mine")
+    with pytest.raises(PhotoError, match="exists"):
+        infer_image(PORTRAIT, 70, tmp_path / "x.png", run=latent_run)
+
+
+@pytest.mark.parametrize("size", [48, 16])
+def test_faces_that_do_not_halve_down_to_four_pixels_are_refused(size: int, tmp_path: Path) -> None:
+    from .tiny import write_cache
+
+    odd = write_cache(tmp_path / "cache", train=4, val=2, size=size)
+    with pytest.raises(ConfigError, match="32, 64, 128 or 256 px"):
+        Trainer(latent_settings(odd), tmp_path / "run")
+
+
+def test_the_founding_recipe_is_that_of_the_founding_project() -> None:
+    settings = load_recipe(ROOT / "recipes" / "latent-cgan-founding.yaml")
+    options = LatentOptions.model_validate(settings.options)
+    assert (settings.epochs, settings.steps_per_epoch, settings.batch, settings.seed) == (50, 500, 2, 42)
+    assert (options.latent, options.age_embedding, options.betas) == (256, 64, (0.5, 0.999))
+    assert (options.adversarial, options.age, options.reconstruction) == (1, 10, 10)
+    assert options.generator_rate == options.discriminator_rate == 2e-4
+    assert not any((options.skips, options.attention, options.film, options.age_distribution))
+    assert options.identity == 0
+
+
+def test_the_generator_learns_to_paint_what_the_discriminator_reads_as_the_age(tmp_path: Path) -> None:
+    from .tiny import write_cache
+
+    cache = write_cache(tmp_path / "cache", train=40, val=8)
+    options = {"width": 16, "gated_blocks": "none", "r1": 0, "age": 5, "generator_rate": 1e-3}
+    settings = latent_settings(cache, options=options, steps=150, batch=8, ema=0.9, log_every=150)
+    trainer = Trainer(settings, tmp_path / "run")
+    trainer.run()
+    family, nets = trainer.family, trainer.averages
+    pool = family.pool("val")  # type: ignore[attr-defined]
+    batch = family.batch(pool, pool.spread(8))  # type: ignore[attr-defined]
+    read = []
+    with torch.no_grad():
+        for age in (20.0, 80.0):
+            painted = family.repaint(nets, batch, torch.full_like(batch.age, age))  # type: ignore[attr-defined]
+            read.append(family.networks["discriminator"](painted).age.mean().item())
+    assert read[1] - read[0] > 20
