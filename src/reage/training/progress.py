@@ -19,7 +19,8 @@ class Figures:
     def __init__(self, faces_per_step: int) -> None:
         self._faces = faces_per_step
         self._sums: dict[str, Tensor] = {}
-        self._count = 0
+        self._counts: dict[str, int] = {}
+        self._steps = 0
         self._started = self._stopped = time.monotonic()
 
     def pause(self) -> None:
@@ -30,19 +31,21 @@ class Figures:
         """The figures of one step."""
         for key, value in figures.items():
             self._sums[key] = self._sums.get(key, 0) + value.detach().float()
-        self._count += 1
+            self._counts[key] = self._counts.get(key, 0) + 1
+        self._steps += 1
         self._stopped = time.monotonic()
 
     @property
     def rate(self) -> float:
         """Images a second, of all processes together."""
-        return self._count * self._faces / max(1e-9, self._stopped - self._started)
+        return self._steps * self._faces / max(1e-9, self._stopped - self._started)
 
     def means(self, accelerator: Accelerator) -> dict[str, float]:
-        """Means over the steps and over all processes, and the rate; begins anew."""
+        """Means over the steps that have a figure, and over all processes, and the rate; begins anew."""
         rate, names = self.rate, sorted(self._sums)
-        values = accelerator.reduce(torch.stack([self._sums[name] for name in names]) / self._count, "mean")
-        self._sums, self._count = {}, 0
+        means = torch.stack([self._sums[name] / self._counts[name] for name in names])
+        values = accelerator.reduce(means, "mean")
+        self._sums, self._counts, self._steps = {}, {}, 0
         self._started = self._stopped = time.monotonic()
         figures = {name: round(float(value), 5) for name, value in zip(names, values, strict=True)}
         return {**figures, "images_per_second": round(rate, 1)}

@@ -13,14 +13,24 @@ from reage.evaluation.measures import kernel_distance
 Pictures = npt.NDArray[np.uint8]
 
 
-def kid_of(pairs: Mapping[str, tuple[Pictures, Pictures]]) -> dict[str, float]:
-    """KID-Lite0 for each direction of ``pairs`` of edited and real faces (N, S, S, 3), and their mean as ``kid``.
+class KidMeter:
+    """KID-Lite0 of edited faces; remembers the features of the real ones. Needs the extra ``eval``."""
 
-    Nothing where there are no pairs. Needs the extra ``eval``.
-    """
-    figures = {}
-    for direction, (edited, real) in pairs.items():
-        if min(len(edited), len(real)) > 1:
-            distance, _ = kernel_distance(lite0_features(edited), lite0_features(real))
+    def __init__(self) -> None:
+        self._real: dict[str, npt.NDArray[np.float64]] = {}
+
+    def __call__(self, pairs: Mapping[str, tuple[Pictures, Pictures]], split: str) -> dict[str, float]:
+        """KID for each direction of ``pairs`` of edited and real faces (N, S, S, 3), and their mean as ``kid``.
+
+        Nothing where there are no pairs. The real faces of a split and direction must always be the same.
+        """
+        figures = {}
+        for direction, (edited, real) in pairs.items():
+            if min(len(edited), len(real)) < 2:
+                continue
+            key = f"{split}/{direction}"
+            if key not in self._real:
+                self._real[key] = lite0_features(real)
+            distance, _ = kernel_distance(lite0_features(edited), self._real[key])
             figures[f"kid_{direction}"] = round(distance, 5)
-    return {**figures, "kid": round(float(np.mean(list(figures.values()))), 5)} if figures else {}
+        return {**figures, "kid": round(float(np.mean(list(figures.values()))), 5)} if figures else {}

@@ -33,7 +33,7 @@ from reage.training.config import TrainSettings
 from reage.training.families import Device, Family, Player, family_type
 from reage.training.journal import Journal, usable_trackers
 from reage.training.progress import Figures, progress_bar
-from reage.training.realism import kid_of
+from reage.training.realism import KidMeter
 
 FP16_PATIENCE = 20
 """Steps in a row that half precision may skip while its loss scale finds its place."""
@@ -76,6 +76,7 @@ class Trainer:
             name: self.accelerator.prepare_optimizer(each) for name, each in self.optimisers.items()
         }
         self.journal = Journal(folder, self.accelerator)
+        self._kid = KidMeter()
         self.step = 0
         self.best: dict[str, Any] | None = None
         self.stopping = False
@@ -258,7 +259,7 @@ class Trainer:
     def _judge(self, networks: dict[str, nn.Module], split: str) -> dict[str, float]:
         figures = self.family.validate(networks, split)
         if self.settings.kid_faces and lite0_available():
-            figures |= kid_of(self.family.realism_pairs(networks, split, self.settings.kid_faces))
+            figures |= self._kid(self.family.realism_pairs(networks, split, self.settings.kid_faces), split)
         return figures
 
     def _keep_best(self, figures: dict[str, float]) -> str | None:
