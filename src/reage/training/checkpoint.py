@@ -20,10 +20,14 @@ def read_about(path: Path) -> dict[str, Any]:
     """What a file of `save_weights` or `save_checkpoint` says of itself."""
     try:
         with safe_open(path, "pt") as file:
-            about: dict[str, Any] = json.loads((file.metadata() or {}).get("about", "{}"))
-            return about
+            return _about(file)
     except (OSError, SafetensorError, ValueError) as error:
         raise ConfigError(f"{path}: not a readable checkpoint: {error}") from error
+
+
+def _about(file: Any) -> dict[str, Any]:
+    about: dict[str, Any] = json.loads((file.metadata() or {}).get("about", "{}"))
+    return about
 
 
 def save_weights(path: Path, networks: Mapping[str, nn.Module], about: Mapping[str, Any]) -> None:
@@ -115,6 +119,6 @@ def _save(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -
 def _load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     try:
         with safe_open(path, "pt") as file:
-            return {key: file.get_tensor(key) for key in file.keys()}, read_about(path)  # noqa: SIM118 - not a mapping
+            return {key: file.get_tensor(key) for key in file.keys()}, _about(file)  # noqa: SIM118 - not a mapping
     except (OSError, SafetensorError, ValueError) as error:
         raise ConfigError(f"{path}: not a readable checkpoint: {error}") from error
