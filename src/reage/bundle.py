@@ -103,10 +103,14 @@ class Bundle:
         """The text of its model card."""
         return self._contents.get("MODEL_CARD.md", b"").decode()
 
+    def network(self, way: str) -> bytes:
+        """The ONNX file of the network that serves ``way``, a key of the manifest's ``networks``."""
+        return self._contents[self.manifest.networks[way]]
+
     @cached_property
     def _sessions(self) -> dict[str, Any]:
         try:
-            return {way: open_session(self._contents[file]) for way, file in self.manifest.networks.items()}
+            return {way: open_session(self.network(way)) for way in self.manifest.networks}
         except Exception as error:  # ONNX Runtime raises many types, none of them documented
             raise BundleError(f"{self.path}: ONNX Runtime cannot load its network: {error}") from error
 

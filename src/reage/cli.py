@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 PATH = click.Path(path_type=Path)
+EVALUATION = ("torch", "pandas", "pyarrow", "rich", "skimage", "sklearn", "matplotlib", "onnx_tool")
 DIRECTIONS: dict[str, Literal["older", "younger"]] = {"young2old": "older", "old2young": "younger"}
 
 
@@ -344,6 +345,85 @@ def infer(run: Path, image: Path, target: float, output: Path, epoch: str, overw
 
     infer_image(image, target, output, run=run, epoch=epoch, overwrite=overwrite)
     click.echo(f"{output}: written")
+
+
+@main.command()
+@click.argument("bundle", type=PATH, required=False)
+@click.option(
+    "--index", type=PATH, required=True, help="Made by `reage data index`; images lie where it says."
+)
+@click.option("--split", type=click.Choice(["test", "val"]), default="test", show_default=True)
+@click.option(
+    "-o", "--output", type=PATH, default=Path("report"), show_default=True, help="Folder of the report."
+)
+@click.option(
+    "--faces", type=click.IntRange(2), default=500, show_default=True, help="How many are edited, at most."
+)
+@click.option(
+    "--ages", default="20:80:10", show_default=True, help="first:last:step, or a list such as 25,45,70."
+)
+@click.option(
+    "--references",
+    type=click.IntRange(20),
+    default=150,
+    show_default=True,
+    help="Real faces of each age, at most.",
+)
+@click.option(
+    "--min-sharpness", type=float, default=20.0, show_default=True, help="As in the index; leaves out blur."
+)
+@click.option(
+    "--features",
+    type=click.Choice(["lite0", "inception"]),
+    default="lite0",
+    show_default=True,
+    help="Of KID and FID.",
+)
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option(
+    "--stages", type=PATH, help="Where measurements are kept; default: stages/ in the report's folder."
+)
+@click.option("--force", is_flag=True, help="Let networks judge that taught the model; the report says so.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing report.")
+def evaluate(
+    bundle: Path | None,
+    index: Path,
+    output: Path,
+    ages: str,
+    stages: Path | None,
+    force: bool,
+    overwrite: bool,
+    **options: Any,
+) -> None:
+    """Judge BUNDLE (default: the embedded one) on labelled faces: age, identity, realism, what it leaves alone, groups.
+
+    A stopped evaluation goes on where it was. Reports that share --stages measure real faces once.
+    """
+    _need_extra("eval", *EVALUATION)
+    from reage.bundle import open_bundle
+    from reage.evaluation.protocol import Protocol, evaluate
+    from reage.evaluation.report import refuse_report, write_report
+    from reage.evaluation.stages import Stages
+    from reage.progress import counting_bar
+
+    if not overwrite:
+        refuse_report(output)
+    protocol = Protocol(ages=tuple(parse_ages(ages)), **options)
+    kept = Stages(stages or output / "stages")
+    judged = evaluate(open_bundle(bundle), index, protocol, kept, force=force, bar=counting_bar)
+    write_report(judged, output, counting_bar)
+    click.echo(f"{output / 'report.md'}: written")
+
+
+@main.command()
+@click.argument("reports", type=PATH, nargs=-1, required=True)
+@click.option("-o", "--output", type=PATH, help="Folder for compare.md and its plot; default: print only.")
+def compare(reports: tuple[Path, ...], output: Path | None) -> None:
+    """Print REPORTS of `reage evaluate` side by side, doing nothing and real faces among them."""
+    _need_extra("eval", *EVALUATION)
+    from reage.evaluation.report import compare
+
+    click.echo(compare(reports, output), nl=False)
 
 
 def _need_extra(extra: str, *modules: str) -> None:

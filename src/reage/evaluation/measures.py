@@ -2,12 +2,125 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
 import numpy as np
 import numpy.typing as npt
 
 from reage.errors import ReageError
 
-Features = npt.NDArray[np.float64]
+Floats = npt.NDArray[np.float64]
+Features = Floats
+Pictures = npt.NDArray[np.uint8]
+
+RESAMPLES = 1000
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A mean over ``count`` faces with its 95 % bootstrap interval; NaN for none."""
+
+    value: float
+    low: float
+    high: float
+    count: int
+
+
+def mean_figure(values: npt.NDArray[Any], seed: int = 0) -> Figure:
+    """Mean of ``values`` (N,) or of rows (N, T), faces being resampled: percentile bootstrap (Efron, 1979)."""
+    values = np.asarray(values, np.float64)
+    means = values if values.ndim == 1 else values.mean(1)
+    if not len(means):
+        return Figure(np.nan, np.nan, np.nan, 0)
+    draws = np.random.default_rng(seed).integers(0, len(means), (RESAMPLES, len(means)))
+    low, high = np.percentile(means[draws].mean(1), [2.5, 97.5])
+    return Figure(float(means.mean()), float(low), float(high), len(means))
+
+
+# -- target age --
+
+
+def slope(targets: Floats, readings: Floats) -> Floats:
+    """Least-squares slope of each row of ``readings`` (N, T) against ``targets`` (T,): (N,). 1 is as asked."""
+    centred = targets - targets.mean()
+    found: Floats = (readings - readings.mean(1, keepdims=True)) @ centred / (centred @ centred)
+    return found
+
+
+def rising(readings: Floats) -> npt.NDArray[np.bool_]:
+    """Which rows of ``readings`` (N, T) rise from each target to the next: (N,)."""
+    return np.asarray((np.diff(readings, axis=1) > 0).all(1))
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What a judge reads on average (``readings``, rising) in real people of ``ages`` years.
+
+    Called with a reading it answers with the age whose people are read so: classical calibration. Unlike a
+    regression of age on reading it does not draw everybody towards the mean, so outputs that look like real
+    people of 70 are read as 70. Beyond the ends it goes on year for year.
+    """
+
+    readings: Floats
+    ages: Floats
+
+    def __call__(self, readings: npt.NDArray[Any]) -> Floats:
+        """Readings of any shape, in years of the labels."""
+        read = np.asarray(readings, np.float64)
+        inside: Floats = np.interp(read, self.readings, self.ages)
+        beyond = np.minimum(read - self.readings[0], 0) + np.maximum(read - self.readings[-1], 0)
+        found: Floats = inside + beyond
+        return found
+
+
+def calibrate(readings: Floats, ages: Floats, width: float = 10.0, fewest: int = 5) -> Calibration:
+    """Fit a `Calibration` to real faces: mean readings of bands of ``width`` years, made monotone.
+
+    Isotonic regression of the band means, weighted by their faces; bands of fewer than ``fewest`` are left out.
+    Raises `ReageError` where fewer than two are left.
+    """
+    from sklearn.isotonic import isotonic_regression
+
+    bands = np.floor((ages + width / 2) / width)
+    kept = [band for band in np.unique(bands) if (bands == band).sum() >= fewest]
+    if len(kept) < 2:
+        raise ReageError(f"a judge cannot be calibrated on {len(ages)} faces of {len(kept)} age bands")
+    parts = [bands == band for band in kept]
+    means = isotonic_regression(
+        np.array([readings[part].mean() for part in parts]),
+        sample_weight=np.array([part.sum() for part in parts]),
+    )
+    rise = np.maximum.accumulate(means) + 1e-6 * np.arange(len(means))  # flat stretches still have an inverse
+    return Calibration(rise, np.array([ages[part].mean() for part in parts]))
+
+
+# -- identity --
+
+
+def acceptance_threshold(descriptors: Floats, subjects: npt.NDArray[Any], rate: float = 0.01) -> float:
+    """The distance below which a share ``rate`` of pairs of different people lies.
+
+    ``descriptors`` (N, D), one row a photo; ``subjects`` (N,) says who it is. Raises `ReageError` for fewer than
+    two people.
+    """
+    distances, same = pair_distances(descriptors, subjects)
+    if same.all():
+        raise ReageError("a threshold for identity needs photos of at least two people")
+    return float(np.quantile(distances[~same], rate))
+
+
+def pair_distances(descriptors: Floats, subjects: npt.NDArray[Any]) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    """Euclidean distances (P,) of all pairs of rows (N, D), in the order of `numpy.triu_indices`; who is the same."""
+    rows, columns = np.triu_indices(len(descriptors), 1)
+    squares = np.square(descriptors).sum(1)
+    gram = descriptors @ descriptors.T
+    distances: Floats = np.sqrt(np.maximum(squares[rows] + squares[columns] - 2 * gram[rows, columns], 0))
+    return distances, subjects[rows] == subjects[columns]
+
+
+# -- realism --
 
 
 def kernel_distance(
@@ -16,10 +129,10 @@ def kernel_distance(
     """KID between two sets of features (N, D) and (M, D): mean over random subsets, and its standard error.
 
     Binkowski et al., "Demystifying MMD GANs", 2018: the unbiased squared maximum mean discrepancy under the
-    kernel ``(x.y / D + 1)^3``. Subsets are no larger than the smaller set. Raises `ReageError` for sets of
-    fewer than two.
+    kernel ``(x.y / D + 1)^3``. Subsets are no larger than half of the smaller set: of whole sets they would be
+    all alike, and the error would say zero. Raises `ReageError` for sets of fewer than four.
     """
-    size = min(subset_size, len(ours), len(theirs))
+    size = min(subset_size, len(ours) // 2, len(theirs) // 2)
     if size < 2:
         raise ReageError(f"a KID of {len(ours)} and {len(theirs)} pictures says nothing")
     rng = np.random.default_rng(seed)
@@ -38,3 +151,28 @@ def _unbiased_mmd(x: Features, y: Features) -> float:
     n = len(x)
     same = sum((k.sum() - np.trace(k)) / (n * (n - 1)) for k in (kernel(x, x), kernel(y, y)))
     return float(same - 2 * kernel(x, y).mean())
+
+
+def frechet_distance(ours: Features, theirs: Features) -> float:
+    """FID between two sets of features (N, D) and (M, D): of the whole sets, never of batches.
+
+    Heusel et al., "GANs Trained by a Two Time-Scale Update Rule", 2017:
+    ``|m - n|^2 + tr(S + T - 2 (S T)^(1/2))``. Biased upwards where N or M are not far above D. Raises `ReageError`
+    for sets of fewer than two.
+    """
+    if min(len(ours), len(theirs)) < 2:
+        raise ReageError(f"an FID of {len(ours)} and {len(theirs)} pictures says nothing")
+    apart = ours.mean(0) - theirs.mean(0)
+    # With S = A'A and T = B'B, tr (S T)^(1/2) is the sum of the singular values of A B'; the triangles of A and B do.
+    a, b = (np.linalg.qr((x - x.mean(0)) / np.sqrt(len(x) - 1), mode="r") for x in (ours, theirs))
+    cross = np.linalg.svd(a @ b.T, compute_uv=False).sum()
+    return float(apart @ apart + np.square(a).sum() + np.square(b).sum() - 2 * cross)
+
+
+# -- preservation --
+
+
+def sharpness(picture: Pictures, weight: npt.NDArray[np.bool_]) -> float:
+    """Variance of the Laplacian of the grey picture (H, W, 3) where ``weight`` (H, W) holds, in squared levels."""
+    found = cv2.Laplacian(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), cv2.CV_64F)
+    return float(found[weight].var())

@@ -32,8 +32,7 @@ def face_mask(landmarks: npt.NDArray[Any], size: int) -> Float:
     """Weight of an edit (size, size) in [0, 1] for a face with ``landmarks`` (468, 2+) in that aligned frame."""
     points = np.asarray(landmarks, np.float32)[:, :2]
     unit = float(np.linalg.norm(points[[33, 133]].mean(0) - points[[362, 263]].mean(0)))  # eye distance
-    oval = _raise_forehead(points)
-    mask = _fill(oval[list(FACE_OVAL)], size)
+    mask = face_outline(points, size)
     # Blurred, then steepened so that half weight moves inwards: outside the outline nothing is left.
     mask = _smoothstep((_blur(mask, 0.11 * unit) - 0.45) / 0.5)
     eyes = np.maximum(_fill(points[list(RIGHT_EYE)], size), _fill(points[list(LEFT_EYE)], size))
@@ -42,6 +41,11 @@ def face_mask(landmarks: npt.NDArray[Any], size: int) -> Float:
         1, 1.3 * _blur(_fill(points[list(INNER_LIPS)], size), 0.025 * unit)
     )
     return np.asarray(mask * _window(size), np.float32)
+
+
+def face_outline(landmarks: npt.NDArray[Any], size: int) -> Float:
+    """1 inside the outline of a face with ``landmarks`` (468, 2+), forehead included, 0 outside: (size, size)."""
+    return _fill(_raise_forehead(np.asarray(landmarks, np.float32)[:, :2])[list(FACE_OVAL)], size)
 
 
 def _raise_forehead(points: Float) -> Float:

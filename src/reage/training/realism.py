@@ -26,7 +26,7 @@ class KidMeter:
         """
         figures = {}
         for direction, (edited, real) in pairs.items():
-            if min(len(edited), len(real)) < 2:
+            if min(len(edited), len(real)) < 4:
                 continue
             key = f"{split}/{direction}"
             if key not in self._real:

@@ -1,0 +1,187 @@
+"""`reage evaluate` and `reage compare` from end to end, on generated faces with made-up ages."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from click.testing import CliRunner, Result
+from PIL import Image
+
+from reage.bundle import open_bundle, write_bundle
+from reage.cli import main
+from reage.data.catalog import read_index
+from reage.errors import AgeError, DataError
+from reage.evaluation import measuring
+from reage.evaluation.judges import AGE_JUDGES
+from reage.evaluation.protocol import Protocol
+
+SMALL = ("--faces", "6", "--ages", "30,60", "--references", "25", "--min-sharpness", "0")
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def taught_by(teacher: str, folder: Path) -> Path:
+    """The embedded bundle, saying that ``teacher`` taught it."""
+    bundle = open_bundle()
+    contents = {name: (bundle.path / name).read_bytes() for name in bundle.manifest.files}
+    write_bundle(folder, replace(bundle.manifest, teachers=[teacher], name="taught"), contents)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def report(index: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("reports") / "embedded"
+    done = run("evaluate", "--index", index, *SMALL, "-o", folder)
+    assert done.exit_code == 0, done.output
+    return folder
+
+
+def read(folder: Path) -> dict[str, Any]:
+    told: dict[str, Any] = json.loads((folder / "report.json").read_text())
+    return told
+
+
+def test_a_report_has_every_measure_and_what_made_it(report: Path, index: Path) -> None:
+    told = read(report)
+    assert told["model"]["title"] == open_bundle().manifest.title
+    assert set(told["judges"]) == {*AGE_JUDGES, "face_identity.onnx", "features"}
+    assert all(len(told["judges"][judge]) == 64 for judge in AGE_JUDGES)
+    assert len(told["data"]["sample"]) == told["scores"]["model"]["faces"] == 6
+    assert told["protocol"]["reference_split"] == "val"
+    model, nothing = told["scores"]["model"], told["scores"]["do nothing"]
+    first = model["age"][AGE_JUDGES[0]]
+    assert 0.3 < first["slope"]["value"] < 1.3
+    assert first["slope"]["low"] <= first["slope"]["value"] <= first["slope"]["high"]
+    assert nothing["age"][AGE_JUDGES[0]]["slope"]["value"] == 0
+    assert nothing["identity"]["accepted"]["value"] == 1
+    assert model["preservation"]["same_l1"]["value"] < 0.5
+    assert model["preservation"]["outside"]["value"] < 1
+    assert told["same_person"] is not None
+    assert told["cost"]["parameters"] > 2_000_000
+    assert told["cost"]["multiply_adds"] > 2_000_000_000
+
+
+def test_made_up_labels_and_few_faces_are_told(report: Path) -> None:
+    warnings = " ".join(read(report)["warnings"])
+    assert "are the ages right?" in warnings
+    assert "few real faces" in warnings
+
+
+def test_a_report_has_text_plots_and_marked_sheets(report: Path) -> None:
+    text = (report / "report.md").read_text()
+    for title in ("Summary", "Age, by target", "Identity", "Realism", "Preservation", "Groups", "Cost"):
+        assert f"## {title}" in text
+    for line in text.splitlines():
+        if line.startswith("!["):
+            picture = report / line.split("(")[1].rstrip(")")
+            assert width(picture) > 300
+    assert b"reage" in (report / "sheets" / "random.jpg").read_bytes()
+    assert len(list((report / "sheets").iterdir())) == 6
+
+
+def width(path: Path) -> int:
+    with Image.open(path) as picture:
+        return picture.width
+
+
+def without_cost(told: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in told.items() if key != "cost"}
+
+
+def test_the_same_command_gives_the_same_figures(report: Path, index: Path, tmp_path: Path) -> None:
+    assert run("evaluate", "--index", index, *SMALL, "-o", tmp_path / "again").exit_code == 0
+    assert without_cost(read(tmp_path / "again")) == without_cost(read(report))
+
+
+def test_what_was_measured_is_not_measured_again(
+    report: Path, index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError("measured again")
+
+    monkeypatch.setattr(measuring.Measurer, "real", refuse)
+    monkeypatch.setattr(measuring.Measurer, "edited", refuse)
+    broken = sorted((report / "stages").iterdir())
+    done = run("evaluate", "--index", index, *SMALL, "--stages", report / "stages", "-o", tmp_path / "shared")
+    assert done.exit_code == 0, done.output
+    assert without_cost(read(tmp_path / "shared")) == without_cost(read(report))
+    copy = tmp_path / "stages"
+    copy.mkdir()
+    for file in broken:
+        (copy / file.name).write_bytes(file.read_bytes()[:100])  # cut off: measured again, not believed
+    done = run("evaluate", "--index", index, *SMALL, "--stages", copy, "-o", tmp_path / "cut")
+    assert isinstance(done.exception, AssertionError)
+
+
+def test_a_finished_report_is_not_replaced_unasked(report: Path, index: Path) -> None:
+    done = run("evaluate", "--index", index, *SMALL, "-o", report)
+    assert done.exit_code == 2
+    assert "--overwrite" in done.output
+
+
+def test_a_judge_that_taught_is_refused_unless_forced(index: Path, report: Path, tmp_path: Path) -> None:
+    bundle = taught_by("face_age.onnx", tmp_path / "bundle")
+    done = run("evaluate", bundle, "--index", index, *SMALL, "-o", tmp_path / "refused")
+    assert done.exit_code == 2
+    assert "taught by face_age.onnx" in done.output
+    stages = ("--stages", report / "stages")
+    done = run("evaluate", bundle, "--index", index, *SMALL, *stages, "--force", "-o", tmp_path / "forced")
+    assert done.exit_code == 0, done.output
+    assert "judges that taught this model: face_age.onnx" in (tmp_path / "forced" / "report.md").read_text()
+    side = run("compare", report, tmp_path / "forced", "-o", tmp_path / "compared")
+    assert side.exit_code == 0, side.output
+    for name in ("do nothing", read(report)["model"]["title"], "taught", "real faces"):
+        assert name in side.output
+    assert side.output == (tmp_path / "compared" / "compare.md").read_text()
+    assert width(tmp_path / "compared" / "trade.png") > 300
+
+
+def test_reports_of_other_faces_are_not_compared(report: Path, index: Path, tmp_path: Path) -> None:
+    stages = ("--stages", report / "stages")
+    done = run("evaluate", "--index", index, *SMALL, "--seed", "1", *stages, "-o", tmp_path / "other")
+    assert done.exit_code == 0, done.output
+    done = run("compare", report, tmp_path / "other")
+    assert done.exit_code == 2
+    assert "cannot be compared" in done.output
+    assert "seed" in done.output
+    done = run("compare", report, tmp_path)
+    assert done.exit_code == 2
+    assert "no report" in done.output
+
+
+def test_mistakes_end_in_one_line(index: Path, tmp_path: Path) -> None:
+    for arguments, said in (
+        (("--index", tmp_path / "none.parquet"), "there is no index"),
+        (("--index", index, "--references", "20", "--min-sharpness", "1e9"), "usable faces"),
+        (("--index", index, *SMALL[:2], "--ages", "60,30"), "rise"),
+        (("--index", index, *SMALL, "--features", "inception"), "Inception-v3 need"),
+    ):
+        done = run("evaluate", *arguments, "-o", tmp_path / "report")
+        assert done.exit_code == 2
+        assert said in done.output
+        assert "Traceback" not in done.output
+    assert not (tmp_path / "report" / "report.json").exists()
+
+
+def test_faces_are_drawn_evenly_from_the_bands_and_the_same_each_time(index: Path) -> None:
+    table = read_index(index)
+    protocol = Protocol(faces=12, ages=(25, 45, 65), references=20, min_sharpness=0)
+    drawn = protocol.draw(table, "test")
+    assert drawn.equals(protocol.draw(table, "test"))
+    assert (drawn["split"] == "test").all()
+    assert (abs(drawn["age"] - drawn["band"]) <= protocol.half_band).all()
+    chosen = drawn.iloc[protocol.sample(drawn)]
+    assert chosen["band"].value_counts().tolist() == [4, 4, 4]
+    assert list(protocol.sample(drawn)) == list(protocol.sample(drawn))
+    assert isinstance(chosen, pd.DataFrame)
+    with pytest.raises(DataError, match="no split"):
+        Protocol(split="nonsense")
+    with pytest.raises(AgeError):
+        Protocol(ages=(20, 200))
