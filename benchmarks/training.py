@@ -100,7 +100,7 @@ def family_step(trainer: Trainer) -> Callable[[], None]:
     """The trainer's own step, drawing its faces."""
 
     def step() -> None:
-        trainer._step()
+        trainer.stepper.take(trainer.step)
         trainer.step += 1
 
     return step

@@ -217,5 +217,5 @@ def test_there_and_back_becomes_the_same_face(norm: str, tmp_path: Path) -> None
     trainer = Trainer(settings, tmp_path / "run")
     before = trainer.family.validate(trainer.family.networks, "val")["cycle"]
     trainer.run()
-    after = trainer.family.validate(trainer.averages, "val")["cycle"]
+    after = trainer.family.validate(trainer.stepper.averages, "val")["cycle"]
     assert after < 0.6 * before

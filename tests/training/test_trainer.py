@@ -23,7 +23,8 @@ from reage.training.config import TrainSettings
 from reage.training.describe import describe
 from reage.training.families import Device
 from reage.training.families.delta import DeltaFamily
-from reage.training.trainer import Trainer, update_average, usable_precision
+from reage.training.stepper import update_average, usable_precision
+from reage.training.trainer import Trainer
 
 from .tiny import SIZE, age_settings, at_step, cycle_settings, delta_settings, write_cache
 
@@ -416,7 +417,7 @@ def test_describe_tells_settings_and_sizes(cache: Path) -> None:
 
 def test_the_learning_rate_rises_stays_and_falls_to_a_twentieth(cache: Path, tmp_path: Path) -> None:
     trainer = Trainer(age_settings(cache, steps=100, warmup=10, decay_from=0.6), tmp_path)
-    found = [trainer.schedule(step) for step in (0, 4, 9, 10, 60, 80, 90, 99)]
+    found = [trainer.stepper.schedule(step) for step in (0, 4, 9, 10, 60, 80, 90, 99)]
     assert found == pytest.approx([0.1, 0.5, 1, 1, 1, 0.5, 0.25, 0.05])
 
 
@@ -427,7 +428,7 @@ def test_the_learning_rate_is_sound_at_the_edges_of_its_settings(
     edge: dict[str, float], cache: Path, tmp_path: Path
 ) -> None:
     trainer = Trainer(age_settings(cache, steps=20, **edge), tmp_path)
-    assert all(0 < trainer.schedule(step) <= 1 for step in range(20))
+    assert all(0 < trainer.stepper.schedule(step) <= 1 for step in range(20))
 
 
 def test_the_average_forgets_the_start_and_then_hardly_moves() -> None:

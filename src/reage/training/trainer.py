@@ -1,4 +1,4 @@
-"""The one loop: steps, schedule, averaged weights, epochs with validation and samples, checkpoints; every family."""
+"""The one loop: steps, epochs with validation and samples, checkpoints, signals; every family."""
 
 from __future__ import annotations
 
@@ -7,16 +7,15 @@ import json
 import math
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import Accelerator
-from torch import Tensor, nn
+from torch import nn
 
-from reage.data.sampling import Share
 from reage.errors import ConfigError
 from reage.evaluation.features import lite0_available
 from reage.files import atomic_path
@@ -30,13 +29,11 @@ from reage.training.checkpoint import (
     save_weights,
 )
 from reage.training.config import TrainSettings
-from reage.training.families import Device, Family, Player, family_type
+from reage.training.families import Device, Family, family_type
 from reage.training.journal import Journal, usable_trackers
 from reage.training.progress import Figures, progress_bar
 from reage.training.realism import KidMeter
-
-FP16_PATIENCE = 20
-"""Steps in a row that half precision may skip while its loss scale finds its place."""
+from reage.training.stepper import Diverged, Stepper, usable_precision
 
 
 class Trainer:
@@ -70,17 +67,12 @@ class Trainer:
             load_weights(settings.start_from / "weights.safetensors", networks)
         for net in (*networks.values(), *self.family.memory.values()):
             net.to(self.accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.averages = {name: copy.deepcopy(networks[name]) for name in self.family.averaged}
-        self.optimisers = {player.name: _optimiser(player, networks) for player in self.family.players}
-        self._prepared = {
-            name: self.accelerator.prepare_optimizer(each) for name, each in self.optimisers.items()
-        }
+        self.stepper = Stepper(self.settings, self.family, self.accelerator)
         self.journal = Journal(folder, self.accelerator)
         self._kid = KidMeter()
         self.step = 0
         self.best: dict[str, Any] | None = None
         self.stopping = False
-        self._skipped = dict.fromkeys(self.optimisers, 0)
         self._saved: int | None = None
         if resume:
             self._resume()
@@ -95,6 +87,8 @@ class Trainer:
                 self._loop()
             if self.step == self.settings.steps:
                 self._test()
+        except Diverged as error:
+            raise ConfigError(f"{error} at step {self.step}; {self._advice()}") from error
         except OSError as error:
             raise ConfigError(f"{self.folder} cannot be written: {error}") from error
         self.journal.finish()
@@ -112,7 +106,7 @@ class Trainer:
         settings, last_save = self.settings, time.monotonic()
         shown = self.accelerator.is_main_process
         with progress_bar(settings.family, self.step, settings.steps, shown=shown) as advance:
-            seen = Figures(settings.batch * self._shares())
+            seen = Figures(settings.batch * self.stepper.shares)
             while self.step < settings.steps:
                 late = time.monotonic() - last_save > settings.checkpoint_minutes * 60
                 stop, late = self._agreed(self.stopping, late and shown)
@@ -122,7 +116,7 @@ class Trainer:
                     seen.pause()
                 if stop:
                     break
-                seen.add(self._step())
+                seen.add(self.stepper.take(self.step))
                 self.step += 1
                 advance(self.step, seen.rate)
                 if self.step % settings.log_every == 0:
@@ -134,96 +128,17 @@ class Trainer:
         if self._saved != self.step:
             self.save()
 
+    def _advice(self) -> str:
+        if checkpoints(self.folder):
+            return f"resume from the last checkpoint in {self.folder} with a lower learning rate"
+        return f"{self.folder} has no checkpoint yet: start anew with a lower learning rate"
+
     def _agreed(self, *wishes: bool) -> list[bool]:
         """What any process wishes: all must do the same at the same step, or they would wait for each other."""
         if self.accelerator.num_processes == 1:
             return list(wishes)
         flags = torch.tensor([float(wish) for wish in wishes], device=self.accelerator.device)
         return [bool(flag > 0) for flag in self.accelerator.reduce(flags, "sum")]
-
-    def _shares(self) -> int:
-        return self.settings.accumulate * int(self.accelerator.num_processes)
-
-    def _step(self) -> dict[str, Tensor]:
-        # Seeded anew each step: what is random depends on the step, not on how often the run was interrupted.
-        torch.manual_seed(self.settings.seed * 1_000_003 + self.step)
-        first = self.settings.accumulate * self.accelerator.process_index
-        batches = [
-            self.family.draw(self.step, Share(first + i, self._shares()))
-            for i in range(self.settings.accumulate)
-        ]
-        figures: dict[str, Tensor] = {}
-        for player in self.family.players:
-            figures |= self._move(player, batches)
-        for name, average in self.averages.items():
-            update_average(average, self.family.networks[name], self.settings.ema, self.step)
-        return figures
-
-    def _move(self, player: Player, batches: Sequence[Any]) -> dict[str, Tensor]:
-        for name, net in self.family.networks.items():
-            net.train()
-            net.requires_grad_(name in player.networks)
-        if self.step < player.starts:
-            with torch.no_grad():  # for what the other players take from this one's pass
-                for batch in batches:
-                    player.loss(batch, self.step)
-            return {}
-        optimiser = self._prepared[player.name]
-        for group in optimiser.param_groups:
-            group["lr"] = player.learning_rate * self.schedule(self.step)
-        optimiser.zero_grad(set_to_none=True)
-        sums: dict[str, Tensor] = {}
-        for batch in batches:
-            loss, figures = player.loss(batch, self.step)
-            self.accelerator.backward(loss / len(batches))
-            for key, value in {"loss": loss, **figures}.items():
-                sums[key] = sums.get(key, 0) + value.detach() / len(batches)
-        parameters = [p for group in optimiser.param_groups for p in group["params"] if p.grad is not None]
-        self._average_gradients(parameters)
-        self.accelerator.unscale_gradients(optimiser)
-        norm = torch.nn.utils.clip_grad_norm_(parameters, self.settings.clip)
-        self._refuse_divergence(player.name, sums["loss"], norm)
-        optimiser.step()
-        return {f"{player.name}/{key}": value for key, value in {**sums, "norm": norm}.items()}
-
-    def _average_gradients(self, parameters: list[nn.Parameter]) -> None:
-        # Not DistributedDataParallel: its hooks want one forward and one backward pass of a wrapped module,
-        # and here players take turns, networks are passed through twice, and critics answer several questions.
-        if self.accelerator.num_processes == 1:
-            return
-        flat = torch.cat([p.grad.flatten() for p in parameters])  # type: ignore[union-attr]
-        flat = self.accelerator.reduce(flat, "mean")
-        for parameter, part in zip(parameters, flat.split([p.numel() for p in parameters]), strict=True):
-            parameter.grad = part.view_as(parameter)
-
-    def _refuse_divergence(self, player: str, loss: Tensor, norm: Tensor) -> None:
-        # A finite loss can have a gradient that is not, and one step along it ruins the weights.
-        loss = self.accelerator.reduce(loss, "mean")
-        if not torch.isfinite(loss):
-            raise self._diverged(f"the loss of '{player}' became {loss.item()}")
-        if torch.isfinite(norm):
-            self._skipped[player] = 0
-            return
-        self._skipped[player] += (
-            1  # in half precision the scaler leaves such a step out, and lowers its scale
-        )
-        if self.accelerator.scaler is None or self._skipped[player] > FP16_PATIENCE:
-            raise self._diverged(f"the gradient of '{player}' became {norm.item()}")
-
-    def _diverged(self, what: str) -> ConfigError:
-        if checkpoints(self.folder):
-            advice = f"resume from the last checkpoint in {self.folder} with a lower learning rate"
-        else:
-            advice = f"{self.folder} has no checkpoint yet: start anew with a lower learning rate"
-        return ConfigError(f"{what} at step {self.step}; {advice}")
-
-    def schedule(self, step: int) -> float:
-        """Factor of the learning rates at ``step``: a linear rise, a plateau, a linear fall to 5 %."""
-        settings = self.settings
-        rise = min(1.0, (step + 1) / max(1, settings.warmup))
-        done = step / settings.steps
-        fall = min(1.0, (1 - done) / max(1e-9, 1 - settings.decay_from))
-        return rise * max(0.05, fall)
 
     # -- the end of an epoch, and of the run --
 
@@ -301,7 +216,7 @@ class Trainer:
             if scaler is not None:
                 about["scaler"] = scaler.state_dict()
             save_weights(self.folder / "weights.safetensors", self._shown(), self._about())
-            save_checkpoint(path, self._stored(), self.optimisers, about)
+            save_checkpoint(path, self._stored(), self.stepper.optimisers, about)
             for old in checkpoints(self.folder)[: -self.settings.keep_checkpoints]:
                 old.unlink()
         self._saved = self.step
@@ -316,7 +231,7 @@ class Trainer:
         saved = checkpoints(self.folder)
         if not saved:
             raise ConfigError(f"{self.folder} has no checkpoint to resume from")
-        about = load_checkpoint(saved[-1], self._stored(), self.optimisers)
+        about = load_checkpoint(saved[-1], self._stored(), self.stepper.optimisers)
         self.step, self.best = int(about["step"]), about["best"]
         self._saved = self.step
         if self.step > self.settings.steps:
@@ -325,12 +240,12 @@ class Trainer:
             self.accelerator.scaler.load_state_dict(about["scaler"])
 
     def _stored(self) -> dict[str, nn.Module]:
-        averages = {f"average.{name}": net for name, net in self.averages.items()}
+        averages = {f"average.{name}": net for name, net in self.stepper.averages.items()}
         return {**self.family.networks, **self.family.memory, **averages}
 
     def _shown(self) -> dict[str, nn.Module]:
         """The networks to look at: averaged where there is an average."""
-        return {**self.family.networks, **self.averages}
+        return {**self.family.networks, **self.stepper.averages}
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
@@ -347,13 +262,6 @@ class Trainer:
                 signal.signal(number, handler)
 
 
-def _optimiser(player: Player, networks: dict[str, nn.Module]) -> torch.optim.Optimizer:
-    parameters = [p for name in player.networks for p in networks[name].parameters()]
-    return torch.optim.AdamW(
-        parameters, player.learning_rate, betas=player.betas, weight_decay=player.weight_decay, eps=1e-8
-    )
-
-
 @contextmanager
 def _evaluating(networks: dict[str, nn.Module]) -> Iterator[dict[str, nn.Module]]:
     """The networks in eval mode, and afterwards as they were."""
@@ -363,35 +271,6 @@ def _evaluating(networks: dict[str, nn.Module]) -> Iterator[dict[str, nn.Module]
     yield networks
     for name, net in networks.items():
         net.train(modes[name])
-
-
-@torch.no_grad()
-def update_average(average: nn.Module, network: nn.Module, decay: float, step: int) -> None:
-    """``average <- d * average + (1 - d) * network`` with ``d = min(decay, (1 + step) / (10 + step))``.
-
-    The ramp keeps the random weights of the start out of it. Counters (integer buffers) are copied.
-    """
-    rate = 1 - min(decay, (1 + step) / (10 + step))
-    theirs = network.state_dict()
-    for name, ours in average.state_dict().items():
-        if ours.is_floating_point():
-            ours.lerp_(theirs[name], rate)
-        else:
-            ours.copy_(theirs[name])
-
-
-def usable_precision(wanted: str) -> str:
-    """``wanted`` as `accelerate` calls it; full precision where the device lacks it.
-
-    float16 needs a GPU; bfloat16 works on any CPU, and doubles the speed of those that compute in it.
-    """
-    gpu = torch.cuda.is_available()
-    lacking = {
-        "fp32": True,
-        "fp16": not gpu,
-        "bf16": gpu and not torch.cuda.is_bf16_supported(including_emulation=False),
-    }
-    return "no" if lacking[wanted] else wanted
 
 
 def resolved(settings: TrainSettings, family: Family) -> TrainSettings:
