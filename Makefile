@@ -25,7 +25,7 @@ bench: $(DEV)/ready
 ages: $(DEV)/ready
 	$(DEV)/bin/python benchmarks/ages.py
 
-# The model card, from the figures of `make ages` and `benchmarks/groups.py INDEX`.
+# The model card, from the scorecard of the embedded model (`benchmarks/scorecard.py INDEX`).
 card: $(DEV)/ready
 	$(DEV)/bin/python benchmarks/card.py
 

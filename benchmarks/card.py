@@ -1,20 +1,27 @@
-"""Writes MODEL_CARD.md, in the root and in the embedded bundle, from the figures that the scripts here measured.
+"""Writes MODEL_CARD.md, in the root and in the embedded bundle, from the report of `reage evaluate` on that bundle.
 
-`make card` runs it after `make ages` and `benchmarks/groups.py`. It stops where a figure is of another model.
+`make card` runs it on benchmarks/embedded.json. It stops where the report is of other weights; a test compares the
+card with what this script writes, so that neither can drift.
 """
 
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
-from reage.bundle import open_bundle, write_bundle
+from reage.bundle import Bundle, open_bundle, write_bundle
+from reage.evaluation.judges import AGE_JUDGES
+from reage.evaluation.tables import sections, setting
 
 HERE = Path(__file__).parent
+ROOT = HERE.parent
+REPORT = HERE / "embedded.json"
+TRAINING = ROOT / "docs" / "training.md"
 
 TEXT = """# Model card: {title}
 
@@ -28,7 +35,7 @@ passing age checks. See `ETHICS.md`.
 
 | | |
 | --- | --- |
-| family | `{family}`: a U-Net with FiLM, {parameters:.1f} million parameters, {bytes:.1f} MB, ONNX |
+| family | `{family}`: a U-Net with FiLM, {parameters:.2f} million parameters, {megabytes:.1f} MB, ONNX |
 | resolution | {size} px aligned face; the edit is enlarged to the photograph |
 | ages | from {source[0]:g}-{source[1]:g}, to {target[0]:g}-{target[1]:g} years; others are clamped |
 | gender | told a probability of "male", estimated by `face_age.onnx` unless given |
@@ -40,34 +47,18 @@ passing age checks. See `ETHICS.md`.
 
 {training}
 
-## Apparent age
+## Scorecard
 
-Read by `face_age.onnx`, which never taught this model (`make ages`, on the {portraits} portraits in `examples/`):
+{setting}
+Judges never taught this model. `reage evaluate --index INDEX` measures all of it again (`docs/scorecard.md`).
 
-| asked for | {targets} |
-| --- | {rule} |
-| mean reading | {means} |
-
-The mean moves by **{span} years** between 25 and 75; the reading rises from target to target throughout for
-{rise} of {portraits} portraits. The model moves apparent age less than asked for at both ends.
-
-## Groups
-
-Faces of the UTKFace test split, 20 to 80 years, drawn by gender and race code (`benchmarks/groups.py`, seed {seed};
-{drawn} drawn, no face found in {lost}). *Span* is the mean difference of readings between targets 75 and 25, with a
-95 % bootstrap interval; *error* is the judge's own mean error in years on the unedited faces of that group. Labels are
-the data set's.
-
-| group | faces | error | reading at 25 | reading at 75 | span | interval |
-| --- | --- | --- | --- | --- | --- | --- |
-{groups}
-
-The judge itself errs differently between groups, so a difference here may be the model's or the judge's.
+{scores}
 
 ## Limits
 
-- Not measured: identity, realism (KID), preservation; the scorecard that measures them is not written yet.
-- Hair, hairline, neck and the shape of the head do not change. Eyes and teeth are left almost untouched on purpose.
+- It moves apparent age less than asked for, at both ends. Judges of age err by years on real faces too.
+- Identity is kept partly because the shape of the head does not change: hair, hairline and neck stay as they are, and
+  eyes and teeth are left almost untouched on purpose.
 - Ages under 16 are not modelled.
 - Old faces are rare in the data: above 75 the model has seen few.
 - UTKFace's faces were collected from the web and are small; light, pose and make-up of its groups differ, and the
@@ -75,60 +66,63 @@ The judge itself errs differently between groups, so a difference here may be th
 """
 
 
-def load(name: str, title: str) -> dict[str, Any]:
-    """Figures of a script, which must be of the model called ``title``."""
-    figures: dict[str, Any] = json.loads((HERE / name).read_text())
-    if figures["model"] != title:
-        raise click.ClickException(f"{name} is of {figures['model']}, not of {title}: measure again")
-    return figures
+def load_report(bundle: Bundle, path: Path = REPORT) -> dict[str, Any]:
+    """The report at ``path``; refused where it is of other networks than the bundle's."""
+    report: dict[str, Any] = json.loads(path.read_text())
+    ours, theirs = bundle.manifest.files, report["model"]["files"]
+    if any(theirs.get(name) != ours[name] for name in bundle.manifest.networks.values()):
+        raise click.ClickException(
+            f"{path} is of {report['model']['title']} with other weights: measure again"
+        )
+    return report
 
 
-def group_row(name: str, group: dict[str, Any]) -> str:
-    """A line of the table of groups."""
-    low, high = group["span_interval"]
-    cells = [
-        name,
-        group["faces"],
-        group["reading_error"],
-        group["at25"],
-        group["at75"],
-        group["span"],
-        f"{low} to {high}",
-    ]
-    return f"| {' | '.join(map(str, cells))} |"
+def render(bundle: Bundle, report: dict[str, Any]) -> str:
+    """The card of ``bundle``."""
+    manifest = bundle.manifest
+    scores = [line for title, body in sections(report).items() for line in (f"### {title}", "", *body, "")]
+    size = sum(len(bundle.network(way)) for way in manifest.networks)
+    return TEXT.format(
+        title=manifest.title, family=manifest.family, size=manifest.size, data=manifest.data, licence=manifest.licence,
+        parameters=report["cost"]["parameters"] / 1e6, megabytes=size / 1e6, source=manifest.source_ages,
+        target=manifest.target_ages, teachers=", ".join(manifest.teachers), training=TRAINING.read_text().strip(),
+        setting="\n".join(setting(report)), scores="\n".join(scores).strip(),
+    )  # fmt: skip
+
+
+def figures(report: dict[str, Any]) -> dict[str, Any]:
+    """What the manifest says of the model in numbers."""
+    scores = report["scores"]["model"]
+    age = scores["age"][AGE_JUDGES[0]]
+    return {
+        "scorecard": {
+            "data": f"{report['data']['dataset']}, split {report['protocol']['split']}", "faces": scores["faces"],
+            "judge": AGE_JUDGES[0], "age_error": age["error"]["value"], "slope": age["slope"]["value"],
+            "same_person": scores["identity"]["accepted"]["value"],
+            f"kid_{report['judges']['features'].lower()}": scores["realism"]["kid"],
+        }
+    }  # fmt: skip
 
 
 @click.command()
-@click.argument(
-    "training", type=click.Path(path_type=Path, exists=True), default=HERE.parent / "docs" / "training.md"
-)
-def main(training: Path) -> None:
-    """Fill the card; TRAINING says how the model was trained."""
+def main() -> None:
+    """Write the card and the manifest's figures."""
     bundle = open_bundle()
-    manifest = bundle.manifest
-    contents = {name: (bundle.path / name).read_bytes() for name in manifest.files}
-    ages, groups = load("ages.json", manifest.title), load("groups.json", manifest.title)
-    size = sum(len(data) for name, data in contents.items() if name.endswith(".onnx"))
-    card = TEXT.format(
-        title=manifest.title, family=manifest.family, parameters=size / 2e6, bytes=size / 1e6, size=manifest.size,
-        source=manifest.source_ages, target=manifest.target_ages, data=manifest.data, licence=manifest.licence,
-        teachers=", ".join(manifest.teachers), training=training.read_text().strip(),
-        portraits=len(ages["portraits"]), targets=" | ".join(map(str, ages["targets"])),
-        rule=" | ".join("---" for _ in ages["targets"]), means=" | ".join(map(str, ages["mean"])), span=ages["span"],
-        rise=ages["rise_throughout"], seed=groups["seed"], drawn=groups["drawn"], lost=groups["no_face_found"],
-        groups="\n".join(group_row(name, group) for name, group in groups["groups"].items()),
-    )  # fmt: skip
-    contents["MODEL_CARD.md"] = card.encode()
-    figures = {**manifest.figures, "apparent_age": {k: ages[k] for k in ("judge", "targets", "mean", "span")}}
+    report = load_report(bundle)
+    card = render(bundle, report)
+    contents = {name: (bundle.path / name).read_bytes() for name in bundle.manifest.files}
     scratch = bundle.path.with_name(f".{bundle.path.name}.new")
-    write_bundle(scratch, replace(manifest, figures=figures), contents)
-    old = bundle.path.rename(bundle.path.with_name(f".{bundle.path.name}.old"))
+    old = bundle.path.with_name(f".{bundle.path.name}.old")
+    kept = {
+        key: value for key, value in bundle.manifest.figures.items() if key == "onnx_torch_max_abs_difference"
+    }
+    manifest = replace(bundle.manifest, figures={**kept, **figures(report)})
+    write_bundle(scratch, manifest, {**contents, "MODEL_CARD.md": card.encode()})
+    bundle.path.rename(old)
     scratch.rename(bundle.path)
-    for file in old.iterdir():
-        file.unlink()
-    old.rmdir()
-    (HERE.parent / "MODEL_CARD.md").write_text(card)
-    click.echo(f"MODEL_CARD.md: written for {manifest.title}")
+    shutil.rmtree(old)
+    (ROOT / "MODEL_CARD.md").write_text(card)
+    click.echo(f"MODEL_CARD.md: written for {bundle.manifest.title}")
 
 
 if __name__ == "__main__":

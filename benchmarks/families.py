@@ -1,13 +1,15 @@
 """What trained runs of any family do to the bundled portraits: one sheet, and a table of figures.
 
 `python benchmarks/families.py RUN...` exports each run, ages the portraits in examples/ with the bundle, reads the
-results with face_age.onnx (a judge that never taught), and writes docs/families.jpg and benchmarks/families.json.
+results with face_age.onnx (a judge that never taught), and writes docs/families.jpg, the table in docs/families.md and
+benchmarks/families.json.
 """
 
 from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +18,13 @@ import numpy as np
 
 from reage import Reager
 from reage.batch import head_tile
+from reage.evaluation.tables import table
 from reage.photo.image_io import Provenance, write_photo
 from reage.sheets import sheet_photo
 from reage.training.export import export_run, read_settings
 
 HERE = Path(__file__).parent
+DOCS = HERE.parent / "docs"
 EXAMPLES = HERE.parent / "examples"
 AGES = (25, 45, 65, 80)
 SHOWN = ("house_joaquin-castro.jpg", "senate_angus-king.jpg")
@@ -28,49 +32,71 @@ TILE = 200
 
 
 def training_figures(run: Path) -> dict[str, Any]:
-    """Steps, minutes and rate from the log, and the figures on the test split."""
+    """Steps, rate, and the least KID on validation faces, from the log of a run."""
     lines = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
-    rates = [line["images_per_second"] for line in lines if "images_per_second" in line]
     settings = read_settings(run)
+    rates = [line["images_per_second"] for line in lines if "images_per_second" in line]
+    kids = [line["kid"] for line in lines if "kid" in line]
     return {
         "family": settings.family, "steps": lines[-1]["step"], "batch": settings.batch,
-        "minutes": round((lines[-1]["time"] - lines[0]["time"]) / 60, 1),
-        "images_per_second": round(float(np.median(rates)), 1),
-        "test": json.loads((run / "metrics" / "test_metrics.json").read_text()),
+        "images_per_second": round(float(np.median(rates)), 1), "kid_val": min(kids) if kids else None,
     }  # fmt: skip
+
+
+def age_portraits(bundles: Mapping[str, Path], sheet: Path) -> dict[str, list[float]]:
+    """Mean readings of the portraits in examples/ at `AGES` by each of ``bundles``; ``sheet`` shows two of them."""
+    readings, rows, told = {}, [], []
+    for name, bundle in bundles.items():
+        reager, seen = Reager.from_bundle(bundle), []
+        for path in sorted(EXAMPLES.glob("*.jpg")):
+            sitting = reager.open(path)
+            face = sitting.faces[0]
+            results = [sitting.age(to=age, faces="largest") for age in AGES]
+            seen.append([result.changes[0].apparent_after for result in results])
+            if path.name in SHOWN:
+                pictures = (sitting.photo.pixels, *(result.pixels for result in results))
+                rows.append(
+                    (SHOWN.index(path.name), name, np.stack([head_tile(p, face, TILE) for p in pictures]))
+                )
+                told += [(round(face.apparent_age, 1), float(age)) for age in AGES]
+        readings[name] = [round(float(value), 1) for value in np.mean(seen, 0)]
+        click.echo(f"{name:20s} {readings[name]}")
+    rows.sort(key=lambda row: row[0])
+    picture = sheet_photo(
+        np.stack([cells for _, _, cells in rows]), [name for _, name, _ in rows], ["input", *map(str, AGES)]
+    )
+    mark = Provenance(tool=f"reage benchmarks/{sheet.stem}.py", model=", ".join(bundles), faces=tuple(told))
+    write_photo(picture, sheet, mark=mark, overwrite=True, quality=85)
+    return readings
+
+
+def fill(document: Path, name: str, lines: Sequence[str]) -> None:
+    """Put ``lines`` between the comments ``<!-- name -->`` and ``<!-- /name -->`` of a document."""
+    text = document.read_text()
+    opening, closing = f"<!-- {name} -->", f"<!-- /{name} -->"
+    before, rest = text.split(opening)
+    _, after = rest.split(closing)
+    document.write_text("\n".join([f"{before}{opening}", *lines, f"{closing}{after}"]))
 
 
 @click.command()
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
 def main(runs: tuple[Path, ...]) -> None:
     """Compare RUNS, in their order."""
-    rows: list[Any] = []
-    labels, told, stored = [], [], {}
-    for run in runs:
-        with tempfile.TemporaryDirectory() as folder:
-            difference = export_run(run, Path(folder) / "bundle", name=run.name)
-            reager = Reager.from_bundle(Path(folder) / "bundle")
-            readings = []
-            for path in sorted(EXAMPLES.glob("*.jpg")):
-                sitting = reager.open(path)
-                face = sitting.faces[0]
-                results = [sitting.age(to=age, faces="largest") for age in AGES]
-                readings.append([result.changes[0].apparent_after for result in results])
-                if path.name in SHOWN:
-                    pictures = (sitting.photo.pixels, *(result.pixels for result in results))
-                    rows.append((path.name, run.name, np.stack([head_tile(p, face, TILE) for p in pictures])))
-                    told += [(round(face.apparent_age, 1), float(age)) for age in AGES]
-        mean = [round(float(value), 1) for value in np.mean(readings, 0)]
-        stored[run.name] = {
-            **training_figures(run), "onnx_torch_max_abs_difference": difference,
-            "apparent_age": dict(zip(map(str, AGES), mean, strict=True)),
-        }  # fmt: skip
-        click.echo(f"{run.name:14s} {mean}")
-    rows.sort(key=lambda row: SHOWN.index(row[0]))
-    labels = [name for _, name, _ in rows]
-    sheet = sheet_photo(np.stack([cells for _, _, cells in rows]), labels, ["input", *map(str, AGES)])
-    mark = Provenance(tool="reage benchmarks/families.py", model=", ".join(stored), faces=tuple(told))
-    write_photo(sheet, HERE.parent / "docs" / "families.jpg", mark=mark, overwrite=True, quality=85)
+    stored: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        bundles = {run.name: Path(folder) / run.name for run in runs}
+        for run in runs:
+            difference = export_run(run, bundles[run.name], name=run.name)
+            stored[run.name] = {**training_figures(run), "onnx_torch_max_abs_difference": difference}
+        readings = age_portraits(bundles, DOCS / "families.jpg")
+    rows = []
+    for name, told in stored.items():
+        told["apparent_age"] = dict(zip(map(str, AGES), readings[name], strict=True))
+        ages = ", ".join(map(str, readings[name]))
+        rows.append([name, f"{told['steps']} x {told['batch']}", f"{told['kid_val']:.3f}", ages])
+    head = ["run", "steps x batch", "KID (validation)", f"apparent age at {', '.join(map(str, AGES))}"]
+    fill(DOCS / "families.md", "families", table(head, rows))
     (HERE / "families.json").write_text(json.dumps(stored, indent=2) + "\n")
 
 

@@ -1,11 +1,12 @@
 """Generated faces for tests: morphs of the bundled portraits, named as UTKFace names its files.
 
-`python tests/faces.py FOLDER` writes them, for trying the training commands without any data set.
+`python tests/faces.py FOLDER` writes enough of them to try the commands that train and judge without any data set.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
 
@@ -29,14 +30,16 @@ def aligned_portraits(size: int = 200) -> list[npt.NDArray[np.uint8]]:
     return faces
 
 
-def blended_faces(size: int = 200) -> list[npt.NDArray[np.uint8]]:
-    """Every pair of portraits blended in two proportions, (size, size, 3) RGB.
+def blended_faces(
+    size: int = 200, proportions: Sequence[float] = (0.35, 0.65)
+) -> list[npt.NDArray[np.uint8]]:
+    """Every pair of portraits blended in several proportions, (size, size, 3) RGB.
 
     Each is turned, moved and enlarged a little differently, or the index would find most of them near-duplicates.
     """
     rng, faces = np.random.default_rng(0), []
     for one, other in combinations(aligned_portraits(size), 2):
-        for part in (0.35, 0.65):
+        for part in proportions:
             blend = cv2.addWeighted(one, part, other, 1 - part, 0)
             turn = cv2.getRotationMatrix2D(
                 (size / 2, size / 2), rng.uniform(-20, 20), rng.uniform(0.85, 1.15)
@@ -46,12 +49,12 @@ def blended_faces(size: int = 200) -> list[npt.NDArray[np.uint8]]:
     return faces
 
 
-def write_faces(folder: Path, size: int = 200) -> int:
+def write_faces(folder: Path, size: int = 200, proportions: Sequence[float] = (0.35, 0.65)) -> int:
     """Write `blended_faces` with made-up ages 18 to 80; returns how many."""
     folder.mkdir(parents=True, exist_ok=True)
-    faces = blended_faces(size)
+    faces = blended_faces(size, proportions)
     for number, face in enumerate(faces):
-        i, j = divmod(number, 2)
+        i, j = divmod(number, len(proportions))
         age, gender = 18 + (17 * i + 31 * j) % 63, (i + j) % 2
         name = f"{age}_{gender}_0_20170101{i:06d}{j:03d}.jpg"
         cv2.imwrite(str(folder / name), cv2.cvtColor(face, cv2.COLOR_RGB2BGR))
@@ -59,4 +62,5 @@ def write_faces(folder: Path, size: int = 200) -> int:
 
 
 if __name__ == "__main__":
-    print(f"{write_faces(Path(sys.argv[1]))} faces in {sys.argv[1]}")
+    many = [0.04 * step for step in range(3, 23)]
+    print(f"{write_faces(Path(sys.argv[1]), proportions=many)} faces in {sys.argv[1]}")

@@ -164,7 +164,7 @@ def frechet_distance(ours: Features, theirs: Features) -> float:
         raise ReageError(f"an FID of {len(ours)} and {len(theirs)} pictures says nothing")
     apart = ours.mean(0) - theirs.mean(0)
     # With S = A'A and T = B'B, tr (S T)^(1/2) is the sum of the singular values of A B'; the triangles of A and B do.
-    a, b = (np.linalg.qr((x - x.mean(0)) / np.sqrt(len(x) - 1), mode="r") for x in (ours, theirs))
+    a, b = (np.asarray(np.linalg.qr((x - x.mean(0)) / np.sqrt(len(x) - 1), mode="r")) for x in (ours, theirs))
     cross = np.linalg.svd(a @ b.T, compute_uv=False).sum()
     return float(apart @ apart + np.square(a).sum() + np.square(b).sum() - 2 * cross)
 

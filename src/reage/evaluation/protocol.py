@@ -143,7 +143,7 @@ def evaluate(
             measured[split] = stages.run("real", depends, rows, measurer.real, progress)
     chosen = protocol.sample(drawn[protocol.split])
     edited_rows = drawn[protocol.split].iloc[chosen]
-    depends |= {"model": bundle.manifest.files, "manifest": bundle.manifest.as_json(), "ages": protocol.ages}
+    depends |= {"model": _behaviour(bundle), "ages": protocol.ages}
     with bar(f"faces aged by {bundle.manifest.title}") as progress:
         work = partial(measurer.edited, targets=protocol.ages)
         edited = stages.run("edited", depends, edited_rows, work, progress)
@@ -246,6 +246,23 @@ def _calibrate(ages: npt.NDArray[np.float64], calibration: Calibration) -> npt.N
 
 def _calibrated(people: People, calibration: Calibration) -> People:
     return People(**{**vars(people), "ages": _calibrate(people.ages, calibration)})
+
+
+def _behaviour(bundle: Bundle) -> dict[str, Any]:
+    """All of a bundle that its edits depend on: not its name, its card or its figures."""
+    manifest = asdict(bundle.manifest)
+    named = (
+        "size",
+        "inputs",
+        "outputs",
+        "template",
+        "source_ages",
+        "target_ages",
+        "full_ages",
+        "detail_sigma",
+    )
+    networks = {way: bundle.manifest.files[file] for way, file in bundle.manifest.networks.items()}
+    return {"networks": networks, **{name: manifest[name] for name in named}}
 
 
 def _hash(data: bytes) -> str:

@@ -30,51 +30,50 @@ the age whose people are read so. {first} is taken as it is."""
 FEW_FIDS = """FIDs are of equally many pictures, far fewer than the features have dimensions, and so biased upwards:
 compare them along a row, and with nothing published. Edits of less than ten years are left out."""
 
+GROUPS = "Labels are the data set's. Judges err differently between groups, so a difference may be theirs."
+
 MISSING = "-"
 
 
 def as_markdown(report: Report) -> str:
     """The whole report (`protocol.evaluate`) as Markdown."""
-    scores, protocol, data, cost = (report[key] for key in ("scores", "protocol", "data", "cost"))
-    features = report["judges"]["features"]
+    lines = [f"# Scorecard of {report['model']['title']}", "", *setting(report)]
+    lines += [f"\n**Warning:** {warning}." for warning in report["warnings"]]
+    for title, body in sections(report).items():
+        lines += ["", f"## {title}", "", *body]
+    return "\n".join(lines) + "\n"
+
+
+def setting(report: Report) -> list[str]:
+    """On which faces, and by whom, it was judged."""
+    scores, protocol, data = (report[key] for key in ("scores", "protocol", "data"))
     judges = ", ".join(judge for judge in report["judges"] if judge != "features")
-    calibration = CALIBRATION.format(
-        judge=AGE_JUDGES[1],
-        first=AGE_JUDGES[0],
-        faces=report["calibration"]["faces"],
-        band=report["calibration"]["band"],
-        split=protocol["reference_split"],
-    )
-    preserved = [
-        [text, figure(scores["model"]["preservation"][name], 3)] for name, text in PRESERVATION.items()
+    return [
+        f"{scores['model']['faces']} faces of {data['dataset']}, split {protocol['split']}, seed {protocol['seed']};",
+        f"{data['no_face_found']} more in which no face was found. Judges: {judges}, and the features of",
+        f"{report['judges']['features']} for KID and FID. In brackets: 95 % bootstrap intervals.",
     ]
-    sections = {
-        "Summary": [*summary_table(titled(report)), "", EXPLANATION.format(features=features)],
-        "Age, by target": [*_age_table(report), "", calibration],
-        "Identity, by years between the age in the photo and the age asked for": _identity_tables(report),
-        "Realism, by target": [*_realism_table(report), "", FEW_FIDS],
-        "Preservation": table(["", "model"], preserved),
-        "Groups": [
-            *groups_table(report),
+
+
+def sections(report: Report) -> dict[str, list[str]]:
+    """Lines of Markdown by title; the model card has the same."""
+    cost = report["cost"]
+    return {
+        "Summary": [
+            *summary_table(titled(report)),
             "",
-            "Labels are the data set's. Judges err differently between groups, too.",
+            EXPLANATION.format(features=report["judges"]["features"]),
         ],
+        "Age, by target": _age_lines(report),
+        "Identity, by years between the age in the photo and the age asked for": _identity_lines(report),
+        "Realism, by target": _realism_lines(report),
+        "Preservation": _preservation_lines(report),
+        "Groups": _groups_lines(report),
         "Cost": [
             f"{cost['parameters'] / 1e6:.2f} million parameters, {cost['multiply_adds'] / 1e9:.2f} GMAC a face;",
             f"{cost['milliseconds']} ms a face and {number(cost['megabytes'], 0)} MB on the machine that ran this.",
         ],
     }
-    lines = [
-        f"# Scorecard of {report['model']['title']}",
-        "",
-        f"{scores['model']['faces']} faces of {data['dataset']}, split {protocol['split']}, seed {protocol['seed']};",
-        f"{data['no_face_found']} more in which no face was found. Judges: {judges}, and {features} for KID and FID.",
-        "In brackets: 95 % bootstrap intervals.",
-        *(f"\n**Warning:** {warning}." for warning in report["warnings"]),
-    ]
-    for title, body in sections.items():
-        lines += ["", f"## {title}", "", *body]
-    return "\n".join(lines) + "\n"
 
 
 def titled(report: Report) -> dict[str, Report]:
@@ -135,7 +134,7 @@ def kid(realism: Report, of: str = "") -> str:
     return f"{number(realism[of + 'kid'], 4)} ± {number(realism[of + 'kid_error'], 4)}"
 
 
-def groups_table(report: Report) -> list[str]:
+def _groups_lines(report: Report) -> list[str]:
     """Every measure by group."""
     head = [
         "group",
@@ -156,10 +155,11 @@ def groups_table(report: Report) -> list[str]:
         cells += [figure(first["bias"], 1), figure(first["slope"]), percent(first["rising"])]
         cells += [percent(scores["identity"]["accepted"]), kid(realism), kid(realism, "real_")]
         lines.append([*cells, figure(kept["outside"], 3), figure(kept["sharpness"])])
-    return table(head, lines)
+    return [*table(head, lines), "", GROUPS]
 
 
-def _age_table(report: Report) -> list[str]:
+def _age_lines(report: Report) -> list[str]:
+    """Readings of both judges at each target, and how the second was calibrated."""
     head = [
         "target",
         "judge",
@@ -179,10 +179,21 @@ def _age_table(report: Report) -> list[str]:
         ]
         real = [figure(row["real_reading"], 1), figure(row["real_error"], 1), str(row["real_error"]["count"])]
         rows.append([*cells, *real])
-    return table(head, rows)
+    told = report["calibration"]
+    split = report["protocol"]["reference_split"]
+    first, second = AGE_JUDGES
+    note = CALIBRATION.format(judge=second, first=first, faces=told["faces"], band=told["band"], split=split)
+    return [*table(head, rows), "", note]
 
 
-def _identity_tables(report: Report) -> list[str]:
+def _preservation_lines(report: Report) -> list[str]:
+    """What an edit leaves alone."""
+    kept = report["scores"]["model"]["preservation"]
+    return table(["", "model"], [[text, figure(kept[name], 3)] for name, text in PRESERVATION.items()])
+
+
+def _identity_lines(report: Report) -> list[str]:
+    """Who is still taken for the same person, by gap; beside real photos years apart where there are any."""
     head = ["years", "outputs taken for the same person", "distance", "cosine", "outputs"]
     rows = [
         [
@@ -215,7 +226,8 @@ def _identity_tables(report: Report) -> list[str]:
     return [*told, "", *table(["years", "real photos taken for the same person", "distance", "pairs"], real)]
 
 
-def _realism_table(report: Report) -> list[str]:
+def _realism_lines(report: Report) -> list[str]:
+    """KID and FID at each target, beside those of real faces."""
     head = [
         "target",
         "KID of outputs",
@@ -231,4 +243,4 @@ def _realism_table(report: Report) -> list[str]:
         cells = [f"{row['target']:g}", kid(row), number(nothing["kid"], 4), number(row["real_kid"], 4)]
         cells += [number(row["fid"], 1), number(row["real_fid"], 1)]
         rows.append([*cells, *(str(row[key]) for key in ("outputs", "real", "reference", "fid_count"))])
-    return table(head, rows)
+    return [*table(head, rows), "", FEW_FIDS]
