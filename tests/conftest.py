@@ -19,6 +19,12 @@ def portrait() -> Path:
 
 
 @pytest.fixture(scope="session")
+def portraits() -> list[Path]:
+    """All of the bundled portraits."""
+    return sorted(EXAMPLES.glob("*.jpg"))
+
+
+@pytest.fixture(scope="session")
 def reager() -> Reager:
     """With the embedded bundle."""
     return Reager.default()

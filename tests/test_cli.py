@@ -15,8 +15,8 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from reage.assets import asset
-from reage.cli import main, parse_ages
-from reage.errors import AgeError
+from reage.cli import main, parse_ages, parse_regions
+from reage.errors import AgeError, RegionError
 from reage.photo.image_io import read_photo, read_provenance
 
 
@@ -77,6 +77,8 @@ def test_one_bad_file_does_not_stop_a_batch(photo: Path, tmp_path: Path) -> None
 def test_clear_ends(photo: Path, tmp_path: Path) -> None:
     blank = tmp_path / "blank.png"
     Image.new("RGB", (300, 300), (90, 120, 150)).save(blank)
+    Image.new("RGB", (300, 300)).save(tmp_path / "me.png")
+    (tmp_path / "it-layers").touch()
     truncated = tmp_path / "cut.jpg"
     truncated.write_bytes(photo.read_bytes()[:9000])
     file = tmp_path / "file"
@@ -96,6 +98,11 @@ def test_clear_ends(photo: Path, tmp_path: Path) -> None:
         "not a model bundle": ["models", "verify", tmp_path],
         "first:last:step": ["strip", photo, "--ages", "young"],
         "several photos need a folder": ["photo", photo, photo, "--to", 50, "-o", file],
+        "did you mean 'forehead'": ["photo", photo, "--to", 50, "--regions", "forhead=1"],
+        "outside 0 to 1.5": ["strip", photo, "--regions", "eyes=2"],
+        "say name=factor": ["photo", photo, "--to", 50, "--regions", "eyes"],
+        "is a file, where": ["photo", photo, "--to", 50, "--layers", "-o", tmp_path / "it.png"],
+        "would both be written": ["photo", photo, tmp_path / "me.png", "--to", 50, "--layers"],
     }
     for message, arguments in ends.items():
         result = reage(*arguments)
@@ -105,8 +112,31 @@ def test_clear_ends(photo: Path, tmp_path: Path) -> None:
         assert result.output.startswith("reage: ")
 
 
+def test_layers_and_the_recipe_in_the_docs_give_the_output(
+    photo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = photo.with_name("me-75.png")
+    result = reage("photo", photo, "--to", 75, "--regions", "mouth=0.5", "-o", output, "--layers", "--json")
+    (entry,) = json.loads(result.stdout)
+    assert Path(entry["layers"]) == photo.with_name("me-75-layers")
+    assert "layers" in entry["seconds"]
+    recipe = (Path(__file__).parent.parent / "docs" / "layers.md").read_text()
+    code = recipe.split("```python")[1].split("```")[0]
+    monkeypatch.chdir(photo.parent)
+    names: dict[str, Any] = {}
+    exec(code, names)
+    expected = read_photo(output).pixels[..., ::-1]
+    assert (expected != names["photo"] * 255).any()
+    for way in ("by_layer", "by_terms"):
+        assert np.abs(np.rint(names[way] * 255) - expected).max() <= 1
+    again = reage("photo", photo, "--to", 75, "-o", photo.with_name("me-75.jpg"), "--layers")
+    assert again.exit_code == 2
+    assert "me-75-layers exists already; pass --overwrite" in again.output
+    assert not photo.with_name("me-75.jpg").exists()
+
+
 def test_strip_is_one_sheet_with_a_mark(photo: Path, tmp_path: Path) -> None:
-    result = reage("strip", photo, "--ages", "20:80:30", "--tile", 96)
+    result = reage("strip", photo, "--ages", "20:80:30", "--tile", 96, "--regions", "eyes=0.9")
     assert result.exit_code == 0, result.output
     sheet = photo.with_name("me-strip.jpg")
     pixels = read_photo(sheet).pixels
@@ -114,6 +144,7 @@ def test_strip_is_one_sheet_with_a_mark(photo: Path, tmp_path: Path) -> None:
     mark = read_provenance(sheet)
     assert mark is not None
     assert [face["target_age"] for face in mark["faces"]] == [20, 50, 80]
+    assert mark["edits"] == ["regions eyes 0.9"]
     tiles = [pixels[40:-8, 8 + i * 98 : 90 + i * 98].astype(int) for i in range(4)]
     assert all(np.abs(tile - tiles[0]).mean() > 0.5 for tile in tiles[1:])
 
@@ -132,6 +163,13 @@ def test_ages() -> None:
     for wrong in ("", "20:80", "20:80:0", "80:20:10", "a,b", "0:116:0.1"):
         with pytest.raises(AgeError):
             parse_ages(wrong)
+
+
+def test_regions() -> None:
+    assert parse_regions("forehead=1.0, eyes=.5") == {"forehead": 1, "eyes": 0.5}
+    for wrong in ("", "eyes", "eyes=", "eyes=a", "eyes=1,eyes=0", "eyes=1,"):
+        with pytest.raises(RegionError, match="say name=factor"):
+            parse_regions(wrong)
 
 
 def test_the_program_starts() -> None:

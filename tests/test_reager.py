@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from reage import Reager
-from reage.errors import AgeError, NoFaceError, PhotoError
+from reage.errors import AgeError, NoFaceError, PhotoError, RegionError
 from reage.photo.image_io import Photo, read_photo, read_provenance
+from reage.photo.masks import REGIONS
 from reage.reager import Sitting
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -70,6 +71,38 @@ def test_saved_pictures_carry_the_mark(sitting: Sitting, tmp_path: Path) -> None
     assert np.array_equal(read_photo(path).pixels, sitting.age(to=70, strength=0.8).pixels)
     with pytest.raises(PhotoError, match="overwrite"):
         sitting.age(to=70).save(path)
+
+
+def test_regions_of_one_are_the_plain_edit_to_the_bit(sitting: Sitting) -> None:
+    plain = sitting.age(to=75)
+    same = sitting.age(to=75, regions=dict.fromkeys(REGIONS, 1.0))
+    assert np.array_equal(plain.pixels, same.pixels)
+    assert same.mark == plain.mark
+
+
+def test_a_region_of_zero_stays_as_it_was_and_the_others_change_as_before(sitting: Sitting) -> None:
+    landmarks = sitting.faces[0].face.landmarks_photo
+    original = sitting.photo.pixels.astype(int)
+
+    def change(regions: dict[str, float], landmark: int) -> float:
+        x, y = landmarks[landmark].astype(int)
+        spot = (slice(y - 6, y + 7), slice(x - 6, x + 7))
+        return float(np.abs(sitting.age(to=75, regions=regions).pixels[spot] - original[spot]).mean())
+
+    chin, cheek = 199, 50
+    assert change({}, chin) > 1
+    assert change({"mouth": 0}, chin) < 0.1 * change({}, chin)
+    assert change({"mouth": 0}, cheek) == pytest.approx(change({}, cheek), rel=0.1)
+    assert change({"mouth": 1.5}, chin) > 1.2 * change({}, chin)
+    nothing = sitting.age(to=75, regions=dict.fromkeys(REGIONS, 0))
+    assert np.array_equal(nothing.pixels, sitting.photo.pixels)
+
+
+def test_the_mark_tells_the_regions_and_wrong_ones_are_refused(sitting: Sitting) -> None:
+    mark = sitting.age(to=75, regions={"forehead": 1, "eyes": 0.5, "neck": 0}).mark
+    assert mark.edits == ("regions eyes 0.5, neck 0",)
+    with pytest.raises(RegionError, match="did you mean 'cheeks'"):
+        sitting.age(to=75, regions={"cheek": 1})
 
 
 def two_people(tmp_path: Path) -> Path:

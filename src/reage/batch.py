@@ -5,9 +5,8 @@ One bad file does not stop the others; each ends in an `Outcome`.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,23 +14,35 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-import reage
 from reage.errors import PhotoError, ReageError
-from reage.photo.image_io import MAX_PIXELS, Provenance, write_photo
+from reage.photo.image_io import MAX_PIXELS, write_photo
+from reage.photo.layers import refuse_folder
+from reage.photo.masks import check_regions
 from reage.photo.photograph import eight_bits
-from reage.reager import Faces, Reager, Result, Sitting, SittingFace, Target, check_age, check_target
+from reage.reager import (
+    Faces,
+    Reager,
+    Result,
+    Sitting,
+    SittingFace,
+    Stopwatch,
+    Target,
+    check_age,
+    check_target,
+)
 from reage.sheets import sheet_photo
 
 
 @dataclass(frozen=True)
 class Options:
-    """What the user wishes beyond the target age; `Sitting.age` explains the first four."""
+    """What the user wishes beyond the target age; `Sitting.age` explains the first five."""
 
     faces: str | None = None
     """Which faces; None is all of them in a photo, the largest in a strip."""
     source: float | None = None
     strength: float = 1.0
     male: float | None = None
+    regions: Mapping[str, float] | None = None
     model: Path | None = None
     """A bundle; None is the embedded one."""
     overwrite: bool = False
@@ -45,7 +56,20 @@ class Options:
 
     def age(self, sitting: Sitting, to: Target, faces: Faces) -> Result:
         """Age ``faces`` of an open photo as wished."""
-        return sitting.age(to=to, source=self.source, faces=faces, strength=self.strength, male=self.male)
+        return sitting.age(
+            to=to,
+            source=self.source,
+            faces=faces,
+            strength=self.strength,
+            male=self.male,
+            regions=self.regions,
+        )
+
+    def check(self) -> None:
+        """Raises `ReageError` for what is wrong whatever the photo."""
+        if self.source is not None:
+            check_age(self.source)
+        check_regions(self.regions or {})
 
 
 DEFAULTS = Options()
@@ -57,6 +81,7 @@ class Outcome:
 
     input: Path
     output: Path | None = None
+    layers: Path | None = None
     error: str | None = None
     faces: list[dict[str, Any]] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
@@ -66,6 +91,7 @@ class Outcome:
         return {
             "input": str(self.input),
             "output": str(self.output) if self.output else None,
+            "layers": str(self.layers) if self.layers else None,
             "error": self.error,
             "faces": self.faces,
             "seconds": {stage: round(seconds, 4) for stage, seconds in self.seconds.items()},
@@ -78,35 +104,25 @@ def age_photos(
     output: Path | None = None,
     options: Options = DEFAULTS,
     *,
+    layers: bool = False,
     on_outcome: Callable[[Outcome], None] | None = None,
 ) -> list[Outcome]:
     """Make everybody in ``photos`` ``target`` years old, or older or younger; one outcome a photo, in their order.
 
-    ``output`` is a file for a single photo, else a folder; None writes beside each photo. Raises
+    ``output`` is a file for a single photo, else a folder; None writes beside each photo. With ``layers``, the
+    edit is written besides as layers into the folder ``<stem of the output>-layers`` beside it. Raises
     `ReageError` only for what is wrong with the call itself (an age, the bundle), not for single photos.
     """
     check_target(target)
-    if options.source is not None:
-        check_age(options.source)
+    options.check()
     places = _output_paths(photos, target, output)
+    folders = [place.with_name(f"{place.stem}-layers") if layers else None for place in places]
+    _refuse_doubled([folder for folder in folders if folder])
     reager = Reager.from_bundle(options.model)
     outcomes = []
-    for path, place in zip(photos, places, strict=True):
-        started = time.perf_counter()
+    for path, place, folder in zip(photos, places, folders, strict=True):
         try:
-            _refuse_existing(place, options.overwrite)  # before the work, not after it
-            sitting = options.open(reager, path)
-            result = options.age(sitting, target, options.faces or "all")
-            writing = time.perf_counter()
-            result.save(place, overwrite=options.overwrite, quality=options.quality)
-            ended = time.perf_counter()
-            seconds = {
-                **sitting.seconds,
-                **result.seconds,
-                "write": ended - writing,
-                "total": ended - started,
-            }
-            outcome = Outcome(path, place, None, _describe(result), seconds)
+            outcome = _age_photo(reager, path, place, folder, target, options)
         except ReageError as error:
             text = str(error)
             outcome = Outcome(path, error=text if str(path) in text else f"{path}: {text}")
@@ -114,6 +130,26 @@ def age_photos(
         if on_outcome:
             on_outcome(outcome)
     return outcomes
+
+
+def _age_photo(
+    reager: Reager, path: Path, place: Path, layers: Path | None, target: Target, options: Options
+) -> Outcome:
+    """Age one photo into ``place``, and its layers into a folder if one is named."""
+    watch = Stopwatch()
+    with watch("total"):
+        _refuse_existing(place, options.overwrite)  # before the work, not after it
+        if layers:
+            refuse_folder(layers, options.overwrite)
+        sitting = options.open(reager, path)
+        result = options.age(sitting, target, options.faces or "all")
+        with watch("write"):
+            result.save(place, overwrite=options.overwrite, quality=options.quality)
+        if layers:
+            with watch("layers"):
+                result.save_layers(layers, overwrite=options.overwrite)
+    seconds = {**sitting.seconds, **result.seconds, **watch.seconds}
+    return Outcome(path, place, layers, None, _describe(result), seconds)
 
 
 def age_strip(
@@ -130,6 +166,7 @@ def age_strip(
     """
     for age in ages:
         check_age(age)
+    options.check()
     place = output or photo.with_name(f"{photo.stem}-strip.jpg")
     _refuse_existing(place, options.overwrite)
     reager = Reager.from_bundle(options.model)
@@ -154,7 +191,7 @@ def age_strip(
         for f in chosen
         for a in ages
     )
-    mark = Provenance(tool=f"reage {reage.__version__}", model=reager.bundle.manifest.title, faces=told)
+    mark = replace(mark, faces=told)
     return write_photo(sheet, place, mark=mark, overwrite=options.overwrite, quality=options.quality)
 
 
@@ -186,10 +223,14 @@ def _output_paths(photos: Sequence[Path], target: Target, output: Path | None) -
     if output.exists() and not output.is_dir():
         raise PhotoError(f"{output} is a file; several photos need a folder")
     places = [output / name for name in names]
+    _refuse_doubled(places)
+    return places
+
+
+def _refuse_doubled(places: Sequence[Path]) -> None:
     doubled = {place for place in places if places.count(place) > 1}
     if doubled:
         raise PhotoError(f"two inputs would both be written to {min(doubled)}; rename one or run them apart")
-    return places
 
 
 def _suffix(photo: Path) -> str:

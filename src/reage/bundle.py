@@ -8,8 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
-import tempfile
 import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -21,6 +19,7 @@ import numpy as np
 
 from reage.assets import asset
 from reage.errors import BundleError
+from reage.files import atomic_folder, atomic_path
 from reage.photo.alignment import Float
 from reage.photo.compositing import DETAIL_SIGMA, Edit
 from reage.photo.onnx_session import open_session
@@ -196,22 +195,14 @@ def write_bundle(path: Path, manifest: Manifest, contents: Mapping[str, bytes]) 
     hashes = {name: hashlib.sha256(data).hexdigest() for name, data in sorted(contents.items())}
     stated = replace(manifest, files=hashes)
     everything = {"manifest.json": (stated.as_json() + "\n").encode(), **contents}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-    try:
-        for name, data in everything.items():
-            (scratch / name).write_bytes(data)
-        scratch.chmod(0o755)
-        if path.suffix == ".zip":
-            packed = scratch / "bundle"
-            with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-                for name, data in everything.items():
-                    archive.writestr(name, data)
-            os.replace(packed, path)
-        else:
-            os.rename(scratch, path)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+    if path.suffix == ".zip":
+        with atomic_path(path) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, data in everything.items():
+                archive.writestr(name, data)
+    else:
+        with atomic_folder(path) as folder:
+            for name, data in everything.items():
+                (folder / name).write_bytes(data)
 
 
 def _read(path: Path) -> dict[str, bytes]:

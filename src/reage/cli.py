@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import click
 
 import reage
-from reage.errors import AgeError, ReageError
+from reage.errors import AgeError, ReageError, RegionError
 
 if TYPE_CHECKING:
     from reage.batch import Outcome
@@ -58,6 +58,11 @@ def _edit_options(command: F) -> F:
         click.option("--from", "source", type=float, help="Age in the photo; default: the apparent age."),
         click.option("--strength", type=click.FloatRange(0, 1.5), default=1.0, show_default=True),
         click.option("--gender", type=click.Choice(["male", "female"]), help="Override the estimate."),
+        click.option(
+            "--regions",
+            metavar="NAME=FACTOR,...",
+            help="Scale the edit apart in forehead, eyes, cheeks, mouth and neck, 0 to 1.5: forehead=1,eyes=0.5.",
+        ),
         click.option("--model", type=PATH, help="A model bundle; default: the embedded one."),
         click.option(
             "--quality", type=click.IntRange(1, 100), help="Of JPEG and WebP; default: that of the input."
@@ -83,6 +88,9 @@ def _edit_options(command: F) -> F:
     help="Instead of --to: as far that way as the model is made for.",
 )
 @click.option("-o", "--output", type=PATH, help="A file (one input) or a folder; default: beside the input.")
+@click.option(
+    "--layers", is_flag=True, help="Write the edit as layers for retouching too, into the folder OUT-layers."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print results as JSON.")
 @click.option("--quiet", is_flag=True, help="Print errors only.")
 @_edit_options
@@ -91,6 +99,7 @@ def photo(
     target: float | None,
     direction: str | None,
     output: Path | None,
+    layers: bool,
     as_json: bool,
     quiet: bool,
     **options: Any,
@@ -107,6 +116,7 @@ def photo(
         wish,
         output,
         Options(**_named(options)),
+        layers=layers,
         on_outcome=told,
     )
     failed = [outcome for outcome in outcomes if outcome.error]
@@ -130,6 +140,8 @@ def _print_outcome(outcome: Outcome) -> None:
             f"{outcome.output}: face {change['index']}, apparent age {change['apparent_before']:.0f} -> "
             f"{change['apparent_after']:.0f} (asked for {change['target_age']:g})"
         )
+    if outcome.layers:
+        click.echo(f"{outcome.layers}: layers, with a note on their use")
 
 
 @main.command()
@@ -169,10 +181,30 @@ def parse_ages(text: str) -> list[float]:
     return ages
 
 
+def parse_regions(text: str) -> dict[str, float]:
+    """``forehead=1,eyes=0.5`` as factors by region; raises `RegionError` for what is not of this form."""
+    regions: dict[str, float] = {}
+    for part in text.split(","):
+        name, sign, factor = (word.strip() for word in part.partition("="))
+        try:
+            if not sign or name in regions:
+                raise ValueError
+            regions[name] = float(factor)
+        except ValueError:
+            raise RegionError(
+                f"regions '{text}': say name=factor, each once, as in forehead=1,eyes=0.5"
+            ) from None
+    return regions
+
+
 def _named(options: dict[str, Any]) -> dict[str, Any]:
     """Options as the library names them."""
-    gender = options.pop("gender")
-    return {**options, "male": None if gender is None else float(gender == "male")}
+    gender, regions = options.pop("gender"), options.pop("regions")
+    return {
+        **options,
+        "male": None if gender is None else float(gender == "male"),
+        "regions": None if regions is None else parse_regions(regions),
+    }
 
 
 @main.group()

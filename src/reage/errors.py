@@ -17,6 +17,10 @@ class AgeError(ReageError):
     """An age outside 0 to 116 years."""
 
 
+class RegionError(ReageError):
+    """A facial region that there is not, or a factor of one out of range."""
+
+
 class BundleError(ReageError):
     """A model bundle that is missing, malformed or altered."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,12 +20,13 @@ import numpy.typing as npt
 import reage
 from reage.bundle import MAX_AGE, Bundle, open_bundle
 from reage.errors import AgeError, NoFaceError
-from reage.photo.alignment import align_landmarks, apply_transform
+from reage.photo.alignment import Float, align_landmarks, apply_transform
 from reage.photo.analysis import AgeReader
 from reage.photo.compositing import AlignedFace, Edit, composite, cut_face
 from reage.photo.detection import Face, FaceDetector
 from reage.photo.image_io import MAX_PIXELS, Photo, Provenance, read_photo, write_photo
-from reage.photo.masks import face_mask
+from reage.photo.layers import write_layers
+from reage.photo.masks import check_regions, face_mask, region_factor
 from reage.photo.photograph import eight_bits
 
 Target = float | Literal["older", "younger"]
@@ -66,16 +67,22 @@ class SittingFace:
         x0, y0, x1, y1 = (float(v) for v in self.face.box_photo)
         return x0, y0, x1, y1
 
+    def factor(self, regions: Mapping[str, float]) -> Float:
+        """Factor (S, S) of an edit in the aligned frame, given factors of some of the `REGIONS`."""
+        landmarks = apply_transform(self.aligned.matrix, self.face.landmarks_photo)
+        return region_factor(landmarks, self.aligned.size, regions)
+
 
 @dataclass(frozen=True)
 class FaceChange:
-    """What was asked of one face, and what its age reads before and after."""
+    """What was asked of one face, what its age reads before and after, and the edit that was applied."""
 
     face: SittingFace
     source_age: float
     target_age: float
     male: float
     apparent_after: float
+    edit: Edit
 
 
 @dataclass(frozen=True)
@@ -83,8 +90,11 @@ class Result:
     """An edited photo. ``pixels`` (H, W, 3) has the type of the original; ``save`` writes it with its mark."""
 
     photo: Photo
+    original: Photo
     changes: tuple[FaceChange, ...]
     mark: Provenance
+    detail_sigma: float
+    """Of the edits, as in `reage.photo.compositing`."""
     seconds: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -97,6 +107,18 @@ class Result:
     ) -> Path:
         """Write the photo; raises `PhotoError` if ``path`` exists (unless ``overwrite``) or cannot be written."""
         return write_photo(self.photo, path, mark=self.mark, overwrite=overwrite, quality=quality)
+
+    def save_layers(self, folder: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
+        """Write the edit as layers over the original; see `write_layers`, which raises `PhotoError`."""
+        edits = [(change.face.aligned, change.edit) for change in self.changes]
+        return write_layers(
+            self.original,
+            edits,
+            folder,
+            mark=self.mark,
+            detail_sigma=self.detail_sigma,
+            overwrite=overwrite,
+        )
 
 
 class Reager:
@@ -197,49 +219,63 @@ class Sitting:
         faces: Faces = "all",
         strength: float = 1.0,
         male: float | None = None,
+        regions: Mapping[str, float] | None = None,
     ) -> Result:
         """The photo with the chosen faces ``to`` years old (or "older", "younger").
 
         ``source`` is the age in the photo (default: the apparent age of each face); ``strength`` 0 to 1.5
         scales the edit; ``male`` (0 or 1) overrides the estimated gender, which steers what ageing looks
-        like. Raises `AgeError` for ages outside 0 to 116 and `NoFaceError` for faces that there are not.
+        like; ``regions`` scales the edit further, 0 to 1.5, in some of the `reage.photo.masks.REGIONS`.
+        Raises `AgeError` for ages outside 0 to 116, `NoFaceError` for faces and `RegionError` for regions that
+        there are not.
         """
         check_target(to)
         if source is not None:
             check_age(source)
         if not 0 <= strength <= 1.5:
             raise AgeError(f"strength {strength:g} is outside 0 to 1.5")
-        watch, bundle = Stopwatch(), self.reager.bundle
+        check_regions(regions or {})
+        apart = {name: factor for name, factor in (regions or {}).items() if factor != 1}
+        watch, manifest = Stopwatch(), self.reager.bundle.manifest
         chosen = self.choose(faces)
         out = self.photo.pixels.copy()
-        told: list[tuple[SittingFace, float, float, float]] = []
+        told: list[tuple[SittingFace, float, float, float, Edit]] = []
         for face in chosen:
             age = face.apparent_age if source is None else source
             gender = float(face.male_probability > 0.5) if male is None else male
-            goal = bundle.manifest.goal(to, age) if isinstance(to, str) else to
+            goal = manifest.goal(to, age) if isinstance(to, str) else to
             with watch("network"):
                 edit = self.edit(face, to=goal, source=age, male=gender)
             with watch("composite"):
-                sigma = bundle.manifest.detail_sigma
-                composite(self.photo.pixels, out, face.aligned, edit.scaled(strength), detail_sigma=sigma)
-            told.append((face, age, goal, gender))
+                edit = edit.scaled(strength * face.factor(apart) if apart else strength)
+                composite(self.photo.pixels, out, face.aligned, edit, detail_sigma=manifest.detail_sigma)
+            told.append((face, age, goal, gender, edit))
         with watch("verify"):
             changes = tuple(
-                FaceChange(face, age, goal, gender, self.reager.read_age(out, face.face))
-                for face, age, goal, gender in told
+                FaceChange(face, age, goal, gender, self.reager.read_age(out, face.face), edit)
+                for face, age, goal, gender, edit in told
             )
         mark = Provenance(
             tool=f"reage {reage.__version__}",
-            model=bundle.manifest.title,
+            model=manifest.title,
             faces=tuple((round(c.source_age, 1), round(float(c.target_age), 1)) for c in changes),
-            edits=() if strength == 1 else (f"strength {strength:g}",),
+            edits=_edits_in_words(strength, apart),
         )
-        return Result(self.photo.with_pixels(out), changes, mark, watch.seconds)
+        photo = self.photo.with_pixels(out)
+        return Result(photo, self.photo, changes, mark, manifest.detail_sigma, watch.seconds)
 
     def edit(self, face: SittingFace, *, to: float, source: float, male: float) -> Edit:
         """The network's edit of one face in its aligned frame; of luma alone where the face has no colour."""
         edit = self.reager.bundle.edit(face.aligned.pixels, source_age=source, target_age=to, male=male)
         return edit.without_colour() if face.aligned.is_grey else edit
+
+
+def _edits_in_words(strength: float, regions: Mapping[str, float]) -> tuple[str, ...]:
+    """For the mark: what differs from the whole edit."""
+    words = [] if strength == 1 else [f"strength {strength:g}"]
+    if regions:
+        words.append("regions " + ", ".join(f"{name} {factor:g}" for name, factor in regions.items()))
+    return tuple(words)
 
 
 def check_target(target: Target) -> None:

@@ -35,9 +35,10 @@ class Edit:
     delta: Float
     gain: Float
 
-    def scaled(self, strength: float) -> Edit:
-        """The same edit, ``strength`` times as strong."""
-        return Edit(self.delta * strength, np.maximum(self.gain * strength, -1))
+    def scaled(self, strength: float | Float) -> Edit:
+        """The same edit, ``strength`` times as strong: everywhere, or (S, S) at each place."""
+        by = np.asarray(strength, np.float32)
+        return Edit(self.delta * by[..., None], np.maximum(self.gain * by, -1))
 
     def without_colour(self) -> Edit:
         """The same edit with its change of luma alone (ITU-R BT.601): for black-and-white photographs."""
@@ -82,14 +83,15 @@ def composite(
 ) -> None:
     """Add ``edit`` of ``face`` to ``out`` in place; ``photo`` is the unedited original.
 
-    Both are (H, W, 3) uint8 or uint16; several faces are added one after the other, each seeing the original.
+    Both are (H, W, 3) uint8 or uint16, and ``out`` may be the deeper one; several faces are added one after the
+    other, each seeing the original.
     """
-    half = _full(photo) / 2
+    half, deeper = _full(out) / 2, _full(out) / _full(photo)
     for rows, columns, delta, gain, low in lift(photo.shape, face, edit, detail_sigma):
-        tile = photo[rows, columns].astype(np.float32)
+        tile = photo[rows, columns].astype(np.float32) * deeper
         change = delta * half + gain[..., None] * (tile - (low + 1) * half)
         merged = out[rows, columns].astype(np.float32) + change
-        out[rows, columns] = np.clip(np.rint(merged), 0, _full(photo)).astype(photo.dtype)
+        out[rows, columns] = np.clip(np.rint(merged), 0, _full(out)).astype(out.dtype)
 
 
 def lift(
