@@ -32,13 +32,14 @@ TILE = 200
 
 
 def training_figures(run: Path) -> dict[str, Any]:
-    """Steps, rate, and the least KID on validation faces, from the log of a run."""
+    """Steps of whole epochs, rate, and the least KID on validation faces, from the log of a run."""
     lines = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
     settings = read_settings(run)
     rates = [line["images_per_second"] for line in lines if "images_per_second" in line]
-    kids = [line["kid"] for line in lines if "kid" in line]
+    judged = [line for line in lines if "validation" in line]
+    kids = [line["validation"]["kid"] for line in judged if "kid" in line["validation"]]
     return {
-        "family": settings.family, "steps": lines[-1]["step"], "batch": settings.batch,
+        "family": settings.family, "steps": judged[-1]["step"], "batch": settings.batch,
         "images_per_second": round(float(np.median(rates)), 1), "kid_val": min(kids) if kids else None,
     }  # fmt: skip
 
