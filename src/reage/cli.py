@@ -49,28 +49,31 @@ def main() -> None:
     """
 
 
-def _edit_options(command: F) -> F:
-    options = [
-        click.option(
-            "--faces", default=None, help="Which faces: all, largest, or numbers (0 is the largest)."
-        ),
-        click.option("--from", "source", type=float, help="Age in the photo; default: the apparent age."),
-        click.option("--strength", type=click.FloatRange(0, 1.5), default=1.0, show_default=True),
-        click.option("--gender", type=click.Choice(["male", "female"]), help="Override the estimate."),
-        click.option("--model", type=PATH, help="A model bundle; default: the embedded one."),
-        click.option(
-            "--quality", type=click.IntRange(1, 100), help="Of JPEG and WebP; default: that of the input."
-        ),
-        click.option("--overwrite", is_flag=True, help="Replace existing files."),
-        click.option(
-            "--max-pixels",
-            type=click.IntRange(1),
-            help="Largest photo read, in pixels (default 200 million).",
-        ),
-    ]
-    for option in reversed(options):
-        command = option(command)
-    return command
+_FACE_OPTIONS = (
+    click.option("--faces", default=None, help="Which faces: all, largest, or numbers (0 is the largest)."),
+    click.option("--from", "source", type=float, help="Age in the photo; default: the apparent age."),
+    click.option("--strength", type=click.FloatRange(0, 1.5), default=1.0, show_default=True),
+    click.option("--gender", type=click.Choice(["male", "female"]), help="Override the estimate."),
+    click.option("--model", type=PATH, help="A model bundle; default: the embedded one."),
+    click.option("--overwrite", is_flag=True, help="Replace existing files."),
+)
+_QUALITY = click.option(
+    "--quality", type=click.IntRange(1, 100), help="Of JPEG and WebP; default: that of the input."
+)
+_MAX_PIXELS = click.option(
+    "--max-pixels", type=click.IntRange(1), help="Largest photo read, in pixels (default 200 million)."
+)
+
+
+def _options(*options: Callable[[F], F]) -> Callable[[F], F]:
+    """Several options as one decorator, in their order."""
+
+    def decorate(command: F) -> F:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
 
 
 @main.command()
@@ -84,7 +87,7 @@ def _edit_options(command: F) -> F:
 @click.option("-o", "--output", type=PATH, help="A file (one input) or a folder; default: beside the input.")
 @click.option("--json", "as_json", is_flag=True, help="Print results as JSON.")
 @click.option("--quiet", is_flag=True, help="Print errors only.")
-@_edit_options
+@_options(*_FACE_OPTIONS, _QUALITY, _MAX_PIXELS)
 def photo(
     photos: tuple[Path, ...],
     target: float | None,
@@ -144,7 +147,7 @@ def _print_outcome(outcome: Outcome) -> None:
     show_default=True,
     help="Side of a picture in the sheet.",
 )
-@_edit_options
+@_options(*_FACE_OPTIONS, _QUALITY, _MAX_PIXELS)
 def strip(source_photo: Path, ages: str, output: Path | None, tile: int, **options: Any) -> None:
     """One contact sheet of the same face at several ages."""
     from reage.batch import Options, age_strip
@@ -172,6 +175,59 @@ def _named(options: dict[str, Any]) -> dict[str, Any]:
     """Options as the library names them."""
     gender = options.pop("gender")
     return {**options, "male": None if gender is None else float(gender == "male")}
+
+
+@main.command()
+@click.argument("source_photo", type=PATH, metavar="IN")
+@click.option("--ages", default="20:80", show_default=True, help="first:last.")
+@click.option(
+    "-o", "--output", type=PATH, help="A .mp4, .gif or .webp; default: IN-film.mp4 beside the input."
+)
+@click.option("--seconds", type=float, default=6.0, show_default=True, help="Length of the film.")
+@click.option("--fps", type=float, default=24.0, show_default=True, help="Frames a second.")
+@click.option("--side", type=int, help="Longest side in pixels; default: at most 720, GIF 400, WebP 480.")
+@click.option("--labels/--no-labels", default=True, show_default=True, help="Write the age into a corner.")
+@click.option("--there-and-back", is_flag=True, help="Return to the first age: a loop without a jump.")
+@click.option("--whole", is_flag=True, help="The whole photo instead of head and shoulders.")
+@_options(*_FACE_OPTIONS, _MAX_PIXELS)
+def film(
+    source_photo: Path,
+    ages: str,
+    output: Path | None,
+    seconds: float,
+    fps: float,
+    side: int | None,
+    labels: bool,
+    there_and_back: bool,
+    whole: bool,
+    **options: Any,
+) -> None:
+    """A film of one face growing older (MP4 needs the extra "video"; GIF and WebP do not)."""
+    from reage.batch import Options
+    from reage.film import film_photo
+
+    place = film_photo(
+        source_photo,
+        parse_span(ages),
+        output,
+        Options(**_named(options)),
+        seconds=seconds,
+        fps=fps,
+        side=side,
+        labels=labels,
+        there_and_back=there_and_back,
+        whole=whole,
+    )
+    click.echo(place)
+
+
+def parse_span(text: str) -> tuple[float, float]:
+    """``20:80`` as two ages; raises `AgeError` for anything else."""
+    try:
+        first, last = (float(part) for part in text.split(":"))
+    except ValueError:
+        raise AgeError(f"ages '{text}': say first:last, such as 20:80") from None
+    return first, last
 
 
 @main.group()

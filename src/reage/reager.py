@@ -60,6 +60,11 @@ class SittingFace:
     male_probability: float
     aligned: AlignedFace
 
+    def told(self, source: float | None, male: float | None) -> tuple[float, float]:
+        """Age and gender (0 or 1) to tell the network: as given, or as the face looks."""
+        age = self.apparent_age if source is None else source
+        return age, float(self.male_probability > 0.5) if male is None else male
+
     @property
     def box(self) -> tuple[float, float, float, float]:
         """x0, y0, x1, y1 in pixels of the photo."""
@@ -205,17 +210,13 @@ class Sitting:
         like. Raises `AgeError` for ages outside 0 to 116 and `NoFaceError` for faces that there are not.
         """
         check_target(to)
-        if source is not None:
-            check_age(source)
-        if not 0 <= strength <= 1.5:
-            raise AgeError(f"strength {strength:g} is outside 0 to 1.5")
+        check_wish(source, strength)
         watch, bundle = Stopwatch(), self.reager.bundle
         chosen = self.choose(faces)
         out = self.photo.pixels.copy()
         told: list[tuple[SittingFace, float, float, float]] = []
         for face in chosen:
-            age = face.apparent_age if source is None else source
-            gender = float(face.male_probability > 0.5) if male is None else male
+            age, gender = face.told(source, male)
             goal = bundle.manifest.goal(to, age) if isinstance(to, str) else to
             with watch("network"):
                 edit = self.edit(face, to=goal, source=age, male=gender)
@@ -248,6 +249,14 @@ def check_target(target: Target) -> None:
         check_age(target)
     elif target not in ("older", "younger"):
         raise AgeError(f"'{target}' is neither an age nor 'older' or 'younger'")
+
+
+def check_wish(source: float | None, strength: float) -> None:
+    """Raises `AgeError` for an impossible age in the photo, or a strength outside 0 to 1.5."""
+    if source is not None:
+        check_age(source)
+    if not 0 <= strength <= 1.5:
+        raise AgeError(f"strength {strength:g} is outside 0 to 1.5")
 
 
 def check_age(age: float) -> None:
