@@ -18,6 +18,7 @@ from reage.errors import AgeError, ReageError
 
 if TYPE_CHECKING:
     from reage.batch import Outcome
+    from reage.reager import Target
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -57,6 +58,11 @@ _FACE_OPTIONS = (
     click.option("--model", type=PATH, help="A model bundle; default: the embedded one."),
     click.option("--overwrite", is_flag=True, help="Replace existing files."),
 )
+_DIRECTION = click.option(
+    "--direction",
+    type=click.Choice(list(DIRECTIONS)),
+    help="Instead of --to: as far that way as the model is made for.",
+)
 _QUALITY = click.option(
     "--quality", type=click.IntRange(1, 100), help="Of JPEG and WebP; default: that of the input."
 )
@@ -79,11 +85,7 @@ def _options(*options: Callable[[F], F]) -> Callable[[F], F]:
 @main.command()
 @click.argument("photos", nargs=-1, required=True, type=PATH, metavar="IN...")
 @click.option("--to", "target", type=float, help="Age to show, 0 to 116 years.")
-@click.option(
-    "--direction",
-    type=click.Choice(list(DIRECTIONS)),
-    help="Instead of --to: as far that way as the model is made for.",
-)
+@_DIRECTION
 @click.option("-o", "--output", type=PATH, help="A file (one input) or a folder; default: beside the input.")
 @click.option("--json", "as_json", is_flag=True, help="Print results as JSON.")
 @click.option("--quiet", is_flag=True, help="Print errors only.")
@@ -100,9 +102,7 @@ def photo(
     """Make the people in photographs older or younger."""
     from reage.batch import Options, age_photos
 
-    wish = target if direction is None else DIRECTIONS[direction]
-    if wish is None or (target is not None and direction is not None):
-        raise click.UsageError("say either --to AGE or --direction")
+    wish = _target(target, direction)
     told = None if as_json or quiet else _print_outcome
     outcomes = age_photos(
         photos,
@@ -122,6 +122,13 @@ def photo(
                 f"reage: {len(failed)} of {len(outcomes)} photos failed; the others were written", err=True
             )
         sys.exit(2)
+
+
+def _target(age: float | None, direction: str | None) -> Target:
+    wish = age if direction is None else DIRECTIONS[direction]
+    if wish is None or (age is not None and direction is not None):
+        raise click.UsageError("say either --to AGE or --direction")
+    return wish
 
 
 def _print_outcome(outcome: Outcome) -> None:
@@ -228,6 +235,48 @@ def parse_span(text: str) -> tuple[float, float]:
     except ValueError:
         raise AgeError(f"ages '{text}': say first:last, such as 20:80") from None
     return first, last
+
+
+@main.command()
+@click.argument("source_video", type=PATH, metavar="IN")
+@click.option("--to", "target", type=float, help="Age to show, 0 to 116 years.")
+@_DIRECTION
+@click.option("-o", "--output", type=PATH, help="A .mp4, .mov or .mkv; default: beside the input.")
+@click.option(
+    "--crf",
+    type=click.IntRange(0, 51),
+    default=18,
+    show_default=True,
+    help="Of H.264: 0 loses nothing, 51 nearly all.",
+)
+@click.option("--quiet", is_flag=True, help="Print errors only.")
+@_options(*_FACE_OPTIONS)
+def video(
+    source_video: Path,
+    target: float | None,
+    direction: str | None,
+    output: Path | None,
+    crf: int,
+    quiet: bool,
+    **options: Any,
+) -> None:
+    """Make the people in a video older or younger, in every frame (needs the extra "video").
+
+    Sound and subtitles are copied. --faces is all or largest.
+    """
+    _need_extra("video", "av", "rich")
+    from reage.batch import Options
+    from reage.progress import progress_bar
+    from reage.video import age_video
+
+    wish = _target(target, direction)
+    with progress_bar(shown=not quiet) as progress:
+        outcome = age_video(
+            source_video, wish, output, Options(**_named(options)), crf=crf, progress=progress
+        )
+    if not quiet:
+        for line in (*outcome.people, *outcome.notes, f"{outcome.frames} frames"):
+            click.echo(f"{outcome.output}: {line}")
 
 
 @main.group()

@@ -250,7 +250,7 @@ def _encode(
         coding = Coding(scene.base.shape[1], scene.base.shape[0], rate, 1 / rate)
         with writing(place, suffix, coding, mark) as writer:
             for number, frame in enumerate(frames()):
-                writer.write(frame, number)
+                writer.write(frame, number, 1)
 
 
 def _labelled(picture: Frame, text: str) -> Frame:

@@ -20,13 +20,14 @@ import numpy.typing as npt
 import reage
 from reage.bundle import MAX_AGE, Bundle, open_bundle
 from reage.errors import AgeError, NoFaceError
-from reage.photo.alignment import align_landmarks, apply_transform
+from reage.photo.alignment import Float, align_landmarks, apply_transform
 from reage.photo.analysis import AgeReader
 from reage.photo.compositing import AlignedFace, Edit, composite, cut_face
 from reage.photo.detection import Face, FaceDetector
 from reage.photo.image_io import MAX_PIXELS, Photo, Provenance, read_photo, write_photo
 from reage.photo.masks import face_mask
 from reage.photo.photograph import eight_bits
+from reage.photo.tracking import Tracker
 
 Target = float | Literal["older", "younger"]
 """An age in years, or a direction: then each face goes as far that way as the bundle's manifest says."""
@@ -152,12 +153,23 @@ class Reager:
         """Apparent age in years of ``face`` in a photo (H, W, 3)."""
         return self._reader.read(eight_bits(pixels), face.landmarks_photo).age
 
+    def tracker(self) -> Tracker:
+        """What follows the faces of one video, with the networks that are loaded already."""
+        return Tracker(self._detector, self._reader)
+
+    def align(self, pixels: npt.NDArray[Any], matrix: Float, landmarks: Float) -> AlignedFace:
+        """The face that ``matrix`` (2, 3) cuts from a photo (H, W, 3); ``landmarks`` (468, 2) are in its own frame."""
+        return cut_face(pixels, matrix, face_mask(landmarks, self.bundle.manifest.size))
+
+    def edit(self, face: AlignedFace, *, to: float, source: float, male: float) -> Edit:
+        """The network's edit of an aligned face; of luma alone where the face has no colour."""
+        edit = self.bundle.edit(face.pixels, source_age=source, target_age=to, male=male)
+        return edit.without_colour() if face.is_grey else edit
+
     def _prepare(self, index: int, face: Face, photo: Photo, pixels: npt.NDArray[np.uint8]) -> SittingFace:
-        size = self.bundle.manifest.size
         reading = self._reader.read(pixels, face.landmarks_photo)
-        matrix = align_landmarks(face.landmarks_photo, size)
-        mask = face_mask(apply_transform(matrix, face.landmarks_photo), size)
-        aligned = cut_face(photo.pixels, matrix, mask)
+        matrix = align_landmarks(face.landmarks_photo, self.bundle.manifest.size)
+        aligned = self.align(photo.pixels, matrix, apply_transform(matrix, face.landmarks_photo))
         return SittingFace(index, face, reading.age, reading.male_probability, aligned)
 
 
@@ -239,8 +251,7 @@ class Sitting:
 
     def edit(self, face: SittingFace, *, to: float, source: float, male: float) -> Edit:
         """The network's edit of one face in its aligned frame; of luma alone where the face has no colour."""
-        edit = self.reager.bundle.edit(face.aligned.pixels, source_age=source, target_age=to, male=male)
-        return edit.without_colour() if face.aligned.is_grey else edit
+        return self.reager.edit(face.aligned, to=to, source=source, male=male)
 
 
 def check_target(target: Target) -> None:
