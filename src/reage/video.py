@@ -136,7 +136,7 @@ def cast(
         raise NoFaceError("no face found in the video; a face must be at least 40 pixels high in some frames")
     if options.faces == "largest":
         tracks = [max(tracks, key=lambda track: track.prominence)]
-    manifest, times, roles = reager.bundle.manifest, np.array(tracker.times, np.float32), []
+    manifest, times, roles = reager.bundle.manifest, np.array(tracker.times), []
     for track in tracks:
         source = track.apparent_age if options.source is None else options.source
         male = float(track.male_probability > 0.5) if options.male is None else options.male

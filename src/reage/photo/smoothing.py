@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import cv2
 import numpy as np
@@ -24,44 +25,28 @@ _NEWS = 0.2
 """Change of the aligned face, in units of [-1, 1], that an edit follows at once: a blink, an open mouth."""
 
 
-@dataclass(frozen=True)
-class OneEuro:
-    """The 1 euro filter: Casiez, Roussel and Vogel, "1 € Filter", CHI 2012.
+_PLACE, _SHAPE = 0.08, 0.05
+"""Widths in seconds of what is smoothed over: for the transform of a face, and for its landmarks, which blink."""
 
-    A low-pass whose cutoff rises with speed: ``cutoff`` Hz at rest and ``beta`` Hz more for each unit a second.
+Times = npt.NDArray[np.float64]
+
+
+def smoothed(values: npt.NDArray[Any], times: Times, width: float) -> Float:
+    """``values`` (n, k) at ascending ``times`` (n,) without their jitter: local quadratic regression.
+
+    At each time a parabola is fitted to what lies around it, under Gaussian weights of ``width`` seconds
+    (Savitzky and Golay, "Smoothing and differentiation of data by simplified least squares procedures", 1964;
+    Cleveland, "Robust locally weighted regression", 1979). It looks ahead as well as back, so nothing lags; and
+    a moving camera is near enough a parabola for that time, where a low-pass filter would hold it back.
     """
-
-    cutoff: float
-    beta: float
-    speed_cutoff: float = 1.0
-
-    def run(self, values: Float, times: Float) -> Float:
-        """Filter ``values`` (n, k) at ``times`` (n,) seconds, as if they came one by one."""
-        smooth, speed = values.copy(), np.zeros_like(values[0])
-        for now in range(1, len(values)):
-            step = max(float(times[now] - times[now - 1]), 1e-4)
-            change = (values[now] - values[now - 1]) / step
-            speed += _weight(np.float32(self.speed_cutoff), step) * (change - speed)
-            follow = _weight(self.cutoff + self.beta * np.abs(speed), step)
-            smooth[now] = smooth[now - 1] + follow * (values[now] - smooth[now - 1])
-        return np.asarray(smooth, np.float32)
-
-    def both_ways(self, values: Float, times: Float) -> Float:
-        """The mean of `run` from the start and from the end: what lags in one, leads in the other."""
-        backward = self.run(values[::-1], times[-1] - times[::-1])[::-1]
-        return np.asarray((self.run(values, times) + backward) / 2, np.float32)
-
-
-PLACE = OneEuro(1.5, 6.0)
-"""For the centre of a face, in sides of its aligned frame."""
-TURN = OneEuro(1.0, 6.0)
-"""For its roll in radians and the logarithm of its size."""
-SHAPE = OneEuro(2.0, 15.0)
-"""For its landmarks in the aligned frame, in sides of that."""
-
-
-def _weight(cutoff: npt.NDArray[np.float32] | np.float32, step: float) -> npt.NDArray[np.float32]:
-    return np.asarray(1 / (1 + 1 / (2 * np.pi * cutoff * step)), np.float32)
+    out = np.empty(values.shape, np.float32)
+    for number, time in enumerate(times):
+        first, last = np.searchsorted(times, (time - 3 * width, time + 3 * width))
+        apart = (times[first:last] - time) / width
+        weights = np.exp(-(apart**2) / 4)  # the square root of the Gaussian
+        design = np.stack([weights, weights * apart, weights * apart**2], 1)
+        out[number] = (np.linalg.pinv(design)[0] * weights) @ values[first:last]
+    return out
 
 
 @dataclass(frozen=True)
@@ -76,7 +61,7 @@ class Pose:
 
 
 def poses(
-    track: Track, size: int, frame_times: Float, cuts: set[int], *, smooth: bool = True
+    track: Track, size: int, frame_times: Times, cuts: set[int], *, smooth: bool = True
 ) -> dict[int, Pose]:
     """The pose of a tracked face in each frame where it is shown, for an aligned frame of ``size`` pixels.
 
@@ -90,12 +75,7 @@ def poses(
         matrices, points = _aligned(landmarks, size)
         if smooth:
             matrices = _steady(matrices, times, size)
-            points = (
-                SHAPE.both_ways(points.reshape(len(points), -1) / np.float32(size), times).reshape(
-                    points.shape
-                )
-                * size
-            )
+            points = smoothed(points.reshape(len(points), -1), times, _SHAPE).reshape(points.shape)
         opens = frames[0] == 0 or frames[0] in cuts
         closes = frames[-1] == len(frame_times) - 1 or frames[-1] + 1 in cuts
         for at, frame in enumerate(frames):
@@ -105,7 +85,7 @@ def poses(
     return found
 
 
-def _spans(track: Track, frame_times: Float, cuts: set[int]) -> Iterator[tuple[npt.NDArray[np.int64], Float]]:
+def _spans(track: Track, frame_times: Times, cuts: set[int]) -> Iterator[tuple[npt.NDArray[np.int64], Float]]:
     """Frames (n,) and landmarks (n, 468, 2) of each unbroken stretch, small gaps filled evenly."""
     frames = np.array(track.frames)
     apart = np.diff(frame_times[frames]) > _BRIDGE
@@ -129,23 +109,19 @@ def _aligned(landmarks: Float, size: int) -> tuple[Float, Float]:
     return matrices, np.stack([apply_transform(matrix, points) for matrix, points in pairs])
 
 
-def _steady(matrices: Float, times: Float, size: int) -> Float:
-    """Similarities (n, 2, 3) smoothed as what they are: a place, a roll and a size, each on its own.
-
-    So a panning camera, which opens the filter of the place, lets no jitter of roll and size through.
-    """
+def _steady(matrices: Float, times: Times, size: int) -> Float:
+    """Similarities (n, 2, 3) smoothed as what they are: a place, a roll and a size, each on its own."""
     middle = (size - 1) / 2
     roll = np.unwrap(np.arctan2(matrices[:, 1, 0], matrices[:, 0, 0]))
     scale = np.log(np.hypot(matrices[:, 0, 0], matrices[:, 1, 0]))
     centre = np.stack(
         [apply_transform(invert_transform(m), np.full((1, 2), middle, np.float32))[0] for m in matrices]
     )
-    side = size / np.exp(np.median(scale))  # of the aligned frame, in pixels of the video
-    centre = PLACE.both_ways(centre / side, times) * side
-    turned = TURN.both_ways(np.stack([roll, scale], 1).astype(np.float32), times)
-    cos, sin = np.exp(turned[:, 1]) * np.cos(turned[:, 0]), np.exp(turned[:, 1]) * np.sin(turned[:, 0])
+    values = np.column_stack([centre, roll, scale])
+    x, y, roll, scale = smoothed(values, times, _PLACE).T
+    cos, sin = np.exp(scale) * np.cos(roll), np.exp(scale) * np.sin(roll)
     linear = np.stack([np.stack([cos, -sin], 1), np.stack([sin, cos], 1)], 1)
-    shift = middle - (linear @ centre[..., None])
+    shift = middle - linear @ np.stack([x, y], 1)[..., None]
     return np.concatenate([linear, shift], 2).astype(np.float32)
 
 
