@@ -99,9 +99,8 @@ def write_clip(
         container.mux(stream.encode(None))
         if voice is not None:
             waves = np.sin(2 * np.pi * 440 * np.arange(RATE * len(frames) // fps) / RATE).astype(np.float32)
-            layout = {"format": voice.codec_context.format.name, "layout": "mono"}
             for at in range(0, len(waves), 1024):
-                block = av.AudioFrame.from_ndarray(0.2 * waves[None, at : at + 1024], **layout)
+                block = av.AudioFrame.from_ndarray(0.2 * waves[None, at : at + 1024], "fltp", "mono")
                 block.sample_rate, block.pts, block.time_base = RATE, at, Fraction(1, RATE)
                 container.mux(voice.encode(block))
             container.mux(voice.encode(None))

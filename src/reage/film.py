@@ -59,10 +59,9 @@ class _Scene:
 
     def edit(self, age: float) -> Edit:
         """The edit at ``age``, between those of the two nearest knots."""
-        after = int(np.clip(np.searchsorted(self.knots, age), 1, len(self.knots) - 1))
-        low, high = self.knots[after - 1], self.knots[after]
-        part = np.float32(np.clip((age - low) / (high - low), 0, 1))
-        one, other = self.edits[after - 1], self.edits[after]
+        at = float(np.interp(age, self.knots, np.arange(len(self.knots))))
+        one, other = self.edits[int(at)], self.edits[int(np.ceil(at))]
+        part = np.float32(at - int(at))
         return Edit(one.delta + part * (other.delta - one.delta), one.gain + part * (other.gain - one.gain))
 
 

@@ -18,7 +18,7 @@ import reage
 from reage.batch import DEFAULTS, Options, refuse_existing
 from reage.errors import NoFaceError, VideoError
 from reage.files import atomic_path
-from reage.photo.compositing import composite
+from reage.photo.compositing import AlignedFace, Edit, composite
 from reage.photo.image_io import Provenance
 from reage.photo.smoothing import EditSmoother, Pose, poses
 from reage.photo.tracking import Track, Tracker
@@ -41,6 +41,18 @@ class Role:
     poses: dict[int, Pose]
     smoother: EditSmoother = field(default_factory=EditSmoother)
     time: float = 0.0
+
+    def edit(
+        self, reager: Reager, pixels: Frame, number: int, time: float, *, smooth: bool = True
+    ) -> tuple[AlignedFace, Edit]:
+        """The face in frame ``number`` (H, W, 3), shown at ``time`` seconds, and its edit: frames in order."""
+        pose = self.poses[number]
+        face = reager.align(pixels, pose.matrix, pose.landmarks)
+        edit = reager.edit(face, to=self.target, source=self.source, male=self.male)
+        if smooth:
+            edit = self.smoother.next(edit, face.pixels, time - self.time, fresh=pose.fresh)
+        self.time = time
+        return face, edit.scaled(pose.weight)
 
     def describe(self) -> str:
         """For people."""
@@ -72,16 +84,7 @@ def age_video(
     ``options.faces`` is "all" or "largest": then only whoever fills most of the picture over the whole video.
     The output (default: beside the input) appears when it is complete. Raises `ReageError`.
     """
-    check_target(target)
-    check_wish(options.source, options.strength)
-    if options.faces not in (None, "all", "largest"):
-        raise NoFaceError(f"faces '{options.faces}': of a video, say all or largest")
-    place = output or video.with_name(_name(video, target))
-    if place.suffix.lower() not in WRITABLE_SUFFIXES:
-        raise VideoError(f"a video is written as {', '.join(WRITABLE_SUFFIXES)}, not as '{place.suffix}'")
-    if output and output.is_dir():
-        raise VideoError(f"{output} is a folder; give the name of a file in it")
-    refuse_existing(place, options.overwrite)
+    place = _check(video, target, output, options)
     reager = Reager.from_bundle(options.model)
     tell = progress or (lambda *_: None)
     with reading(video) as source:
@@ -94,28 +97,42 @@ def age_video(
             faces=tuple((round(role.source, 1), round(float(role.target), 1)) for role in roles),
             edits=() if options.strength == 1 else (f"strength {options.strength:g}",),
         )
+        frames = 0
         try:
             with (
                 atomic_path(place) as part,
                 writing(part, place.suffix, source.coding, mark, crf=crf, copied=copied) as writer,
             ):
-                number = 0
                 for item in source.play(copied):
                     if not isinstance(item, Still):
                         writer.copy(item)
                         continue
                     time = float(item.pts * source.coding.time_base)
-                    pixels = retouch(reager, item.pixels, roles, number, time, options.strength)
+                    pixels = retouch(reager, item.pixels, roles, frames, time, options.strength)
                     writer.write(pixels, item.pts, item.duration)
-                    number += 1
-                    tell("editing", number, len(tracker.times))
+                    frames += 1
+                    tell("editing", frames, len(tracker.times))
         except (OSError, ValueError) as error:  # ValueError: a null character in the name
             reason = getattr(error, "strerror", None) or error
             raise VideoError(f"{str(place)!r} cannot be written: {reason}") from error
         if source.damaged:
             notes.append(f"{source.damaged} damaged packets of {video} were left out")
-    people = tuple(role.describe() for role in roles)
-    return VideoOutcome(place, number, people, tuple(notes))
+    return VideoOutcome(place, frames, tuple(role.describe() for role in roles), tuple(notes))
+
+
+def _check(video: Path, target: Target, output: Path | None, options: Options) -> Path:
+    """Where the output goes; raises `ReageError` for what can be said to be wrong before any work."""
+    check_target(target)
+    check_wish(options.source, options.strength)
+    if options.faces not in (None, "all", "largest"):
+        raise NoFaceError(f"faces '{options.faces}': of a video, say all or largest")
+    if output and output.is_dir():
+        raise VideoError(f"{output} is a folder; give the name of a file in it")
+    place = output or video.with_name(_name(video, target))
+    if place.suffix.lower() not in WRITABLE_SUFFIXES:
+        raise VideoError(f"a video is written as {', '.join(WRITABLE_SUFFIXES)}, not as '{place.suffix}'")
+    refuse_existing(place, options.overwrite)
+    return place
 
 
 def follow(reager: Reager, source: VideoReader, tell: Progress) -> Tracker:
@@ -159,16 +176,11 @@ def retouch(
     """Frame ``number`` (H, W, 3), shown at ``time`` seconds, with everybody's edit."""
     out: Frame = pixels.copy()
     for role in roles:
-        pose = role.poses.get(number)
-        if pose is None:
-            continue
-        face = reager.align(pixels, pose.matrix, pose.landmarks)
-        edit = reager.edit(face, to=role.target, source=role.source, male=role.male)
-        if smooth:
-            edit = role.smoother.next(edit, face.pixels, time - role.time, fresh=pose.fresh)
-        role.time = time
-        edit = edit.scaled(strength * pose.weight)
-        composite(pixels, out, face, edit, detail_sigma=reager.bundle.manifest.detail_sigma)
+        if number in role.poses:
+            face, edit = role.edit(reager, pixels, number, time, smooth=smooth)
+            composite(
+                pixels, out, face, edit.scaled(strength), detail_sigma=reager.bundle.manifest.detail_sigma
+            )
     return out
 
 
@@ -180,9 +192,9 @@ def _copied(source: VideoReader, place: Path) -> tuple[list[Any], list[str]]:
         if can_hold(place.suffix, stream):
             copied.append(stream)
         elif stream.type == "audio":
-            raise VideoError(f"{place.suffix} cannot hold its {kind} as it is; write a .mkv, which can")
+            raise VideoError(f"{place.suffix} cannot hold its {kind} as it is; try .mkv or .mov")
         else:
-            notes.append(f"its {kind} was left out: {place.suffix} cannot hold it; a .mkv can")
+            notes.append(f"its {kind} was left out: {place.suffix} cannot hold it; try .mkv")
     return copied, notes
 
 

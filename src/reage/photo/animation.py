@@ -7,6 +7,7 @@ from functools import lru_cache
 from io import BytesIO
 from itertools import chain, pairwise
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -31,10 +32,11 @@ def frame_milliseconds(count: int, fps: float, unit: int) -> list[int]:
 
 def write_webp(frames: Iterable[Frame], durations: Sequence[int], path: Path, mark: Provenance) -> None:
     """Frames (H, W, 3), shown for ``durations`` ms each, as an endless WebP at ``path``."""
-    _save(
-        (Image.fromarray(frame) for frame in frames), path, "WEBP", duration=list(durations),
-        quality=_QUALITY, xmp=updated_xmp(None, mark),
-    )  # fmt: skip
+    with open(path, "wb") as file:
+        _save(
+            (Image.fromarray(frame) for frame in frames), file, "WEBP", duration=list(durations),
+            quality=_QUALITY, xmp=updated_xmp(None, mark),
+        )  # fmt: skip
 
 
 def write_gif(
@@ -57,7 +59,7 @@ def write_gif(
     path.write_bytes(gif_with_xmp(file.getvalue(), packet))
 
 
-def _save(pictures: Iterator[Image.Image], target: Path | BytesIO, kind: str, **options: object) -> None:
+def _save(pictures: Iterator[Image.Image], target: BinaryIO, kind: str, **options: object) -> None:
     first = next(pictures)
     first.save(target, kind, save_all=True, append_images=chain(pictures), loop=0, **options)
 

@@ -19,7 +19,7 @@ _BRIDGE = 0.13
 """Seconds for which a face may be lost and is taken to be there still, moving evenly: a blurred frame or two."""
 _FADE = 0.3
 """Seconds over which an edit appears where a face is found, and disappears before it is lost."""
-_TIME = 0.12
+_TIME = 0.25
 """Time constant in seconds with which edits follow the face while it looks the same."""
 _NEWS = 0.2
 """Change of the aligned face, in units of [-1, 1], that an edit follows at once: a blink, an open mouth."""

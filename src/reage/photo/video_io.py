@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -231,8 +232,11 @@ def writing(
 
 
 def can_hold(suffix: str, stream: av.stream.Stream) -> bool:
-    """Whether a video of the kind of ``suffix`` may have a stream of that codec."""
-    import io
-
-    with av.open(io.BytesIO(), "w", format=_FORMATS[suffix.lower()]) as container:
-        return stream.codec_context.name in container.supported_codecs
+    """Whether a video of the kind of ``suffix`` may have a copy of ``stream``."""
+    try:
+        with av.open(BytesIO(), "w", format=_FORMATS[suffix.lower()]) as container:
+            container.add_stream_from_template(stream)
+            container.start_encoding()
+    except (ValueError, av.FFmpegError):
+        return False
+    return True
