@@ -75,7 +75,6 @@ class VideoReader:
         self._stream = shown[0]
         self._stream.thread_type = "AUTO"
         self.copied = [s for s in container.streams if s.type in ("audio", "subtitle") and s.codec_context]
-        self.damaged = 0
         first = next(self._decoded(self._container.demux(self._stream)), None)
         if first is None:
             raise VideoError(f"{path} is not a video that can be decoded")
@@ -83,7 +82,6 @@ class VideoReader:
         self.coding = self._coding_of(first, path)
         seconds = float((container.duration or 0) / av.time_base)
         self.count = self._stream.frames or round(seconds * float(self.coding.rate)) or None
-        self.damaged = 0
 
     def _coding_of(self, frame: av.VideoFrame, path: Path) -> Coding:
         stream = self._stream
@@ -111,7 +109,7 @@ class VideoReader:
     def play(self, copied: Sequence[av.stream.Stream]) -> Iterator[Still | av.Packet[Any]]:
         """The frames, and between them the packets of the streams ``copied``, as they lie in the file."""
         self._container.seek(0)
-        coding, last = self.coding, -(1 << 62)
+        coding, waiting, last = self.coding, list[av.Packet[Any]](), None
         usual = max(1, round(1 / (coding.rate * coding.time_base)))
 
         def packets() -> Iterator[av.Packet[Any]]:
@@ -121,21 +119,27 @@ class VideoReader:
                 elif packet.dts is not None:
                     waiting.append(packet)
 
-        waiting: list[av.Packet[Any]] = []
         for frame in self._decoded(packets()):
             yield from waiting
             waiting.clear()
-            pts = frame.pts if frame.pts is not None else last + usual
-            last = pts = max(pts, last + 1) if last > -(1 << 62) else frame.pts or 0
-            yield Still(self._upright(frame), pts, frame.duration or usual)
+            pts = frame.pts
+            if last is not None:  # times must rise, even where a broken file says otherwise, or nothing
+                pts = max(last + 1, last + usual if pts is None else pts)
+            last = pts or 0
+            yield Still(self._upright(frame), last, frame.duration or usual)
         yield from waiting
 
     def _decoded(self, packets: Iterator[av.Packet[Any]]) -> Iterator[av.VideoFrame]:
-        for packet in packets:
-            try:
-                yield from packet.decode()
-            except av.error.InvalidDataError:
-                self.damaged += 1
+        """What can be decoded; the rest is counted as damaged."""
+        self.damaged = 0
+        try:
+            for packet in packets:
+                try:
+                    yield from packet.decode()
+                except av.error.InvalidDataError:
+                    self.damaged += 1
+        except av.FFmpegError:  # the file ends here
+            self.damaged += 1
 
     def _upright(self, frame: av.VideoFrame) -> Frame:
         size = (self.coding.width, self.coding.height)
@@ -209,7 +213,7 @@ def writing(
 ) -> Iterator[VideoWriter]:
     """Write a video of the kind of ``suffix`` to ``place``, with its mark in comments and (but Matroska) XMP.
 
-    Packets of the streams ``copied`` may be written along with the frames. Raises `VideoError`.
+    Packets of the streams ``copied`` may be written along with the frames. Raises OSError if that fails.
     """
     kind = _FORMATS[suffix.lower()]
     options = {} if kind == "matroska" else {"movflags": "faststart"}
@@ -224,7 +228,7 @@ def writing(
             yield writer
             writer.finish()
     except av.FFmpegError as error:
-        raise VideoError(f"the video cannot be written: {error.strerror}") from error
+        raise OSError(error.strerror) from error
     packet = updated_xmp(coding.xmp, mark)
     if kind != "matroska" and packet is not None:
         with open(place, "ab") as file:
