@@ -3,7 +3,7 @@ PYTHON ?= python3
 RUNTIME := .venv
 DEV := .venv-dev
 
-.PHONY: demo test lint types bench ages card clean
+.PHONY: demo test lint types bench video ages card clean
 
 demo: $(RUNTIME)/ready
 	$(RUNTIME)/bin/python examples/demo.py
@@ -21,6 +21,10 @@ types: $(DEV)/ready
 # Times, and apparent ages of the bundled portraits; both write into benchmarks/.
 bench: $(DEV)/ready
 	$(DEV)/bin/python benchmarks/photo.py
+
+# Frames a second of videos, and how steady they are; writes benchmarks/video.json.
+video: $(DEV)/ready
+	$(DEV)/bin/python benchmarks/video.py
 
 ages: $(DEV)/ready
 	$(DEV)/bin/python benchmarks/ages.py

@@ -19,7 +19,7 @@ from reage.evaluation.protocol import Protocol, evaluate
 from reage.evaluation.report import compare, write_report
 from reage.evaluation.stages import Stages
 from reage.evaluation.tables import table
-from reage.progress import counting_bar
+from reage.progress import progress_bar
 from reage.training.export import export_run
 
 
@@ -40,8 +40,10 @@ def main(index: Path, runs: tuple[Path, ...], minutes: int, work: Path) -> None:
     for name, path in bundles.items():
         reports.append(work / "reports" / name)
         if not (reports[-1] / "report.json").exists():
-            judged = evaluate(open_bundle(path), index, Protocol(), Stages(work / "stages"), bar=counting_bar)
-            write_report(judged, reports[-1], counting_bar)
+            with progress_bar() as progress:
+                kept = Stages(work / "stages")
+                judged = evaluate(open_bundle(path), index, Protocol(), kept, progress=progress)
+                write_report(judged, reports[-1], progress)
     shutil.copy(reports[-1] / "report.json", HERE / "embedded.json")
     told = compare(reports, work)
     click.echo(told)

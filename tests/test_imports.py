@@ -11,7 +11,8 @@ BLOCK = """
 import sys
 class Blocker:
     def find_spec(self, name, path=None, target=None):
-        if name.split('.')[0] in {'torch', 'accelerate', 'pandas', 'pydantic', 'safetensors', 'yaml', 'rich', 'onnx'}:
+        blocked = 'torch accelerate pandas pydantic safetensors yaml rich onnx av'
+        if name.split('.')[0] in blocked.split():
             raise ImportError(f'{name} is blocked')
 sys.meta_path.insert(0, Blocker())
 """
@@ -34,7 +35,9 @@ def test_public_names() -> None:
 
 
 def test_the_runtime_imports_without_the_training_stack() -> None:
-    run("import reage, reage.reager, reage.batch, reage.bundle, reage.cli, reage.sheets\nreage.Reager")
+    run(
+        "import reage, reage.reager, reage.batch, reage.bundle, reage.cli, reage.sheets, reage.film\nreage.Reager"
+    )
 
 
 def test_import_and_help_load_no_heavy_module() -> None:
@@ -42,10 +45,10 @@ def test_import_and_help_load_no_heavy_module() -> None:
 import reage, reage.cli
 from click.testing import CliRunner
 assert CliRunner().invoke(reage.cli.main, ['--help']).exit_code == 0
-for command in (['photo'], ['strip'], ['models'], ['data'], ['data', 'index'], ['train'], ['export']):
-    result = CliRunner().invoke(reage.cli.main, [*command, '--help'])
+for command in ('photo', 'strip', 'film', 'video', 'models', 'data', 'data index', 'train', 'export'):
+    result = CliRunner().invoke(reage.cli.main, [*command.split(), '--help'])
     assert result.exit_code == 0, result.output
-print([m for m in ('torch', 'onnxruntime', 'cv2', 'PIL', 'numpy') if m in sys.modules])
+print([m for m in ('torch', 'av', 'onnxruntime', 'cv2', 'PIL', 'numpy') if m in sys.modules])
 """
     assert run(code).strip() == "[]"
 
@@ -61,3 +64,7 @@ result = CliRunner().invoke(reage.cli.main, ['train', 'recipe.yaml'])
 print(result.exit_code, result.output)
 """
     assert "2 reage: this command needs torch: pip install 'reage[train]'" in run(code, before="")
+    code = code.replace("'torch'", "'av'").replace(
+        "['train', 'recipe.yaml']", "['video', 'a.mp4', '--to', '70']"
+    )
+    assert "2 reage: this command needs av: pip install 'reage[video]'" in run(code, before="")

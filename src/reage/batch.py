@@ -138,7 +138,7 @@ def _age_photo(
     """Age one photo into ``place``, and its layers into a folder if one is named."""
     watch = Stopwatch()
     with watch("total"):
-        _refuse_existing(place, options.overwrite)  # before the work, not after it
+        refuse_existing(place, options.overwrite)
         if layers:
             refuse_folder(layers, options.overwrite)
         sitting = options.open(reager, path)
@@ -168,7 +168,7 @@ def age_strip(
         check_age(age)
     options.check()
     place = output or photo.with_name(f"{photo.stem}-strip.jpg")
-    _refuse_existing(place, options.overwrite)
+    refuse_existing(place, options.overwrite)
     reager = Reager.from_bundle(options.model)
     sitting = options.open(reager, photo)
     chosen = sitting.choose(options.faces or "largest")
@@ -197,13 +197,14 @@ def age_strip(
 
 def head_tile(pixels: npt.NDArray[Any], face: SittingFace, tile: int) -> npt.NDArray[np.uint8]:
     """A square (tile, tile, 3) uint8 around the whole head, cut upright from the photo."""
-    x0, y0, x1, y1 = _head_box(face, pixels.shape)
+    x0, y0, x1, y1 = head_box(face, pixels.shape)
     crop = eight_bits(pixels[y0:y1, x0:x1])
     way = cv2.INTER_AREA if crop.shape[0] > tile else cv2.INTER_CUBIC
     return np.asarray(cv2.resize(crop, (tile, tile), interpolation=way), np.uint8)
 
 
-def _head_box(face: SittingFace, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
+def head_box(face: SittingFace, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
+    """x0, y0, x1, y1 of a square around the whole head, within a photo of ``shape`` (H, W, 3)."""
     points = face.face.landmarks_photo
     low, high = points.min(0), points.max(0)
     side = min(1.9 * float((high - low).max()), shape[0], shape[1])
@@ -242,7 +243,8 @@ def _suffix(photo: Path) -> str:
     )
 
 
-def _refuse_existing(place: Path, overwrite: bool) -> None:
+def refuse_existing(place: Path, overwrite: bool) -> None:
+    """Raises `PhotoError` where ``place`` exists, unless it may be overwritten: before the work, not after it."""
     if place.exists() and not overwrite:
         raise PhotoError(f"{place} exists already; pass --overwrite to replace it")
 

@@ -18,6 +18,7 @@ from reage.errors import AgeError, ReageError, RegionError
 
 if TYPE_CHECKING:
     from reage.batch import Outcome
+    from reage.reager import Target
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -50,50 +51,54 @@ def main() -> None:
     """
 
 
-def _edit_options(command: F) -> F:
-    options = [
-        click.option(
-            "--faces", default=None, help="Which faces: all, largest, or numbers (0 is the largest)."
-        ),
-        click.option("--from", "source", type=float, help="Age in the photo; default: the apparent age."),
-        click.option("--strength", type=click.FloatRange(0, 1.5), default=1.0, show_default=True),
-        click.option("--gender", type=click.Choice(["male", "female"]), help="Override the estimate."),
-        click.option(
-            "--regions",
-            metavar="NAME=FACTOR,...",
-            help="Scale the edit apart in forehead, eyes, cheeks, mouth and neck, 0 to 1.5: forehead=1,eyes=0.5.",
-        ),
-        click.option("--model", type=PATH, help="A model bundle; default: the embedded one."),
-        click.option(
-            "--quality", type=click.IntRange(1, 100), help="Of JPEG and WebP; default: that of the input."
-        ),
-        click.option("--overwrite", is_flag=True, help="Replace existing files."),
-        click.option(
-            "--max-pixels",
-            type=click.IntRange(1),
-            help="Largest photo read, in pixels (default 200 million).",
-        ),
-    ]
-    for option in reversed(options):
-        command = option(command)
-    return command
+_FACE_OPTIONS = (
+    click.option("--faces", default=None, help="Which faces: all, largest, or numbers (0 is the largest)."),
+    click.option("--from", "source", type=float, help="Age in the photo; default: the apparent age."),
+    click.option("--strength", type=click.FloatRange(0, 1.5), default=1.0, show_default=True),
+    click.option("--gender", type=click.Choice(["male", "female"]), help="Override the estimate."),
+    click.option("--model", type=PATH, help="A model bundle; default: the embedded one."),
+    click.option("--overwrite", is_flag=True, help="Replace existing files."),
+)
+_REGIONS = click.option(
+    "--regions",
+    metavar="NAME=FACTOR,...",
+    help="Scale the edit apart in forehead, eyes, cheeks, mouth and neck, 0 to 1.5: forehead=1,eyes=0.5.",
+)
+_DIRECTION = click.option(
+    "--direction",
+    type=click.Choice(list(DIRECTIONS)),
+    help="Instead of --to: as far that way as the model is made for.",
+)
+_QUALITY = click.option(
+    "--quality", type=click.IntRange(1, 100), help="Of JPEG and WebP; default: that of the input."
+)
+_MAX_PIXELS = click.option(
+    "--max-pixels", type=click.IntRange(1), help="Largest photo read, in pixels (default 200 million)."
+)
+
+
+def _options(*options: Callable[[F], F]) -> Callable[[F], F]:
+    """Several options as one decorator, in their order."""
+
+    def decorate(command: F) -> F:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
 
 
 @main.command()
 @click.argument("photos", nargs=-1, required=True, type=PATH, metavar="IN...")
 @click.option("--to", "target", type=float, help="Age to show, 0 to 116 years.")
-@click.option(
-    "--direction",
-    type=click.Choice(list(DIRECTIONS)),
-    help="Instead of --to: as far that way as the model is made for.",
-)
+@_DIRECTION
 @click.option("-o", "--output", type=PATH, help="A file (one input) or a folder; default: beside the input.")
 @click.option(
     "--layers", is_flag=True, help="Write the edit as layers for retouching too, into the folder OUT-layers."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print results as JSON.")
 @click.option("--quiet", is_flag=True, help="Print errors only.")
-@_edit_options
+@_options(*_FACE_OPTIONS, _REGIONS, _QUALITY, _MAX_PIXELS)
 def photo(
     photos: tuple[Path, ...],
     target: float | None,
@@ -107,9 +112,7 @@ def photo(
     """Make the people in photographs older or younger."""
     from reage.batch import Options, age_photos
 
-    wish = target if direction is None else DIRECTIONS[direction]
-    if wish is None or (target is not None and direction is not None):
-        raise click.UsageError("say either --to AGE or --direction")
+    wish = _target(target, direction)
     told = None if as_json or quiet else _print_outcome
     outcomes = age_photos(
         photos,
@@ -130,6 +133,13 @@ def photo(
                 f"reage: {len(failed)} of {len(outcomes)} photos failed; the others were written", err=True
             )
         sys.exit(2)
+
+
+def _target(age: float | None, direction: str | None) -> Target:
+    wish = age if direction is None else DIRECTIONS[direction]
+    if wish is None or (age is not None and direction is not None):
+        raise click.UsageError("say either --to AGE or --direction")
+    return wish
 
 
 def _print_outcome(outcome: Outcome) -> None:
@@ -157,7 +167,7 @@ def _print_outcome(outcome: Outcome) -> None:
     show_default=True,
     help="Side of a picture in the sheet.",
 )
-@_edit_options
+@_options(*_FACE_OPTIONS, _REGIONS, _QUALITY, _MAX_PIXELS)
 def strip(source_photo: Path, ages: str, output: Path | None, tile: int, **options: Any) -> None:
     """One contact sheet of the same face at several ages."""
     from reage.batch import Options, age_strip
@@ -205,6 +215,101 @@ def _named(options: dict[str, Any]) -> dict[str, Any]:
         "male": None if gender is None else float(gender == "male"),
         "regions": None if regions is None else parse_regions(regions),
     }
+
+
+@main.command()
+@click.argument("source_photo", type=PATH, metavar="IN")
+@click.option("--ages", default="20:80", show_default=True, help="first:last.")
+@click.option(
+    "-o", "--output", type=PATH, help="A .mp4, .gif or .webp; default: IN-film.mp4 beside the input."
+)
+@click.option("--seconds", type=float, default=6.0, show_default=True, help="Length of the film.")
+@click.option("--fps", type=float, default=24.0, show_default=True, help="Frames a second.")
+@click.option("--side", type=int, help="Longest side in pixels; default: at most 720, GIF 400, WebP 480.")
+@click.option("--labels/--no-labels", default=True, show_default=True, help="Write the age into a corner.")
+@click.option("--there-and-back", is_flag=True, help="Return to the first age: a loop without a jump.")
+@click.option("--whole", is_flag=True, help="The whole photo instead of head and shoulders.")
+@_options(*_FACE_OPTIONS, _REGIONS, _MAX_PIXELS)
+def film(
+    source_photo: Path,
+    ages: str,
+    output: Path | None,
+    seconds: float,
+    fps: float,
+    side: int | None,
+    labels: bool,
+    there_and_back: bool,
+    whole: bool,
+    **options: Any,
+) -> None:
+    """A film of one face growing older (MP4 needs the extra "video"; GIF and WebP do not)."""
+    from reage.batch import Options
+    from reage.film import film_photo
+
+    place = film_photo(
+        source_photo,
+        parse_span(ages),
+        output,
+        Options(**_named(options)),
+        seconds=seconds,
+        fps=fps,
+        side=side,
+        labels=labels,
+        there_and_back=there_and_back,
+        whole=whole,
+    )
+    click.echo(place)
+
+
+def parse_span(text: str) -> tuple[float, float]:
+    """``20:80`` as two ages; raises `AgeError` for anything else."""
+    try:
+        first, last = (float(part) for part in text.split(":"))
+    except ValueError:
+        raise AgeError(f"ages '{text}': say first:last, such as 20:80") from None
+    return first, last
+
+
+@main.command()
+@click.argument("source_video", type=PATH, metavar="IN")
+@click.option("--to", "target", type=float, help="Age to show, 0 to 116 years.")
+@_DIRECTION
+@click.option("-o", "--output", type=PATH, help="A .mp4, .mov or .mkv; default: beside the input.")
+@click.option(
+    "--crf",
+    type=click.IntRange(0, 51),
+    default=18,
+    show_default=True,
+    help="Of H.264: 0 loses nothing, 51 nearly all.",
+)
+@click.option("--quiet", is_flag=True, help="Print errors only.")
+@_options(*_FACE_OPTIONS, _REGIONS)
+def video(
+    source_video: Path,
+    target: float | None,
+    direction: str | None,
+    output: Path | None,
+    crf: int,
+    quiet: bool,
+    **options: Any,
+) -> None:
+    """Make the people in a video older or younger, in every frame (needs the extra "video").
+
+    Sound and subtitles are copied. --faces is all or largest.
+    """
+    _need_extra("video", "av", "rich")
+    from reage.batch import Options
+    from reage.progress import progress_bar
+    from reage.video import age_video
+
+    wish = _target(target, direction)
+    with progress_bar(shown=not quiet) as progress:
+        outcome = age_video(
+            source_video, wish, output, Options(**_named(options)), crf=crf, progress=progress
+        )
+    if not quiet:
+        for line in (*outcome.people, *outcome.notes, f"{outcome.frames} frames"):
+            click.echo(f"{outcome.output}: {line}")
 
 
 @main.group()
@@ -436,14 +541,15 @@ def evaluate(
     from reage.evaluation.protocol import Protocol, evaluate
     from reage.evaluation.report import refuse_report, write_report
     from reage.evaluation.stages import Stages
-    from reage.progress import counting_bar
+    from reage.progress import progress_bar
 
     if not overwrite:
         refuse_report(output)
     protocol = Protocol(ages=tuple(parse_ages(ages)), **options)
     kept = Stages(stages or output / "stages")
-    judged = evaluate(open_bundle(bundle), index, protocol, kept, force=force, bar=counting_bar)
-    write_report(judged, output, counting_bar)
+    with progress_bar() as progress:
+        judged = evaluate(open_bundle(bundle), index, protocol, kept, force=force, progress=progress)
+        write_report(judged, output, progress)
     click.echo(f"{output / 'report.md'}: written")
 
 

@@ -9,6 +9,10 @@ class PhotoError(ReageError):
     """A file that is not a readable photograph, is too large, or cannot be written."""
 
 
+class VideoError(ReageError):
+    """A file that is not a readable video, or a film or video that cannot be written."""
+
+
 class NoFaceError(ReageError):
     """No face (or not the requested one) was found in a photograph."""
 

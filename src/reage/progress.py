@@ -1,4 +1,4 @@
-"""A bar on standard error for work that is counted in faces or files (extras that bring rich)."""
+"""What long commands show while they work: a bar for each stage, with the time that is left."""
 
 from __future__ import annotations
 
@@ -6,13 +6,29 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 
 @contextmanager
-def counting_bar(label: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar with the time left; the function it gives takes how many are done, and of how many."""
+def progress_bar(*, shown: bool = True) -> Iterator[Callable[[str, int, int | None], None]]:
+    """Bars on standard error; the function it gives takes a stage, how much of it is done, and of how much.
+
+    How much there is may be unknown (None).
+    """
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(label, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+    with Progress(*columns, console=Console(stderr=True), disable=not shown) as bar:
+        tasks: dict[str, TaskID] = {}
+
+        def tell(stage: str, done: int, total: int | None) -> None:
+            if stage not in tasks:
+                tasks[stage] = bar.add_task(stage, total=total)
+            bar.update(tasks[stage], completed=done, total=total)
+
+        yield tell

@@ -28,6 +28,7 @@ from reage.photo.image_io import MAX_PIXELS, Photo, Provenance, read_photo, writ
 from reage.photo.layers import write_layers
 from reage.photo.masks import check_regions, face_mask, region_factor
 from reage.photo.photograph import eight_bits
+from reage.photo.tracking import Tracker
 
 Target = float | Literal["older", "younger"]
 """An age in years, or a direction: then each face goes as far that way as the bundle's manifest says."""
@@ -60,6 +61,11 @@ class SittingFace:
     apparent_age: float
     male_probability: float
     aligned: AlignedFace
+
+    def told(self, source: float | None, male: float | None) -> tuple[float, float]:
+        """Age and gender (0 or 1) to tell the network: as given, or as the face looks."""
+        age = self.apparent_age if source is None else source
+        return age, float(self.male_probability > 0.5) if male is None else male
 
     @property
     def box(self) -> tuple[float, float, float, float]:
@@ -169,12 +175,23 @@ class Reager:
         """Apparent age in years of ``face`` in a photo (H, W, 3)."""
         return self._reader.read(eight_bits(pixels), face.landmarks_photo).age
 
+    def tracker(self) -> Tracker:
+        """What follows the faces of one video, with the networks that are loaded already."""
+        return Tracker(self._detector, self._reader)
+
+    def align(self, pixels: npt.NDArray[Any], matrix: Float, landmarks: Float) -> AlignedFace:
+        """The face that ``matrix`` (2, 3) cuts from a photo (H, W, 3); ``landmarks`` (468, 2) are in its own frame."""
+        return cut_face(pixels, matrix, face_mask(landmarks, self.bundle.manifest.size))
+
+    def edit(self, face: AlignedFace, *, to: float, source: float, male: float) -> Edit:
+        """The network's edit of an aligned face; of luma alone where the face has no colour."""
+        edit = self.bundle.edit(face.pixels, source_age=source, target_age=to, male=male)
+        return edit.without_colour() if face.is_grey else edit
+
     def _prepare(self, index: int, face: Face, photo: Photo, pixels: npt.NDArray[np.uint8]) -> SittingFace:
-        size = self.bundle.manifest.size
         reading = self._reader.read(pixels, face.landmarks_photo)
-        matrix = align_landmarks(face.landmarks_photo, size)
-        mask = face_mask(apply_transform(matrix, face.landmarks_photo), size)
-        aligned = cut_face(photo.pixels, matrix, mask)
+        matrix = align_landmarks(face.landmarks_photo, self.bundle.manifest.size)
+        aligned = self.align(photo.pixels, matrix, apply_transform(matrix, face.landmarks_photo))
         return SittingFace(index, face, reading.age, reading.male_probability, aligned)
 
 
@@ -230,19 +247,14 @@ class Sitting:
         there are not.
         """
         check_target(to)
-        if source is not None:
-            check_age(source)
-        if not 0 <= strength <= 1.5:
-            raise AgeError(f"strength {strength:g} is outside 0 to 1.5")
-        check_regions(regions or {})
-        apart = {name: factor for name, factor in (regions or {}).items() if factor != 1}
+        check_wish(source, strength)
+        apart = apart_regions(regions)
         watch, manifest = Stopwatch(), self.reager.bundle.manifest
         chosen = self.choose(faces)
         out = self.photo.pixels.copy()
         told: list[tuple[SittingFace, float, float, float, Edit]] = []
         for face in chosen:
-            age = face.apparent_age if source is None else source
-            gender = float(face.male_probability > 0.5) if male is None else male
+            age, gender = face.told(source, male)
             goal = manifest.goal(to, age) if isinstance(to, str) else to
             with watch("network"):
                 edit = self.edit(face, to=goal, source=age, male=gender)
@@ -259,23 +271,14 @@ class Sitting:
             tool=f"reage {reage.__version__}",
             model=manifest.title,
             faces=tuple((round(c.source_age, 1), round(float(c.target_age), 1)) for c in changes),
-            edits=_edits_in_words(strength, apart),
+            edits=edits_in_words(strength, apart),
         )
         photo = self.photo.with_pixels(out)
         return Result(photo, self.photo, changes, mark, manifest.detail_sigma, watch.seconds)
 
     def edit(self, face: SittingFace, *, to: float, source: float, male: float) -> Edit:
         """The network's edit of one face in its aligned frame; of luma alone where the face has no colour."""
-        edit = self.reager.bundle.edit(face.aligned.pixels, source_age=source, target_age=to, male=male)
-        return edit.without_colour() if face.aligned.is_grey else edit
-
-
-def _edits_in_words(strength: float, regions: Mapping[str, float]) -> tuple[str, ...]:
-    """For the mark: what differs from the whole edit."""
-    words = [] if strength == 1 else [f"strength {strength:g}"]
-    if regions:
-        words.append("regions " + ", ".join(f"{name} {factor:g}" for name, factor in regions.items()))
-    return tuple(words)
+        return self.reager.edit(face.aligned, to=to, source=source, male=male)
 
 
 def check_target(target: Target) -> None:
@@ -284,6 +287,28 @@ def check_target(target: Target) -> None:
         check_age(target)
     elif target not in ("older", "younger"):
         raise AgeError(f"'{target}' is neither an age nor 'older' or 'younger'")
+
+
+def check_wish(source: float | None, strength: float) -> None:
+    """Raises `AgeError` for an impossible age in the photo, or a strength outside 0 to 1.5."""
+    if source is not None:
+        check_age(source)
+    if not 0 <= strength <= 1.5:
+        raise AgeError(f"strength {strength:g} is outside 0 to 1.5")
+
+
+def apart_regions(regions: Mapping[str, float] | None) -> dict[str, float]:
+    """Those of ``regions`` that change anything; raises `RegionError` for what is none, or out of range."""
+    check_regions(regions or {})
+    return {name: factor for name, factor in (regions or {}).items() if factor != 1}
+
+
+def edits_in_words(strength: float, regions: Mapping[str, float]) -> tuple[str, ...]:
+    """For the mark: what differs from the whole edit."""
+    words = [] if strength == 1 else [f"strength {strength:g}"]
+    if regions:
+        words.append("regions " + ", ".join(f"{name} {factor:g}" for name, factor in regions.items()))
+    return tuple(words)
 
 
 def check_age(age: float) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -34,7 +33,8 @@ from reage.reager import Reager, check_age
 FORMAT = 1
 MODEL, NOTHING = "model", "do nothing"
 
-Bar = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
+Progress = Callable[[str, int, int | None], None]
+"""Told what is being done, how much of it is, and of how much."""
 
 
 @dataclass(frozen=True)
@@ -112,11 +112,17 @@ def clashes(teachers: Sequence[str], features: str) -> list[str]:
 
 
 def evaluate(
-    bundle: Bundle, index_path: Path, protocol: Protocol, stages: Stages, *, force: bool = False, bar: Bar
+    bundle: Bundle,
+    index_path: Path,
+    protocol: Protocol,
+    stages: Stages,
+    *,
+    force: bool = False,
+    progress: Progress,
 ) -> Evaluation:
     """Judge ``bundle`` on the data set of an index. The same call gives the same report but for its cost.
 
-    ``bar(label)`` gives a context that shows progress. Raises `ReageError` where a judge taught the model (unless
+    Raises `ReageError` where a judge taught the model (unless
     ``force``: then the report says it), or where there are too few faces.
     """
     found = clashes(bundle.manifest.teachers, protocol.features)
@@ -139,14 +145,14 @@ def evaluate(
     depends: dict[str, Any] = {"judges": hashes, "features": protocol.features}
     measured = {}
     for split, rows in drawn.items():
-        with bar(f"real faces, {split}") as progress:
-            measured[split] = stages.run("real", depends, rows, measurer.real, progress)
+        tell = partial(progress, f"real faces, {split}")
+        measured[split] = stages.run("real", depends, rows, measurer.real, tell)
     chosen = protocol.sample(drawn[protocol.split])
     edited_rows = drawn[protocol.split].iloc[chosen]
     depends |= {"model": _behaviour(bundle), "ages": protocol.ages}
-    with bar(f"faces aged by {bundle.manifest.title}") as progress:
-        work = partial(measurer.edited, targets=protocol.ages)
-        edited = stages.run("edited", depends, edited_rows, work, progress)
+    work = partial(measurer.edited, targets=protocol.ages)
+    tell = partial(progress, f"faces aged by {bundle.manifest.title}")
+    edited = stages.run("edited", depends, edited_rows, work, tell)
     report, people, edits, seen = _score(protocol, drawn, measured, chosen, edited)
     cost = Cost.measure(bundle)
     manifest = bundle.manifest

@@ -14,7 +14,7 @@ import reage
 from reage.batch import head_tile
 from reage.errors import ReageError
 from reage.evaluation.plots import groups_plot, target_plot, trade_plot
-from reage.evaluation.protocol import FORMAT, MODEL, NOTHING, Bar, Evaluation
+from reage.evaluation.protocol import FORMAT, MODEL, NOTHING, Evaluation, Progress
 from reage.evaluation.scores import Report
 from reage.evaluation.tables import as_markdown, number, summary_table, table, titled
 from reage.files import atomic_path
@@ -26,18 +26,17 @@ WORST_FACES = 10
 TILE = 128
 
 
-def write_report(evaluation: Evaluation, folder: Path, bar: Bar) -> None:
+def write_report(evaluation: Evaluation, folder: Path, progress: Progress) -> None:
     """Write everything into ``folder``; ``report.json`` last, so that a folder which has it is complete."""
     report = evaluation.report
     plots = folder / "plots"
     target_plot(report, plots / "targets.png")
     trade_plot(titled(report), plots / "trade.png")
     groups_plot(report, plots / "groups.png")
-    with bar("sheets") as progress:
-        sheets = _chosen_faces(evaluation)
-        for done, (name, faces) in enumerate(sheets.items(), 1):
-            _write_sheet(evaluation, faces, folder / "sheets" / f"{name}.jpg")
-            progress(done, len(sheets))
+    sheets = _chosen_faces(evaluation)
+    for done, (name, faces) in enumerate(sheets.items(), 1):
+        _write_sheet(evaluation, faces, folder / "sheets" / f"{name}.jpg")
+        progress("sheets", done, len(sheets))
     write_text(folder / "report.md", as_markdown(report) + _pictures(sheets))
     write_text(folder / "report.json", json.dumps(report, indent=1) + "\n")
 

@@ -90,6 +90,21 @@ def transform_scale(matrix: Float) -> float:
     return float(np.hypot(matrix[0, 0], matrix[1, 0]))
 
 
+def resizing(old: tuple[int, int], new: tuple[int, int]) -> Float:
+    """The transform (2, 3) by which a picture of ``old`` (width, height) is resized to ``new``.
+
+    Corners of pixels stay on corners, so that their centres, where coordinates count from, move.
+    """
+    x, y = new[0] / old[0], new[1] / old[1]
+    return np.array([[x, 0, 0.5 * x - 0.5], [0, y, 0.5 * y - 0.5]], np.float32)
+
+
+def compose(outer: Float, inner: Float) -> Float:
+    """The transform (2, 3) that applies ``inner`` (2, 3) and then ``outer`` (2, 3)."""
+    square = np.vstack([inner, [0, 0, 1]]).astype(np.float64)
+    return np.asarray(outer.astype(np.float64) @ square, np.float32)
+
+
 def align_landmarks(landmarks: Float, size: int) -> Float:
     """The similarity (2, 3) from the frame of ``landmarks`` (468, 2+) to the aligned frame of ``size`` pixels."""
     template = utkface_template()
@@ -111,12 +126,7 @@ def warp(
         height, width = region.shape[:2]
         small = (max(1, round(width * scale * 1.5)), max(1, round(height * scale * 1.5)))
         image = cv2.resize(region, small, interpolation=cv2.INTER_AREA)
-        grow_x, grow_y = width / small[0], height / small[1]
-        # pixel centres of the reduced picture in the coordinates of the region
-        grow = np.array(
-            [[grow_x, 0, 0.5 * grow_x - 0.5], [0, grow_y, 0.5 * grow_y - 0.5], [0, 0, 1]], np.float64
-        )
-        matrix = (np.vstack([matrix, [0, 0, 1]]).astype(np.float64) @ grow)[:2].astype(np.float32)
+        matrix = compose(matrix, resizing(small, (width, height)))
     return np.asarray(cv2.warpAffine(image, matrix, size, flags=cv2.INTER_LINEAR, borderMode=border))
 
 

@@ -24,6 +24,11 @@ logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 _HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
 _XMP_KEYWORD = b"XML:com.adobe.xmp"
+_GIF_XMP = b"!\xff\x0bXMP DataXMP"
+_GIF_XMP_END = bytes([1, *range(255, -1, -1), 0])
+"""Readers that take the packet for sub-blocks land in here, wherever they come from, and then at its end."""
+_UUID_XMP = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
+"""The box of an MP4 or QuickTime file that holds XMP (ISO 16684-3)."""
 _MAX_XMP = 16 << 20
 """Bytes to which a compressed XMP packet may grow."""
 
@@ -163,7 +168,13 @@ def webp_size(file: BinaryIO, name: str) -> tuple[int, int]:
 
 
 def xmp_packet(file: BinaryIO, name: str) -> bytes | None:
-    """The XMP packet of an image file, without decoding the image."""
+    """The XMP packet of an image file or of a film (GIF, MP4, QuickTime), without decoding the image."""
+    file.seek(0)
+    head = file.read(12)
+    if head.startswith((b"GIF87a", b"GIF89a")):
+        return _gif_packet(file)
+    if head[4:8] == b"ftyp" and head[8:12] not in _HEIC_BRANDS:
+        return _box_packet(file)
     kind = identify(file, name)
     with reading(name):
         if kind == "jpeg":
@@ -192,6 +203,38 @@ def _riff_chunk(file: BinaryIO, wanted: bytes) -> bytes | None:
             return file.read(min(length, size))
         at += 8 + length + length % 2
     return None
+
+
+def _gif_packet(file: BinaryIO) -> bytes | None:
+    file.seek(0)
+    _, found, rest = file.read().partition(_GIF_XMP)
+    packet, ended, _ = rest.partition(_GIF_XMP_END)
+    return packet if found and ended else None
+
+
+def _box_packet(file: BinaryIO) -> bytes | None:
+    """The packet in a box at the top level of an ISO base media file."""
+    size = file.seek(0, os.SEEK_END)
+    at = 0
+    while at + 8 <= size:
+        file.seek(at)
+        length, kind = struct.unpack(">I4s", file.read(8))
+        if length == 1:  # the true length follows, in 64 bits
+            length = int.from_bytes(file.read(8), "big")
+        if kind == b"uuid" and file.read(16) == _UUID_XMP:
+            return file.read(min(at + length, size) - file.tell())
+        at += length if length >= 8 else size
+    return None
+
+
+def gif_with_xmp(content: bytes, packet: bytes) -> bytes:
+    """A GIF file (its whole ``content``) with an XMP packet before its end."""
+    return b"".join((content[:-1], _GIF_XMP, packet, _GIF_XMP_END, content[-1:]))
+
+
+def xmp_box(packet: bytes) -> bytes:
+    """What holds an XMP packet when appended to an MP4 or QuickTime file: nothing in it moves."""
+    return struct.pack(">I4s", 24 + len(packet), b"uuid") + _UUID_XMP + packet
 
 
 def tiff_tag(file: BinaryIO, code: int) -> bytes | None:

@@ -50,9 +50,16 @@ class Provenance:
     edits: tuple[str, ...] = ()
     """Further settings in words, ``strength 0.8``."""
 
+    @property
+    def sentence(self) -> str:
+        """The mark in words, for comments of files that few programs read XMP from."""
+        return (
+            f"AI-edited with {self.tool} ({self.model}): faces made older or younger. {DIGITAL_SOURCE_TYPE}"
+        )
+
 
 def read_provenance(source: Source) -> dict[str, Any] | None:
-    """The mark in an image file, or None if it has none.
+    """The mark in an image file, a GIF or an MP4 or QuickTime film, or None if it has none.
 
     Keys: ``digital_source_type``, ``creator_tool``, ``tool``, ``version``, ``model`` (texts), ``faces`` (a
     list of ``{"source_age", "target_age"}`` in years) and ``edits`` (a list of texts). Anybody can remove or
