@@ -16,7 +16,7 @@ from PIL import Image, ImageCms, ImageSequence
 import reage.film
 from reage import Reager
 from reage.cli import main, parse_span
-from reage.errors import AgeError, NoFaceError, PhotoError, VideoError
+from reage.errors import AgeError, NoFaceError, PhotoError, RegionError, VideoError
 from reage.film import film_photo, write_film
 from reage.photo.image_io import Photo, read_photo, read_provenance
 from reage.photo.photograph import PhotoMeta
@@ -192,3 +192,18 @@ def test_the_command(portrait: Path, tmp_path: Path) -> None:
             parse_span(wrong)
     with pytest.raises(PhotoError, match="does not exist"):
         film_photo(tmp_path / "absent.jpg", (20, 80))
+
+
+def test_regions_that_are_left_out_stay_young(sitting: Sitting, tmp_path: Path) -> None:
+    look: dict[str, Any] = {"seconds": 1, "fps": 4, "side": 200, "labels": False}
+    whole = write_film(sitting, (20, 80), tmp_path / "whole.webp", **look)
+    without = dict.fromkeys(("forehead", "eyes", "cheeks", "mouth", "neck"), 0.0)
+    still = write_film(sitting, (20, 80), tmp_path / "still.webp", regions=without, **look)
+    ends = [[frames_of(path)[0][i].astype(int) for i in (0, -1)] for path in (whole, still)]
+    assert np.abs(ends[0][1] - ends[0][0]).max() > 40
+    assert np.abs(ends[1][1] - ends[1][0]).max() < 8
+    mark = read_provenance(still)
+    assert mark is not None
+    assert "regions forehead 0" in str(mark)
+    with pytest.raises(RegionError, match="did you mean 'eyes'"):
+        write_film(sitting, (20, 80), tmp_path / "no.webp", regions={"eye": 0.5})

@@ -191,3 +191,12 @@ def test_clear_ends(tmp_path: Path) -> None:
         assert len(result.output.strip().splitlines()) == 1, result.output
         assert result.output.startswith("reage: ")
     assert {path.name for path in tmp_path.iterdir()} == {"blank.mp4", "face.mp4", "noise.mp4", "sound.mkv"}
+
+
+def test_regions_that_are_left_out_stay_as_they_were(reager: Reager) -> None:
+    frames = clip("house_grace-meng", 3)
+    none = dict.fromkeys(("forehead", "eyes", "cheeks", "mouth", "neck"), 0.0)
+    (whole,), (kept,) = roles_of(reager, frames), roles_of(reager, frames, regions=none)
+    changes = [np.abs(role.edit(reager, frames[0], 0, 0.0)[1].delta).max() for role in (whole, kept)]
+    assert changes[0] > 0.05
+    assert changes[1] < 1e-5
