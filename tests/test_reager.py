@@ -49,6 +49,20 @@ def test_only_the_face_changes_and_the_original_stays(sitting: Sitting) -> None:
     assert ys.max() < y1 + reach
 
 
+def test_a_reduced_sitting_shows_the_same_edit_in_fewer_pixels(reager: Reager, portrait: Path) -> None:
+    pixels = cv2.resize(read_photo(portrait).pixels, (1301, 1100), interpolation=cv2.INTER_CUBIC)
+    whole = reager.sit(Photo(pixels))
+    small = whole.reduced(400)
+    assert (small.photo.width, small.photo.height) == (400, 338)
+    assert small.faces[0].apparent_age == whole.faces[0].apparent_age
+    expected = cv2.resize(whole.age(to=75).pixels, (400, 338), interpolation=cv2.INTER_AREA).astype(int)
+    shown = small.age(to=75).pixels
+    change = np.abs(expected - small.photo.pixels)
+    assert np.abs(shown - expected).mean() < 0.1 * change.mean()
+    assert np.abs(shown - expected).max() < 0.4 * change.max()
+    assert whole.reduced(5000).photo.pixels.shape == pixels.shape
+
+
 def test_strength_scales_the_change(sitting: Sitting) -> None:
     def change(strength: float) -> float:
         return float(

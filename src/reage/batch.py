@@ -149,7 +149,7 @@ def _age_photo(
             with watch("layers"):
                 result.save_layers(layers, overwrite=options.overwrite)
     seconds = {**sitting.seconds, **result.seconds, **watch.seconds}
-    return Outcome(path, place, layers, None, _describe(result), seconds)
+    return Outcome(path, place, layers, None, describe(result), seconds)
 
 
 def age_strip(
@@ -170,7 +170,13 @@ def age_strip(
     place = output or photo.with_name(f"{photo.stem}-strip.jpg")
     refuse_existing(place, options.overwrite)
     reager = Reager.from_bundle(options.model)
-    sitting = options.open(reager, photo)
+    return write_strip(options.open(reager, photo), ages, place, options, tile=tile)
+
+
+def write_strip(
+    sitting: Sitting, ages: Sequence[float], place: Path, options: Options = DEFAULTS, *, tile: int = 320
+) -> Path:
+    """As `age_strip`, of a photo that is open already."""
     chosen = sitting.choose(options.faces or "largest")
     rows, labels, mark = [], [], None
     for face in chosen:
@@ -215,8 +221,7 @@ def head_box(face: SittingFace, shape: tuple[int, ...]) -> tuple[int, int, int, 
 
 
 def _output_paths(photos: Sequence[Path], target: Target, output: Path | None) -> list[Path]:
-    label = target if isinstance(target, str) else f"{target:g}"
-    names = [f"{photo.stem}-{label}{_suffix(photo)}" for photo in photos]
+    names = [output_name(photo, target) for photo in photos]
     if output is None:
         return [photo.with_name(name) for photo, name in zip(photos, names, strict=True)]
     if len(photos) == 1 and not output.is_dir() and output.suffix:
@@ -234,13 +239,11 @@ def _refuse_doubled(places: Sequence[Path]) -> None:
         raise PhotoError(f"two inputs would both be written to {min(doubled)}; rename one or run them apart")
 
 
-def _suffix(photo: Path) -> str:
-    """The output's suffix: the input's where it can be written, else PNG, which loses nothing."""
-    return (
-        photo.suffix
-        if photo.suffix.lower() in {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff"}
-        else ".png"
-    )
+def output_name(photo: Path, target: Target) -> str:
+    """What the result for ``photo`` is called: with the input's suffix where that is written, else as PNG."""
+    label = target if isinstance(target, str) else f"{target:g}"
+    kept = photo.suffix.lower() in {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff"}
+    return f"{photo.stem}-{label}{photo.suffix if kept else '.png'}"
 
 
 def refuse_existing(place: Path, overwrite: bool) -> None:
@@ -249,7 +252,8 @@ def refuse_existing(place: Path, overwrite: bool) -> None:
         raise PhotoError(f"{place} exists already; pass --overwrite to replace it")
 
 
-def _describe(result: Result) -> list[dict[str, Any]]:
+def describe(result: Result) -> list[dict[str, Any]]:
+    """What was done to each face, for JSON."""
     return [
         {
             "index": change.face.index,

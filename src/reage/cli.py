@@ -209,7 +209,7 @@ def parse_regions(text: str) -> dict[str, float]:
 
 def _named(options: dict[str, Any]) -> dict[str, Any]:
     """Options as the library names them."""
-    gender, regions = options.pop("gender"), options.pop("regions")
+    gender, regions = options.pop("gender"), options.pop("regions", None)
     return {
         **options,
         "male": None if gender is None else float(gender == "male"),
@@ -310,6 +310,31 @@ def video(
     if not quiet:
         for line in (*outcome.people, *outcome.notes, f"{outcome.frames} frames"):
             click.echo(f"{outcome.output}: {line}")
+
+
+@main.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="0.0.0.0 lets other machines in.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=7860, show_default=True, help="0 is any free one."
+)
+@click.option("--models", type=PATH, help="A folder of further model bundles to choose from.")
+@click.option(
+    "--max-pixels", type=click.IntRange(1), default=50_000_000, show_default=True, help="Of one photo."
+)
+@click.option(
+    "--max-upload", type=click.IntRange(1, 1000), default=40, show_default=True, help="Of one photo, in MB."
+)
+@click.option(
+    "--queue", type=click.IntRange(1), default=40, show_default=True, help="Requests that may wait at a time."
+)
+def web(host: str, port: int, models: Path | None, max_pixels: int, max_upload: int, queue: int) -> None:
+    """Serve the page in the browser (needs the extra "web"); prints its address, Ctrl-C ends it."""
+    _need_extra("web", "gradio")
+    from reage.web.server import serve
+    from reage.web.service import Limits
+
+    limits = Limits(max_pixels=max_pixels, max_upload=max_upload << 20, queue=queue)
+    serve(host, port, models=models, limits=limits, on_ready=click.echo)
 
 
 @main.group()

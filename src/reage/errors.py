@@ -9,6 +9,14 @@ class PhotoError(ReageError):
     """A file that is not a readable photograph, is too large, or cannot be written."""
 
 
+class PixelLimitError(PhotoError):
+    """A photograph of more pixels than the caller reads; ``fact`` is its text without the command line's advice."""
+
+    def __init__(self, fact: str) -> None:
+        super().__init__(f"{fact}; raise it with --max-pixels if you trust the file")
+        self.fact = fact
+
+
 class VideoError(ReageError):
     """A file that is not a readable video, or a film or video that cannot be written."""
 

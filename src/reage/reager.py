@@ -10,21 +10,22 @@ import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
 import reage
 from reage.bundle import MAX_AGE, Bundle, open_bundle
 from reage.errors import AgeError, NoFaceError
-from reage.photo.alignment import Float, align_landmarks, apply_transform
+from reage.photo.alignment import Float, align_landmarks, apply_transform, compose, invert_transform, resizing
 from reage.photo.analysis import AgeReader
 from reage.photo.compositing import AlignedFace, Edit, composite, cut_face
 from reage.photo.detection import Face, FaceDetector
-from reage.photo.image_io import MAX_PIXELS, Photo, Provenance, read_photo, write_photo
+from reage.photo.image_io import MAX_PIXELS, Photo, PhotoMeta, Provenance, read_photo, write_photo
 from reage.photo.layers import write_layers
 from reage.photo.masks import check_regions, face_mask, region_factor
 from reage.photo.photograph import eight_bits
@@ -72,6 +73,11 @@ class SittingFace:
         """x0, y0, x1, y1 in pixels of the photo."""
         x0, y0, x1, y1 = (float(v) for v in self.face.box_photo)
         return x0, y0, x1, y1
+
+    def moved(self, transform: Float) -> SittingFace:
+        """The same face in the photo seen through ``transform`` (2, 3); its aligned crop stays as it is."""
+        matrix = compose(self.aligned.matrix, invert_transform(transform))
+        return replace(self, face=self.face.moved(transform), aligned=replace(self.aligned, matrix=matrix))
 
     def factor(self, regions: Mapping[str, float]) -> Float:
         """Factor (S, S) of an edit in the aligned frame, given factors of some of the `REGIONS`."""
@@ -275,6 +281,24 @@ class Sitting:
         )
         photo = self.photo.with_pixels(out)
         return Result(photo, self.photo, changes, mark, manifest.detail_sigma, watch.seconds)
+
+    def reduced(self, side: int) -> Sitting:
+        """This sitting on a copy of the photo whose longest side is at most ``side`` pixels, in 8 bits.
+
+        For previews: faces, ages and what the networks see are those of the whole photo, so an edit is the same
+        edit, put into fewer pixels. Of what came with the file, the copy keeps the colour profile only.
+        """
+        photo = self.photo
+        ratio = min(1.0, side / max(photo.width, photo.height))
+        size = max(1, round(photo.width * ratio)), max(1, round(photo.height * ratio))
+        pixels, alpha = (
+            None if plane is None else cv2.resize(eight_bits(plane), size, interpolation=cv2.INTER_AREA)
+            for plane in (photo.pixels, photo.alpha)
+        )
+        small = Photo(np.asarray(pixels), alpha, PhotoMeta(icc=photo.meta.icc))
+        transform = resizing((photo.width, photo.height), size)
+        faces = tuple(face.moved(transform) for face in self.faces)
+        return Sitting(self.reager, small, faces, self.seconds)
 
     def edit(self, face: SittingFace, *, to: float, source: float, male: float) -> Edit:
         """The network's edit of one face in its aligned frame; of luma alone where the face has no colour."""

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import BmpImagePlugin, Image, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
 
-from reage.errors import PhotoError
+from reage.errors import PhotoError, PixelLimitError
 from reage.photo.containers import heif_module, identify, png_metadata, reading, webp_size
 from reage.photo.deep import deep_png_samples, deep_tiff_samples
 from reage.photo.exif import clean_exif, exif_of_tiff
@@ -50,9 +50,9 @@ class _File:
         if width < 1 or height < 1:
             raise PhotoError(f"{self.name} is truncated or damaged: it has no pixels")
         if width * height > self.max_pixels:
-            raise PhotoError(
+            raise PixelLimitError(
                 f"{self.name} has {width * height / 1e6:.4g} megapixels ({width} x {height}), more than the "
-                f"limit of {self.max_pixels / 1e6:.4g}; raise it with --max-pixels if you trust the file"
+                f"limit of {self.max_pixels / 1e6:.4g}"
             )
 
 

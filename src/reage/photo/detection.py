@@ -8,7 +8,7 @@ in a second look at the face alone, upright and of a comfortable size, and the l
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -76,6 +76,11 @@ class Face:
     def size(self) -> float:
         """The longer side of the box in pixels of the photo."""
         return float((self.box_photo[2:] - self.box_photo[:2]).max())
+
+    def moved(self, transform: Float) -> Face:
+        """The same face in the photo seen through ``transform`` (2, 3)."""
+        box = apply_transform(transform, self.box_photo.reshape(2, 2)).reshape(4)
+        return replace(self, box_photo=box, landmarks_photo=apply_transform(transform, self.landmarks_photo))
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,115 @@
+"""Times the page's answer to a slider move on an open 12-megapixel photo: in the service, and over HTTP.
+
+``python benchmarks/web.py`` needs the extra `web`. The photo is a bundled portrait, enlarged to a face of about 1,000
+pixels, in a canvas of 4000 x 3000. Medians; compare them with what else the machine does (``load``). Writes
+benchmarks/web.json.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from itertools import cycle
+from pathlib import Path
+
+import click
+import cv2
+import gradio
+import numpy as np
+from gradio_client import Client, handle_file
+from PIL import Image
+
+import reage
+from photo import median_ms
+from reage.batch import Options
+from reage.photo.image_io import read_photo
+from reage.web.server import running
+from reage.web.service import Service
+
+HERE = Path(__file__).parent
+PORTRAIT = HERE.parent / "examples" / "house_grace-meng.jpg"
+AGES = (25, 70, 40, 80, 55)
+
+
+def twelve_megapixels(path: Path) -> None:
+    """Write the photo: the portrait at three times its size, mirrored outwards to 4000 x 3000."""
+    pixels = read_photo(PORTRAIT).pixels
+    scale = 3000 / pixels.shape[0]
+    large = cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)[:3000]
+    left = (4000 - large.shape[1]) // 2
+    right = 4000 - large.shape[1] - left
+    canvas = np.pad(large, ((0, 0), (left, right), (0, 0)), mode="reflect")
+    Image.fromarray(canvas).save(path, quality=92)
+
+
+def processor_ms(action: Callable[[], object], repeats: int) -> float:
+    """As `median_ms`, of the processor's time in all threads: what other programs do weighs little."""
+    action()
+    times = []
+    for _ in range(repeats):
+        start = time.process_time()
+        action()
+        times.append(1000 * (time.process_time() - start))
+    return round(statistics.median(times), 1)
+
+
+def in_the_service(photo: Path, folder: Path, repeats: int) -> dict[str, float]:
+    """Without Gradio: opening, a move of the slider, and the whole photo for download."""
+    service, ages = Service(folder), cycle(AGES)
+    opened = service.open(photo)
+    return {
+        "slider move, service, processor time": processor_ms(
+            lambda: service.preview(opened.token, next(ages), Options(faces="0")), repeats
+        ),
+        "open, service": median_ms(lambda: service.open(photo), max(2, repeats // 5)),
+        "slider move, service": median_ms(
+            lambda: service.preview(opened.token, next(ages), Options(faces="0")), repeats
+        ),
+        "download, service": median_ms(
+            lambda: service.download(opened.token, next(ages), Options(faces="0")), max(2, repeats // 5)
+        ),
+    }
+
+
+def over_http(photo: Path, repeats: int) -> dict[str, float]:
+    """As a browser has it: request, queue, answer, and the picture itself."""
+    with running() as address, tempfile.TemporaryDirectory() as folder:
+        client, ages = Client(address, verbose=False, download_files=folder), cycle(AGES)
+        token = client.predict(handle_file(photo), api_name="/open")["token"]
+        times = {
+            "slider move, HTTP with picture": median_ms(
+                lambda: client.predict(token, next(ages), "0", api_name="/age"), repeats
+            )
+        }
+        client.close()
+    return times
+
+
+@click.command()
+@click.option("--repeats", default=25, show_default=True)
+def main(repeats: int) -> None:
+    """Print and store the times of this machine."""
+    before = os.getloadavg()[0]
+    with tempfile.TemporaryDirectory() as name:
+        photo, folder = Path(name) / "photo.jpg", Path(name) / "served"
+        folder.mkdir()
+        twelve_megapixels(photo)
+        start = time.perf_counter()
+        times = {**in_the_service(photo, folder, repeats), **over_http(photo, repeats)}
+        lasted = time.perf_counter() - start
+    for label, value in times.items():
+        click.echo(f"{label:40s} {value:10.1f} ms")
+    about = {
+        "reage": reage.__version__, "model": reage.open_bundle().manifest.title, "cores": os.cpu_count(),
+        "gradio": gradio.__version__, "load": [round(before, 1), round(os.getloadavg()[0], 1)],
+        "seconds": round(lasted),
+    }  # fmt: skip
+    (HERE / "web.json").write_text(json.dumps({"about": about, "milliseconds": times}, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,232 @@
+"""What the page and the HTTP interface do, without either: photos are opened, aged, shown and written."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from reage.batch import Options, describe, head_tile, output_name, write_strip
+from reage.bundle import Bundle, find_bundles
+from reage.errors import AgeError, BundleError, PhotoError, PixelLimitError, VideoError
+from reage.film import write_film
+from reage.photo.image_io import Photo, Provenance, encode_photo
+from reage.reager import Reager, check_age
+from reage.web.store import OpenPhoto, Store
+
+PREVIEW = 1280
+"""Longest side of a preview in pixels."""
+_PREVIEW_QUALITY = 88
+_THUMBNAIL = 160
+STRIP_AGES = 12
+"""Ages in a life strip, at most."""
+FILM_RATES = {"mp4": 24, "gif": 10, "webp": 12}
+"""Frames a second of each kind of film."""
+FILM_SECONDS = 12
+"""Length of a film, at most."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a visitor may ask of the machine."""
+
+    max_pixels: int = 50_000_000
+    """Of one photo."""
+    max_upload: int = 40 << 20
+    """Bytes of one file."""
+    max_memory: int = 1 << 30
+    """Bytes of pixels of all open photos together."""
+    seconds: float = 900
+    """For which a photo that is not used stays open, and its files on disk."""
+    queue: int = 40
+    """Requests that may wait; further ones are refused."""
+
+
+@dataclass(frozen=True)
+class Preview:
+    """A photo as it is and as it was asked for, reduced; what was done to each face is in ``changes``."""
+
+    before: Path
+    after: Path
+    changes: list[dict[str, Any]]
+
+
+class Service:
+    """Open photos and the models that edit them; safe to use from several threads.
+
+    ``folder`` is for files, and is not cleared up at the end. ``models`` is a folder of further bundles; raises
+    `BundleError` for an altered one.
+    """
+
+    def __init__(self, folder: Path, *, models: Path | None = None, limits: Limits | None = None) -> None:
+        if models is not None and not models.is_dir():
+            raise BundleError(f"{models} is not a folder of model bundles")
+        self.limits = limits or Limits()
+        self.store = Store(folder, max_bytes=self.limits.max_memory, seconds=self.limits.seconds)
+        self.bundles = _by_title(find_bundles(models))
+        self._reagers: dict[Bundle, Reager] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def default(self) -> str:
+        """Title of the embedded bundle."""
+        return next(iter(self.bundles))
+
+    def bundle(self, model: str | None) -> Bundle:
+        """The bundle of a title, None being the embedded one; raises `BundleError` for another."""
+        if (model or self.default) not in self.bundles:
+            raise BundleError(f"there is no model '{model}' here, only {', '.join(self.bundles)}")
+        return self.bundles[model or self.default]
+
+    def open(self, file: Path, *, model: str | None = None, owner: str | None = None) -> OpenPhoto:
+        """Open a photo, instead of the one that ``owner`` had open.
+
+        Raises `PhotoError`, `NoFaceError`, and `BundleError` for a model that there is not.
+        """
+        if file.stat().st_size > self.limits.max_upload:
+            raise PhotoError(f"{file.name} is larger than {self.limits.max_upload >> 20} MB")
+        source = BytesIO(file.read_bytes())
+        source.name = file.name  # what messages call it: of the path, only the name is the user's
+        try:
+            sitting = self._reager(model).open(source, max_pixels=self.limits.max_pixels)
+        except PixelLimitError as error:
+            raise PhotoError(f"{error.fact}; make it smaller") from error
+        photo = self.store.add(file.name, sitting, sitting.reduced(PREVIEW), owner)
+        self.before(photo).write_bytes(_shown(photo.small.photo, None))
+        return photo
+
+    def use(self, token: str | None, model: str) -> OpenPhoto:
+        """Edit an open photo with another model from now on."""
+        photo = self.store.get(token)
+        photo.sitting = self._reager(model).sit(photo.sitting.photo)
+        photo.small = photo.sitting.reduced(PREVIEW)
+        return photo
+
+    def close(self, token: str | None) -> None:
+        """Forget a photo and delete its files."""
+        self.store.close(token)
+
+    def faces(self, photo: OpenPhoto) -> list[dict[str, Any]]:
+        """Of each face: ``index``, ``box`` in pixels of the photo, ``apparent_age``, ``male_probability``."""
+        return [
+            {
+                "index": face.index,
+                "box": [round(v, 1) for v in face.box],
+                "apparent_age": round(face.apparent_age, 1),
+                "male_probability": round(face.male_probability, 3),
+            }
+            for face in photo.sitting.faces
+        ]
+
+    def thumbnails(self, photo: OpenPhoto) -> list[Path]:
+        """A small picture of each face, in their order."""
+        place = photo.place("face.jpg", "thumbnails")
+        paths = []
+        for face in photo.sitting.faces:
+            tile = head_tile(photo.sitting.photo.pixels, face, _THUMBNAIL)
+            paths.append(place.with_name(f"face{face.index}.jpg"))
+            paths[-1].write_bytes(encode_photo(Photo(tile), "jpeg", mark=None, quality=_PREVIEW_QUALITY))
+        return paths
+
+    def preview(self, token: str | None, age: float, options: Options) -> Preview:
+        """The chosen faces at ``age`` in the reduced photo; raises what `Sitting.age` does."""
+        photo = self.store.get(token)
+        result = options.age(photo.small, age, options.faces or "all")
+        after = photo.place("after.jpg", "preview")
+        after.write_bytes(_shown(result.photo, result.mark))
+        return Preview(self.before(photo), after, describe(result))
+
+    def before(self, photo: OpenPhoto) -> Path:
+        """The reduced photo as it is."""
+        return photo.folder / "before.jpg"
+
+    def download(self, token: str | None, age: float, options: Options) -> Path:
+        """The whole photo at ``age``, written as `reage photo` writes it."""
+        photo = self.store.get(token)
+        check_age(age)
+        place = photo.place(output_name(Path(photo.name), age))
+        return options.age(photo.sitting, age, options.faces or "all").save(place, quality=options.quality)
+
+    def strip(self, token: str | None, ages: Sequence[float], options: Options) -> Path:
+        """A sheet of the chosen faces at 1 to `STRIP_AGES` ages, as `reage strip` writes it."""
+        photo = self.store.get(token)
+        if not 1 <= len(ages) <= STRIP_AGES:
+            raise AgeError(f"a strip here has 1 to {STRIP_AGES} ages, not {len(ages)}")
+        for age in ages:
+            check_age(age)
+        options.check()
+        place = photo.place(f"{Path(photo.name).stem}-strip.jpg")
+        return write_strip(photo.sitting, ages, place, options)
+
+    def film(
+        self, token: str | None, ages: tuple[float, float], options: Options, *, kind: str, seconds: float = 5
+    ) -> Path:
+        """A film of one face from the first of ``ages`` to the last and back; ``kind`` is mp4, gif or webp."""
+        photo = self.store.get(token)
+        if kind not in film_kinds():
+            raise VideoError(f"films here are of the kinds {', '.join(film_kinds())}, not '{kind}'")
+        if not 1 <= seconds <= FILM_SECONDS:
+            raise VideoError(f"a film here takes 1 to {FILM_SECONDS} seconds, not {seconds:g}")
+        place = photo.place(f"{Path(photo.name).stem}-film.{kind}")
+        return write_film(
+            photo.sitting,
+            ages,
+            place,
+            face=options.faces or "largest",
+            seconds=seconds,
+            fps=FILM_RATES[kind],
+            there_and_back=True,
+            source=options.source,
+            strength=options.strength,
+            male=options.male,
+        )
+
+    def models(self) -> list[dict[str, Any]]:
+        """Title, family, size in pixels, ages and licence of each model; the first is the embedded one."""
+        return [
+            {
+                "title": title,
+                "family": bundle.manifest.family,
+                "size": bundle.manifest.size,
+                "target_ages": list(bundle.manifest.target_ages),
+                "data": bundle.manifest.data,
+                "licence": bundle.manifest.licence,
+            }
+            for title, bundle in self.bundles.items()
+        ]
+
+    def _reager(self, model: str | None) -> Reager:
+        bundle = self.bundle(model)
+        with self._lock:
+            if bundle not in self._reagers:
+                self._reagers[bundle] = Reager(bundle)
+            return self._reagers[bundle]
+
+
+def film_kinds() -> list[str]:
+    """Kinds of film that can be written: MP4 only where PyAV is installed."""
+    return [kind for kind in FILM_RATES if kind != "mp4" or find_spec("av") is not None]
+
+
+def _shown(photo: Photo, mark: Provenance | None) -> bytes:
+    """A preview as JPEG, which is quick to make; what is transparent shows white."""
+    if photo.alpha is not None:
+        weight = photo.alpha[..., None] / np.float32(255)
+        white = photo.pixels * weight + 255 * (1 - weight)
+        photo = Photo(np.rint(white).astype(np.uint8), None, photo.meta)
+    return encode_photo(photo, "jpeg", mark=mark, quality=_PREVIEW_QUALITY)
+
+
+def _by_title(bundles: Sequence[Bundle]) -> dict[str, Bundle]:
+    """Bundles by their titles; of several with one title, the later ones by title and file name."""
+    named: dict[str, Bundle] = {}
+    for bundle in bundles:
+        title = bundle.manifest.title
+        named[title if title not in named else f"{title} ({bundle.path.name})"] = bundle
+    return named

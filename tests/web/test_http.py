@@ -1,0 +1,147 @@
+"""The HTTP interface, as programs use it: the documented curl commands, and two clients beside each other."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+from PIL import Image
+
+from reage.photo.image_io import read_photo, read_provenance
+
+ROOT = Path(__file__).parent.parent.parent
+OTHER = ROOT / "examples" / "senate_angus-king.jpg"
+
+
+@pytest.fixture
+def connect(address: str, tmp_path: Path) -> Iterator[Callable[[], Client]]:
+    """Makes clients, each with a session of its own."""
+    clients: list[Client] = []
+
+    def one_more() -> Client:
+        clients.append(Client(address, verbose=False, download_files=tmp_path / str(len(clients))))
+        return clients[-1]
+
+    yield one_more
+    for client in clients:
+        client.close()
+
+
+@pytest.fixture
+def client(connect: Callable[[], Client]) -> Client:
+    return connect()
+
+
+def test_the_documented_curl_commands_work_as_they_stand(
+    address: str, portrait: Path, tmp_path: Path
+) -> None:
+    if not shutil.which("curl"):
+        pytest.skip("curl is not installed")
+    blocks = re.findall(r"```sh\n(.*?)```", (ROOT / "docs" / "http.md").read_text(), flags=re.DOTALL)
+    script = "set -euo pipefail\n" + "".join(blocks).replace("http://127.0.0.1:7860", address.rstrip("/"))
+    shutil.copy(portrait, tmp_path / "me.jpg")
+    subprocess.run(["bash", "-c", script], cwd=tmp_path, check=True, timeout=500)
+
+    def answer(name: str) -> Any:
+        return json.loads((tmp_path / f"{name}.json").read_text())
+
+    (opened,) = answer("opened")
+    assert (opened["name"], opened["width"], len(opened["faces"])) == ("me.jpg", 512, 1)
+    assert answer("aged")[1][0]["apparent_after"] > opened["faces"][0]["apparent_age"] + 5
+    assert answer("strip")[0]["orig_name"] == "me-strip.jpg"
+    assert answer("film")[0]["orig_name"] == "me-film.gif"
+    assert "not open" in answer("refused")["error"]
+    assert answer("models")[0][0]["family"] == "delta"
+    mark = read_provenance(tmp_path / "me-70.jpg")
+    assert mark is not None
+    assert mark["edits"] == ["strength 1.2"]
+    assert read_photo(tmp_path / "me-70.jpg").pixels.shape == (512, 512, 3)
+
+
+def test_two_people_at_once_never_see_each_others_faces(
+    connect: Callable[[], Client], portrait: Path
+) -> None:
+    client, other = connect(), connect()
+    mine = client.submit(handle_file(portrait), api_name="/open")
+    theirs = other.submit(handle_file(OTHER), api_name="/open")
+    tokens = [mine.result()["token"], theirs.result()["token"]]
+    jobs = [
+        asker.submit(token, 70, api_name="/download")
+        for asker, token in zip((client, other), tokens, strict=True)
+    ]
+    shapes = [read_photo(job.result()).pixels.shape for job in jobs]
+    assert shapes == [read_photo(path).pixels.shape for path in (portrait, OTHER)]
+    assert shapes[0] != shapes[1]
+    for guess in ("", tokens[1][:-2], "../" + tokens[1], "0"):
+        with pytest.raises(AppError, match="not open"):
+            client.predict(guess, 70, api_name="/age")
+    client.predict(tokens[0], api_name="/close")
+    assert other.predict(tokens[1], 30, api_name="/age")[1][0]["target_age"] == 30
+
+
+def test_files_are_served_to_who_knows_them_and_gone_when_closed(
+    address: str, client: Client, portrait: Path
+) -> None:
+    client.output_dir, client.download_files = "", False  # addresses, not copies
+    photo = client.predict(handle_file(portrait), api_name="/open")
+    picture = client.predict(photo["token"], 70, api_name="/age")[0]
+    assert httpx.get(picture["url"]).content[:2] == b"\xff\xd8"
+    assert photo["token"] not in picture["url"]
+    folder = Path(picture["path"]).parent
+    for path in (folder, folder.parent, folder.parent.parent, "/etc/passwd", "http://127.0.0.1:1/a.jpg"):
+        assert httpx.get(f"{address}gradio_api/file={path}").status_code == 403
+    client.predict(photo["token"], api_name="/close")
+    assert httpx.get(picture["url"]).status_code == 403
+
+
+def test_what_is_asked_wrongly_ends_in_one_sentence(client: Client, portrait: Path, tmp_path: Path) -> None:
+    text, large = tmp_path / "text.jpg", tmp_path / "large.png"
+    text.write_text("no picture")
+    Image.new("RGB", (2100, 2100)).save(large)
+    for path, sentence in {text: "text.jpg is not an image", large: "4.41 megapixels"}.items():
+        with pytest.raises(AppError, match=sentence):
+            client.predict(handle_file(path), api_name="/open")
+    token = client.predict(handle_file(portrait), api_name="/open")["token"]
+    wrong: list[tuple[str, dict[str, Any], str]] = [
+        ("/age", {"age": 130}, "outside 0 to 116"),
+        ("/age", {"age": "old"}, "a number"),
+        ("/age", {"age": 50, "faces": "7"}, "no face 7"),
+        ("/age", {"age": 50, "strength": 9}, "outside 0 to 1.5"),
+        ("/age", {"age": 50, "gender": "none"}, "female, male"),
+        ("/age", {"age": 50, "regions": {"ears": 1}}, "unknown region"),
+        ("/strip", {"ages": [None]}, "a number"),
+        ("/film", {"kind": "avi"}, "not 'avi'"),
+        ("/film", {"seconds": 9999}, "1 to 12 seconds"),
+    ]
+    for name, arguments, sentence in wrong:
+        with pytest.raises(AppError, match=f"(?i){sentence}"):
+            client.predict(token, **arguments, api_name=name)
+
+
+def test_requests_that_are_too_large_or_name_an_address_are_refused(address: str) -> None:
+    def post(path: str, body: bytes, kind: str = "application/json") -> int:
+        headers = {"Content-Type": kind}
+        return httpx.post(f"{address}gradio_api/{path}", content=body, headers=headers).status_code
+
+    assert post("upload", bytes(3 << 20), "multipart/form-data; boundary=x") == 413
+    assert post("call/models", bytes(2 << 20)) == 413
+    asked = (
+        '{"data": [{"path": "\\u0068ttp://127.0.0.1:1/me.jpg", "meta": {"_type": "gradio.FileData"}}, ""]}'
+    )
+    assert post("call/open", asked.encode()) == 403
+    assert post("call/models", b'{"data": []}') == 200
+    assert post("run/models", b'{"data": []}') == 404  # no way round the queue
+
+
+def test_the_page_says_what_it_is_and_may_fetch_from_no_other_host(address: str, client: Client) -> None:
+    assert "not for identification" in client.predict(api_name="/about").lower()
+    assert "default-src 'self'" in httpx.get(address).headers["Content-Security-Policy"]

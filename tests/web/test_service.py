@@ -1,0 +1,115 @@
+"""What the page does, without a page: on real portraits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from reage import Reager
+from reage.batch import Options
+from reage.errors import AgeError, BundleError, NoFaceError, PhotoError, VideoError
+from reage.photo.image_io import read_photo, read_provenance
+from reage.web.service import Limits, Service
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Service:
+    folder = tmp_path / "served"
+    folder.mkdir()
+    return Service(folder, limits=Limits(max_pixels=4_000_000, max_upload=1 << 20))
+
+
+def test_a_preview_shows_what_the_download_holds(service: Service, portrait: Path, tmp_path: Path) -> None:
+    path = tmp_path / "me.png"
+    pixels = cv2.resize(read_photo(portrait).pixels, (1500, 1500), interpolation=cv2.INTER_CUBIC)
+    Image.fromarray(pixels).quantize(64).save(path)  # small enough for the limit
+    photo = service.open(path)
+    (face,) = service.faces(photo)
+    assert face["index"] == 0
+    assert 20 < face["apparent_age"] < 70
+    (thumbnail,) = service.thumbnails(photo)
+    assert read_photo(thumbnail).width == 160
+    preview = service.preview(photo.token, 75, Options())
+    before, after = (read_photo(p).pixels.astype(int) for p in (preview.before, preview.after))
+    assert before.shape == after.shape == (1280, 1280, 3)
+    assert preview.changes[0]["apparent_after"] > face["apparent_age"] + 5
+    assert read_provenance(preview.after) is not None
+    assert read_provenance(preview.before) is None
+    saved = service.download(photo.token, 75, Options())
+    assert saved.name == "me-75.png"
+    assert saved.read_bytes() == _as_the_command_line_writes(path, tmp_path)
+    whole = cv2.resize(read_photo(saved).pixels, (1280, 1280), interpolation=cv2.INTER_AREA).astype(int)
+    assert np.abs(after - whole).mean() < 2  # of 255: the preview is a JPEG
+    assert np.abs(after - before).max() > 20
+
+
+def _as_the_command_line_writes(path: Path, folder: Path) -> bytes:
+    result = Reager.default().open(path).age(to=75)
+    return result.save(folder / "expected.png").read_bytes()
+
+
+def test_what_is_transparent_shows_white(service: Service, portrait: Path, tmp_path: Path) -> None:
+    image = Image.open(portrait).convert("RGBA").resize((300, 300))
+    image.paste((0, 0, 0, 0), (0, 0, 20, 20))
+    image.save(tmp_path / "cut.png")
+    photo = service.open(tmp_path / "cut.png")
+    shown = read_photo(service.preview(photo.token, 75, Options()).after).pixels
+    assert shown[4:14, 4:14].min() > 240
+
+
+def test_strip_and_film(service: Service, portrait: Path) -> None:
+    photo = service.open(portrait)
+    strip = service.strip(photo.token, [30, 60], Options(regions={"neck": 0.0}))
+    mark = read_provenance(strip)
+    assert mark is not None
+    assert [face["target_age"] for face in mark["faces"]] == [30, 60]
+    film = service.film(photo.token, (30, 60), Options(), kind="gif", seconds=1)
+    with Image.open(film) as moving:
+        assert getattr(moving, "n_frames", 1) > 5
+    with pytest.raises(AgeError, match="1 to 12 ages"):
+        service.strip(photo.token, [30] * 13, Options())
+    with pytest.raises(AgeError, match="outside"):
+        service.strip(photo.token, [130], Options())
+    for kind, seconds in (("avi", 2), ("gif", 3600)):
+        with pytest.raises(VideoError):
+            service.film(photo.token, (30, 60), Options(), kind=kind, seconds=seconds)
+
+
+def test_refusals_name_the_file_and_not_its_place(service: Service, portrait: Path, tmp_path: Path) -> None:
+    text, blank, large, heavy = (tmp_path / name for name in ("a.jpg", "b.png", "c.png", "d.png"))
+    text.write_text("no picture")
+    Image.new("RGB", (300, 300), (90, 120, 150)).save(blank)
+    Image.new("RGB", (2100, 2100)).save(large)
+    heavy.write_bytes(bytes((1 << 20) + 1))
+    refusals = {
+        text: "a.jpg is not an image",
+        blank: "no face found",
+        large: "make it smaller",
+        heavy: "1 MB",
+    }
+    for path, message in refusals.items():
+        with pytest.raises((PhotoError, NoFaceError), match=message) as caught:
+            service.open(path)
+        assert str(tmp_path) not in str(caught.value)
+        assert "--" not in str(caught.value)
+    assert len(service.store) == 0
+    photo = service.open(portrait)
+    with pytest.raises(AgeError, match="outside"):
+        service.preview(photo.token, 130, Options())
+    service.close(photo.token)
+    with pytest.raises(PhotoError, match="not open"):
+        service.preview(photo.token, 70, Options())
+
+
+def test_models(service: Service, portrait: Path, tmp_path: Path) -> None:
+    assert [model["family"] for model in service.models()] == ["delta"]
+    photo = service.open(portrait, model=service.default)
+    assert service.use(photo.token, service.default) is photo
+    with pytest.raises(BundleError, match="no model 'other'"):
+        service.open(portrait, model="other")
+    with pytest.raises(BundleError, match="not a folder"):
+        Service(tmp_path, models=tmp_path / "absent")

@@ -1,0 +1,45 @@
+"""What a Hugging Face Space needs: the requirements, and an app that starts."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def quoted(text: str) -> list[str]:
+    return re.findall(r'^ {4}"([^"]+)"', text, flags=re.MULTILINE)
+
+
+def test_requirements_are_those_of_the_project() -> None:
+    project = (ROOT / "pyproject.toml").read_text()
+    runtime = project.split("\ndependencies = [")[1].split("\n]")[0]
+    web = project.split("\nweb = [")[1].split("\n]")[0]
+    lines = (ROOT / "requirements.txt").read_text().splitlines()
+    assert [line for line in lines if not line.startswith("#")] == [*quoted(runtime), *quoted(web)]
+
+
+def test_the_app_starts_and_leaves_no_file(tmp_path: Path) -> None:
+    port = 17860 + os.getpid() % 1000
+    environment = {**os.environ, "PORT": str(port), "TMPDIR": str(tmp_path)}
+    with subprocess.Popen([sys.executable, ROOT / "app.py"], env=environment, cwd=tmp_path) as process:
+        try:
+            for _ in range(240):
+                try:
+                    answer = httpx.get(f"http://127.0.0.1:{port}/", timeout=30)
+                    break
+                except httpx.TransportError:
+                    assert process.poll() is None, "the app ended"
+                    time.sleep(0.5)
+            assert answer.status_code == 200
+        finally:
+            process.terminate()
+        assert process.wait(60) == 0
+    assert list(tmp_path.glob("reage-web-*")) == []

@@ -1,0 +1,110 @@
+"""Open photos: found by their token only, and forgotten in time, with their files."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from reage import Reager
+from reage.errors import PhotoError
+from reage.photo.image_io import Photo
+from reage.reager import Sitting
+from reage.web.store import KEPT, OpenPhoto, Store
+
+
+class Clock:
+    now = 1e9
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def store(tmp_path: Path, clock: Clock) -> Store:
+    return Store(tmp_path, max_bytes=3 * 2 * 100 * 100 * 3, seconds=60, clock=clock)
+
+
+@pytest.fixture
+def sitting(reager: Reager) -> Sitting:
+    return Sitting(reager, Photo(np.zeros((100, 100, 3), np.uint8)), (), {})
+
+
+def add(store: Store, sitting: Sitting, owner: str | None = None) -> OpenPhoto:
+    photo = store.add("me.jpg", sitting, sitting, owner)
+    photo.place("a.txt").write_text("a")
+    return photo
+
+
+def test_a_token_opens_its_own_photo_and_nothing_else_does(store: Store, sitting: Sitting) -> None:
+    one, other = add(store, sitting), add(store, sitting)
+    assert store.get(one.token) is one
+    assert store.get(other.token) is other
+    assert len({one.token, other.token, one.folder.name, other.folder.name}) == 4
+    assert len(one.token) >= 32
+    for wrong in (None, "", one.folder.name, one.token[:-1]):
+        with pytest.raises(PhotoError, match="not open"):
+            store.get(wrong)
+
+
+def test_the_least_recently_used_gives_way_when_memory_runs_short(store: Store, sitting: Sitting) -> None:
+    photos = [add(store, sitting) for _ in range(3)]
+    store.get(photos[0].token)
+    add(store, sitting)
+    assert len(store) == 3
+    assert not photos[1].folder.exists()
+    assert store.get(photos[0].token) is photos[0]
+    large = Sitting(sitting.reager, Photo(np.zeros((400, 400, 3), np.uint8)), (), {})
+    with pytest.raises(PhotoError, match="more memory"):
+        store.add("big.jpg", large, sitting)
+    assert len(store) == 3
+
+
+def test_what_is_not_used_is_forgotten_with_its_files(
+    store: Store, sitting: Sitting, clock: Clock, tmp_path: Path
+) -> None:
+    old, used = add(store, sitting), add(store, sitting)
+    upload = tmp_path / "upload" / "me.jpg"
+    upload.parent.mkdir()
+    upload.touch()
+    os.utime(upload.parent, (clock.now, clock.now))
+    clock.now += 50
+    store.get(used.token)
+    clock.now += 20
+    with pytest.raises(PhotoError, match="forgotten after 1 minutes"):
+        store.get(old.token)
+    store.sweep()
+    assert [entry.name for entry in tmp_path.iterdir()] == [used.folder.name]
+    assert len(store) == 1
+
+
+def test_an_owner_has_one_photo_open_and_leaves_with_it(store: Store, sitting: Sitting) -> None:
+    first, others = add(store, sitting, "me"), add(store, sitting, "you")
+    second = add(store, sitting, "me")
+    assert not first.folder.exists()
+    store.leave("me")
+    store.leave(None)
+    assert not second.folder.exists()
+    assert store.get(others.token) is others
+    store.close(others.token)
+    store.close(others.token)
+    assert len(store) == 0
+
+
+def test_few_files_of_each_kind_are_kept(store: Store, sitting: Sitting) -> None:
+    photo = store.add("me.jpg", sitting, sitting)
+    before = photo.folder / "before.jpg"
+    before.touch()
+    shown = [photo.place("after.jpg", "preview") for _ in range(KEPT + 3)]
+    assert len({path.parent for path in shown}) == len(shown)
+    assert sum(path.parent.exists() for path in shown) == KEPT
+    assert shown[-1].parent.exists()
+    assert before.exists()
+    assert store.stray_bytes() == 0
