@@ -45,7 +45,7 @@ def test_import_and_help_load_no_heavy_module() -> None:
 import reage, reage.cli
 from click.testing import CliRunner
 assert CliRunner().invoke(reage.cli.main, ['--help']).exit_code == 0
-for command in ('photo', 'strip', 'film', 'video', 'web', 'models', 'data', 'data index', 'train', 'export', 'evaluate'):
+for command in ('photo', 'strip', 'film', 'video', 'web', 'models', 'data index', 'train', 'export', 'evaluate'):
     result = CliRunner().invoke(reage.cli.main, [*command.split(), '--help'])
     assert result.exit_code == 0, result.output
 print([m for m in ('torch', 'av', 'gradio', 'onnxruntime', 'cv2', 'PIL', 'numpy') if m in sys.modules])

@@ -185,6 +185,7 @@ class Service:
             source=options.source,
             strength=options.strength,
             male=options.male,
+            regions=options.regions,
         )
 
     def models(self) -> list[dict[str, Any]]:
