@@ -15,7 +15,8 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from reage.assets import asset
-from reage.cli import main, parse_ages, parse_regions
+from reage.cli import main
+from reage.cli_parsing import parse_ages, parse_regions
 from reage.errors import AgeError, RegionError
 from reage.photo.image_io import read_photo, read_provenance
 

@@ -15,7 +15,8 @@ from PIL import Image, ImageCms, ImageSequence
 
 import reage.film
 from reage import Reager
-from reage.cli import main, parse_span
+from reage.cli import main
+from reage.cli_parsing import parse_span
 from reage.errors import AgeError, NoFaceError, PhotoError, RegionError, VideoError
 from reage.film import film_photo, write_film
 from reage.photo.image_io import Photo, read_photo, read_provenance
