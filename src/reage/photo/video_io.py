@@ -94,8 +94,8 @@ class VideoReader:
             rate=stream.average_rate or stream.guessed_rate or Fraction(25),
             time_base=stream.time_base or Fraction(1, 90000),
             colour_space=frame.colorspace if frame.colorspace in _YUV_SPACES else _BT709,
-            primaries=frame.color_primaries,
-            transfer=frame.color_trc,
+            primaries=stream.codec_context.color_primaries,
+            transfer=stream.codec_context.color_trc,
             colour_range=frame.color_range,
             aspect=1 / aspect if aspect and turned else aspect,
             tags={key: value for key, value in self._container.metadata.items() if key not in _OWN},
@@ -109,8 +109,9 @@ class VideoReader:
     def play(self, copied: Sequence[av.stream.Stream]) -> Iterator[Still | av.Packet[Any]]:
         """The frames, and between them the packets of the streams ``copied``, as they lie in the file."""
         self._container.seek(0)
-        coding, waiting, last = self.coding, list[av.Packet[Any]](), None
-        usual = max(1, round(1 / (coding.rate * coding.time_base)))
+        usual = max(1, round(1 / (self.coding.rate * self.coding.time_base)))
+        waiting: list[av.Packet[Any]] = []
+        last: int | None = None
 
         def packets() -> Iterator[av.Packet[Any]]:
             for packet in self._container.demux(self._stream, *copied):
