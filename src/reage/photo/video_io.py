@@ -29,6 +29,7 @@ WRITABLE_SUFFIXES = tuple(_FORMATS)
 """Suffixes of the videos that can be written."""
 
 _BT709, _LIMITED = 1, 1  # of colour spaces, primaries and transfer alike, in ISO/IEC 23091-2
+_BT601 = 5
 _YUV_SPACES = (1, 2, 4, 5, 6, 7, 9)
 """Colour spaces that are kept; 2 is "not said"."""
 _OWN = {"major_brand", "minor_version", "compatible_brands", "encoder"}
@@ -145,7 +146,11 @@ class VideoReader:
     def _upright(self, frame: av.VideoFrame) -> Frame:
         size = (self.coding.width, self.coding.height)
         width, height = size[::-1] if self._quarters % 2 else size
-        pixels = frame.to_ndarray(format="rgb24", width=width, height=height)
+        space = frame.colorspace if frame.colorspace in _YUV_SPACES else None
+        # RGB has no matrix, but PyAV before 17 heeds that of the source only where the other is different.
+        pixels = frame.to_ndarray(
+            format="rgb24", width=width, height=height, src_colorspace=space, dst_colorspace=_BT601
+        )
         return np.ascontiguousarray(np.rot90(pixels, self._quarters))
 
 
