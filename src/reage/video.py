@@ -178,14 +178,12 @@ def retouch(
     roles: list[Role],
     number: int,
     time: float,
-    *,
-    smooth: bool = True,
 ) -> Frame:
     """Frame ``number`` (H, W, 3), shown at ``time`` seconds, with everybody's edit."""
     out: Frame = pixels.copy()
     for role in roles:
         if number in role.poses:
-            face, edit = role.edit(reager, pixels, number, time, smooth=smooth)
+            face, edit = role.edit(reager, pixels, number, time)
             composite(pixels, out, face, edit, detail_sigma=reager.bundle.manifest.detail_sigma)
     return out
 

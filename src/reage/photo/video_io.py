@@ -29,6 +29,7 @@ WRITABLE_SUFFIXES = tuple(_FORMATS)
 """Suffixes of the videos that can be written."""
 
 _BT709, _LIMITED = 1, 1  # of colour spaces, primaries and transfer alike, in ISO/IEC 23091-2
+_BT601 = 5
 _YUV_SPACES = (1, 2, 4, 5, 6, 7, 9)
 """Colour spaces that are kept; 2 is "not said"."""
 _OWN = {"major_brand", "minor_version", "compatible_brands", "encoder"}
@@ -94,8 +95,8 @@ class VideoReader:
             rate=stream.average_rate or stream.guessed_rate or Fraction(25),
             time_base=stream.time_base or Fraction(1, 90000),
             colour_space=frame.colorspace if frame.colorspace in _YUV_SPACES else _BT709,
-            primaries=frame.color_primaries,
-            transfer=frame.color_trc,
+            primaries=stream.codec_context.color_primaries,
+            transfer=stream.codec_context.color_trc,
             colour_range=frame.color_range,
             aspect=1 / aspect if aspect and turned else aspect,
             tags={key: value for key, value in self._container.metadata.items() if key not in _OWN},
@@ -109,8 +110,9 @@ class VideoReader:
     def play(self, copied: Sequence[av.stream.Stream]) -> Iterator[Still | av.Packet[Any]]:
         """The frames, and between them the packets of the streams ``copied``, as they lie in the file."""
         self._container.seek(0)
-        coding, waiting, last = self.coding, list[av.Packet[Any]](), None
-        usual = max(1, round(1 / (coding.rate * coding.time_base)))
+        usual = max(1, round(1 / (self.coding.rate * self.coding.time_base)))
+        waiting: list[av.Packet[Any]] = []
+        last: int | None = None
 
         def packets() -> Iterator[av.Packet[Any]]:
             for packet in self._container.demux(self._stream, *copied):
@@ -144,7 +146,11 @@ class VideoReader:
     def _upright(self, frame: av.VideoFrame) -> Frame:
         size = (self.coding.width, self.coding.height)
         width, height = size[::-1] if self._quarters % 2 else size
-        pixels = frame.to_ndarray(format="rgb24", width=width, height=height)
+        space = frame.colorspace if frame.colorspace in _YUV_SPACES else None
+        # RGB has no matrix, but PyAV before 17 heeds that of the source only where the other is different.
+        pixels = frame.to_ndarray(
+            format="rgb24", width=width, height=height, src_colorspace=space, dst_colorspace=_BT601
+        )
         return np.ascontiguousarray(np.rot90(pixels, self._quarters))
 
 
