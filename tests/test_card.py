@@ -1,0 +1,42 @@
+"""The model card is what its script makes of the stored report: neither can drift."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+from types import ModuleType
+
+import click
+import pytest
+
+from reage.bundle import open_bundle
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def card() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("card", ROOT / "benchmarks" / "card.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_card_is_made_from_the_report_of_these_weights(card: ModuleType) -> None:
+    bundle = open_bundle()
+    made = card.render(bundle, card.load_report(bundle))
+    assert made == (ROOT / "MODEL_CARD.md").read_text()
+    assert made == bundle.card
+    assert "## Groups" in made
+    assert bundle.manifest.figures["scorecard"] == card.figures(card.load_report(bundle))["scorecard"]
+
+
+def test_a_report_of_other_weights_is_refused(card: ModuleType, tmp_path: Path) -> None:
+    report = json.loads(card.REPORT.read_text())
+    report["model"]["files"] = dict.fromkeys(report["model"]["files"], "0" * 64)
+    (tmp_path / "report.json").write_text(json.dumps(report))
+    with pytest.raises(click.ClickException, match="other weights"):
+        card.load_report(open_bundle(), tmp_path / "report.json")
