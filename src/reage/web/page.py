@@ -124,6 +124,7 @@ class Page:
         self.everybody = gr.Checkbox(False, label="Change every face", visible=False)
         self.picture = gr.ImageSlider(
             label="Before and after, AI-edited",
+            max_height=430,
             show_label=False,
             elem_classes="edited",
             type="filepath",
