@@ -145,3 +145,9 @@ def test_requests_that_are_too_large_or_name_an_address_are_refused(address: str
 def test_the_page_says_what_it_is_and_may_fetch_from_no_other_host(address: str, client: Client) -> None:
     assert "not for identification" in client.predict(api_name="/about").lower()
     assert "default-src 'self'" in httpx.get(address).headers["Content-Security-Policy"]
+
+
+def test_the_page_itself_needs_no_file_that_is_swept_away(address: str) -> None:
+    config = httpx.get(f"{address}config").text
+    assert "reage-web-" not in config
+    assert httpx.get(f"{address}gradio_api/file={OTHER}").status_code == 200

@@ -84,6 +84,7 @@ def running(
 
 def build(service: Service) -> gr.Blocks:
     """The page and the HTTP interface, not yet served."""
+    gr.set_static_paths(list(portraits()))  # served where they are: copies in the folder would be swept away
     blocks: gr.Blocks = gr.Blocks(title=texts.TITLE, analytics_enabled=False)
     with blocks:
         page = Page(service)
@@ -97,7 +98,6 @@ def build(service: Service) -> gr.Blocks:
 
 def _launch(blocks: gr.Blocks, service: Service, host: str, port: int) -> str:
     guard = Middleware(Guard, store=service.store, max_upload=service.limits.max_upload)
-    gr.set_static_paths([path.parent for path in list(portraits())[:1]])
     try:
         blocks.launch(
             server_name=host,
