@@ -18,6 +18,7 @@ from reage.data.catalog import read_index
 from reage.errors import AgeError, DataError
 from reage.evaluation import measuring
 from reage.evaluation.judges import AGE_JUDGES
+from reage.evaluation.plots import trade_plot
 from reage.evaluation.protocol import Protocol
 
 SMALL = ("--faces", "6", "--ages", "30,60", "--references", "25", "--min-sharpness", "0")
@@ -185,3 +186,11 @@ def test_faces_are_drawn_evenly_from_the_bands_and_the_same_each_time(index: Pat
         Protocol(split="nonsense")
     with pytest.raises(AgeError):
         Protocol(ages=(20, 200))
+
+
+def test_a_plot_of_models_that_keep_nobody(report: Path, tmp_path: Path) -> None:
+    scores = read(report)["scores"]
+    lost = json.loads(json.dumps(scores["model"]))
+    lost["identity"]["accepted"].update(value=0.0, low=0.0, high=0.01)
+    trade_plot({"lost": lost, "do nothing": scores["do nothing"]}, tmp_path / "trade.png")
+    assert width(tmp_path / "trade.png") > 300

@@ -56,13 +56,8 @@ def trade_plot(rows: Mapping[str, Report], path: Path) -> None:
         axes.annotate(name, (x, y), xytext=(6, 4), textcoords="offset points", color=colour, fontsize=9)
     real = next(iter(rows.values()))["age"][AGE_JUDGES[0]]["real_error"]["value"]
     axes.axhline(real, color="0.6", linestyle=":")
-    axes.annotate(
-        "the judge's own error on real faces",
-        (0.02, real),
-        ("axes fraction", "data"),
-        va="bottom",
-        fontsize=8,
-    )
+    note = "the judge's own error on real faces"
+    axes.text(0.02, real, note, transform=axes.get_yaxis_transform(), va="bottom", fontsize=8)
     axes.set_ylim(bottom=0)
     axes.margins(x=0.15)
     _save(figure, path)
