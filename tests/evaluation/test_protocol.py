@@ -140,6 +140,8 @@ def test_a_judge_that_taught_is_refused_unless_forced(index: Path, report: Path,
     assert side.exit_code == 0, side.output
     for name in ("do nothing", read(report)["model"]["title"], "taught", "real faces"):
         assert name in side.output
+    assert side.output.count("few real faces") == 1
+    assert side.output.count("judges that taught this model") == 1
     assert side.output == (tmp_path / "compared" / "compare.md").read_text()
     assert width(tmp_path / "compared" / "trade.png") > 300
 

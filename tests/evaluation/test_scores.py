@@ -134,13 +134,13 @@ def test_groups_have_the_figures_of_their_members() -> None:
 
 def test_a_mislabelled_set_is_detected() -> None:
     good = people()
-    assert label_doubts(good) == []
+    assert label_doubts(good, "val") == []
     shuffled = np.random.default_rng(0).permutation(good.age)
-    doubts = label_doubts(replace(good, age=shuffled))
+    doubts = label_doubts(replace(good, age=shuffled), "val")
     assert len(doubts) == 2
     assert "are the ages right?" in doubts[0]
     swapped = np.where(good.gender == "F", "M", "F").astype(object)
-    assert "gender" in label_doubts(replace(good, gender=swapped))[0]
+    assert "gender" in label_doubts(replace(good, gender=swapped), "val")[0]
 
 
 def test_real_photos_of_one_person_are_set_beside_where_the_data_names_people() -> None:

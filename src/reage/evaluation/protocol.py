@@ -188,7 +188,7 @@ def _score(
     """The scores, the people edited, their edits, and their positions among those drawn for editing."""
     reference = _people(drawn[protocol.reference_split], measured[protocol.reference_split])
     real = _people(drawn[protocol.split], measured[protocol.split])
-    doubts = label_doubts(reference) + label_doubts(real)
+    doubts = label_doubts(reference, protocol.reference_split) + label_doubts(real, protocol.split)
     calibration = calibrate(reference.ages[:, 1], reference.age, 2 * protocol.half_band)
     reference, real = _calibrated(reference, calibration), _calibrated(real, calibration)
     everybody = _calibrated(_people(drawn[protocol.split], measured[protocol.split], lost=True), calibration)

@@ -85,7 +85,7 @@ def compare(folders: Sequence[Path], output: Path | None = None) -> str:
         *summary_table(rows),
         "",
         *_cost_table(reports),
-        *(f"\n{report['model']['title']}: {warning}" for report in reports for warning in report["warnings"]),
+        *_warnings(reports),
     ]
     text = "\n".join(lines) + "\n"
     if output is not None:
@@ -106,6 +106,19 @@ def write_text(path: Path, text: str) -> None:
     """Write ``text`` whole or not at all."""
     with atomic_path(path) as part:
         part.write_text(text)
+
+
+def _warnings(reports: Sequence[Report]) -> list[str]:
+    """Each warning once, with the models that it is about unless it is about all."""
+    about: dict[str, list[str]] = {}
+    for report in reports:
+        for warning in report["warnings"]:
+            about.setdefault(warning, []).append(report["model"]["title"])
+    everybody = len(reports)
+    return [
+        f"\n**Warning:** {warning}" + ("." if len(titles) == everybody else f" ({', '.join(titles)}).")
+        for warning, titles in about.items()
+    ]
 
 
 def _cost_table(reports: Sequence[Report]) -> list[str]:

@@ -159,15 +159,15 @@ def same_person(people: People, threshold: float) -> list[Report] | None:
     ]
 
 
-def label_doubts(people: People) -> list[str]:
-    """What speaks against the labels: then no figure that rests on them means anything."""
-    doubts = []
+def label_doubts(people: People, split: str) -> list[str]:
+    """What speaks against the labels of the real faces of ``split``: then no figure that rests on them means anything."""
+    doubts, faces = [], f"the real faces of {split}"
     guess = np.abs(people.age - np.median(people.age)).mean()
     for j, judge in enumerate(AGE_JUDGES):
         error = np.abs(people.ages[:, j] - people.age).mean()
         if error > 0.75 * guess:
             doubts.append(
-                f"labels: {judge} errs by {error:.1f} years on the real faces, where always saying the median errs by "
+                f"labels: {judge} errs by {error:.1f} years on {faces}, where always saying the median errs by "
                 f"{guess:.1f}: are the ages right?"
             )
     told = np.array([gender in ("M", "F") for gender in people.gender], bool)
@@ -175,7 +175,7 @@ def label_doubts(people: People) -> list[str]:
         agreement = ((people.male[told] > 0.5) == (people.gender[told] == "M")).mean()
         if agreement < 0.75:
             doubts.append(
-                f"labels: {AGE_JUDGES[0]} agrees with the gender of {agreement:.0%} of the real faces only"
+                f"labels: {AGE_JUDGES[0]} agrees with the gender of {agreement:.0%} of {faces} only"
             )
     return doubts
 
