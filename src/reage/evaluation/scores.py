@@ -167,8 +167,8 @@ def label_doubts(people: People, split: str) -> list[str]:
         error = np.abs(people.ages[:, j] - people.age).mean()
         if error > 0.75 * guess:
             doubts.append(
-                f"labels: {judge} errs by {error:.1f} years on {faces}, where always saying the median errs by "
-                f"{guess:.1f}: are the ages right?"
+                f"labels: {judge} errs by {error:.1f} years on {faces}, "
+                f"where always saying the median errs by {guess:.1f}: are the ages right?"
             )
     told = np.array([gender in ("M", "F") for gender in people.gender], bool)
     if told.sum() >= FEWEST:
