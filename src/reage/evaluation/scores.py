@@ -160,7 +160,7 @@ def same_person(people: People, threshold: float) -> list[Report] | None:
 
 
 def label_doubts(people: People, split: str) -> list[str]:
-    """What speaks against the labels of the real faces of ``split``: then no figure that rests on them means anything."""
+    """What speaks against the labels of the real faces of ``split``: then no figure resting on them means much."""
     doubts, faces = [], f"the real faces of {split}"
     guess = np.abs(people.age - np.median(people.age)).mean()
     for j, judge in enumerate(AGE_JUDGES):
