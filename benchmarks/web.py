@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import json
 import os
-import statistics
 import tempfile
 import time
-from collections.abc import Callable
 from itertools import cycle
 from pathlib import Path
 
@@ -46,24 +44,14 @@ def twelve_megapixels(path: Path) -> None:
     Image.fromarray(canvas).save(path, quality=92)
 
 
-def processor_ms(action: Callable[[], object], repeats: int) -> float:
-    """As `median_ms`, of the processor's time in all threads: what other programs do weighs little."""
-    action()
-    times = []
-    for _ in range(repeats):
-        start = time.process_time()
-        action()
-        times.append(1000 * (time.process_time() - start))
-    return round(statistics.median(times), 1)
-
-
 def in_the_service(photo: Path, folder: Path, repeats: int) -> dict[str, float]:
     """Without Gradio: opening, a move of the slider, and the whole photo for download."""
     service, ages = Service(folder), cycle(AGES)
     opened = service.open(photo)
     return {
-        "slider move, service, processor time": processor_ms(
-            lambda: service.preview(opened.token, next(ages), Options(faces="0")), repeats
+        # What other programs do weighs little in the processor's time, that of all threads.
+        "slider move, service, processor time": median_ms(
+            lambda: service.preview(opened.token, next(ages), Options(faces="0")), repeats, time.process_time
         ),
         "open, service": median_ms(lambda: service.open(photo), max(2, repeats // 5)),
         "slider move, service": median_ms(
