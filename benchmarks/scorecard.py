@@ -55,7 +55,8 @@ def main(index: Path, runs: tuple[Path, ...], minutes: int, work: Path) -> None:
         rows.append(
             [run.name, f"{figures['steps']} x {figures['batch']}", f"{figures['images_per_second']:.0f}"]
         )
-    fill(DOCS / "scorecard.md", "training", table(["run", "steps x batch", "images a second"], rows))
+    head = ["run", "steps x batch", "images a second"]
+    fill(DOCS / "scorecard.md", "training", table(head, rows) if rows else [])
     age_portraits(bundles, DOCS / "scorecard.jpg")
 
 
