@@ -17,6 +17,7 @@ from reage.evaluation.measures import (
     frechet_distance,
     kernel_distance,
     mean_figure,
+    pair_distances,
     rising,
     slope,
 )
@@ -146,13 +147,11 @@ def same_person(people: People, threshold: float) -> list[Report] | None:
     """How real photos of one person years apart fare; None where the data names nobody twice."""
     known = np.array([isinstance(subject, str) for subject in people.subject], bool)
     named = people.where(known)
-    rows, columns = np.triu_indices(len(named), 1)
-    same = named.subject[rows] == named.subject[columns]
+    distances, same = pair_distances(named.descriptors, named.subject)
     if not same.any():
         return None
-    rows, columns = rows[same], columns[same]
-    distances = np.linalg.norm(named.descriptors[rows] - named.descriptors[columns], axis=1)
-    gaps = np.abs(named.age[rows] - named.age[columns])
+    rows, columns = np.triu_indices(len(named), 1)
+    distances, gaps = distances[same], np.abs(named.age[rows] - named.age[columns])[same]
     return [
         _accepted(distances[(gaps >= low) & (gaps < high)], threshold, low, high)
         for low, high in pairwise(GAPS)
