@@ -49,7 +49,7 @@ class Measurer:
             landmarks = sitting.faces[0].face.landmarks_photo
             pixels = eight_bits(sitting.photo.pixels)
             verdicts.append(self._judges.look([pixels], landmarks))
-            views.append(_view(pixels, landmarks))
+            views.append(_view(pixels, align_landmarks(landmarks, VIEW)))
         return {
             "found": found,
             "ages": _spread([v.ages[0] for v in verdicts], found, (2,)),
@@ -97,10 +97,10 @@ class Measurer:
         landmarks = face.face.landmarks_photo
         pictures = [eight_bits(sitting.age(to=age, faces="largest").pixels) for age in targets]
         verdict = self._judges.look(pictures, landmarks)
-        before = _view(eight_bits(sitting.photo.pixels), landmarks)
         matrix = align_landmarks(landmarks, VIEW)
+        before = _view(eight_bits(sitting.photo.pixels), matrix)
         inside = face_outline(apply_transform(matrix, landmarks[:, :2]), VIEW) > 0.5
-        views = np.stack([_view(picture, landmarks) for picture in pictures])
+        views = np.stack([_view(picture, matrix) for picture in pictures])
         change = np.abs(views.astype(np.float32) - before)
         unchanged = sitting.age(to=face.apparent_age, source=face.apparent_age, faces="largest").pixels
         sharp = sharpness(before, inside)
@@ -110,12 +110,12 @@ class Measurer:
             "views": views,
             "outside": change[:, ~inside].mean((1, 2)),
             "sharp": np.array([sharpness(view, inside) / max(sharp, 1e-6) for view in views]),
-            "same": _preserved(before, _view(eight_bits(unchanged), landmarks)),
+            "same": _preserved(before, _view(eight_bits(unchanged), matrix)),
         }
 
 
-def _view(pixels: Pixels, landmarks: Float) -> Pixels:
-    return np.asarray(warp(pixels, align_landmarks(landmarks, VIEW), (VIEW, VIEW)), np.uint8)
+def _view(pixels: Pixels, matrix: Float) -> Pixels:
+    return np.asarray(warp(pixels, matrix, (VIEW, VIEW)), np.uint8)
 
 
 def _preserved(before: Pixels, after: Pixels) -> npt.NDArray[np.float64]:
