@@ -103,6 +103,20 @@ def test_files_are_served_to_who_knows_them_and_gone_when_closed(
     assert httpx.get(picture["url"]).status_code == 403
 
 
+def test_uploads_of_open_photos_keep_nobody_out(address: str, client: Client, portrait: Path) -> None:
+    padding = bytes((2 << 20) - portrait.stat().st_size - 1)
+    for number in range(9):  # of 2 MB each: more than eight may not lie about
+        data = portrait.read_bytes() + padding + bytes([number])
+        answer = httpx.post(f"{address}gradio_api/upload", files={"files": ("me.jpg", data)})
+        assert answer.status_code == 200
+        (upload,) = map(Path, answer.json())
+        file = {"photo": {"path": str(upload), "meta": {"_type": "gradio.FileData"}}}
+        event = httpx.post(f"{address}gradio_api/call/v2/open", json=file).json()["event_id"]
+        told = httpx.get(f"{address}gradio_api/call/v2/open/{event}", timeout=300).text
+        client.predict(json.loads(told.rsplit("data: ", 1)[1])[0]["token"], 70, api_name="/age")
+        assert not upload.exists()
+
+
 def test_what_is_asked_wrongly_ends_in_one_sentence(client: Client, portrait: Path, tmp_path: Path) -> None:
     text, large = tmp_path / "text.jpg", tmp_path / "large.png"
     text.write_text("no picture")
@@ -140,6 +154,36 @@ def test_requests_that_are_too_large_or_name_an_address_are_refused(address: str
     assert post("call/open", asked.encode()) == 403
     assert post("call/models", b'{"data": []}') == 200
     assert post("run/models", b'{"data": []}') == 404  # no way round the queue
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "process_recording",
+        "component_server/",
+        "run/predict",
+        "api/models",
+        "stream/0",
+        "vibe-code",
+        "call/models/upload",
+        "../login",
+    ],
+)
+def test_nothing_else_of_gradio_can_be_posted_to(address: str, path: str) -> None:
+    film = {"video": ("a.mp4", b"film", "video/mp4")}
+    answer = httpx.post(f"{address}gradio_api/{path}", files=film)
+    assert (answer.status_code, answer.text) == (404, "there is nothing of that name here")
+
+
+def test_no_link_to_what_is_chosen_is_stored(address: str) -> None:
+    asked = httpx.get(f"{address}gradio_api/deep_link", params={"session_hash": "mine"})
+    assert asked.status_code == 404
+
+
+def test_clients_can_cancel(address: str) -> None:
+    asked = {"session_hash": "mine", "fn_index": 0, "event_id": "0"}
+    for path in ("cancel", "reset"):
+        assert httpx.post(f"{address}gradio_api/{path}", json=asked).json() == {"success": True}
 
 
 def test_the_page_says_what_it_is_and_may_fetch_from_no_other_host(address: str, client: Client) -> None:

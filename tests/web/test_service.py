@@ -61,6 +61,21 @@ def test_what_is_transparent_shows_white(service: Service, portrait: Path, tmp_p
     assert shown[4:14, 4:14].min() > 240
 
 
+@pytest.mark.parametrize("suffix", [".heic", ".bmp"])
+def test_formats_that_are_read_only_come_back_as_png(
+    service: Service, portrait: Path, tmp_path: Path, suffix: str
+) -> None:
+    path = tmp_path / f"me{suffix}"
+    if suffix == ".heic":
+        pytest.importorskip("pillow_heif").from_pillow(Image.open(portrait)).save(path)
+    else:
+        Image.open(portrait).save(path)
+    saved = service.download(service.open(path).token, 70, Options())
+    assert saved.name == "me-70.png"
+    with Image.open(saved) as image:
+        assert image.format == "PNG"
+
+
 def test_strip_and_film(service: Service, portrait: Path) -> None:
     photo = service.open(portrait)
     strip = service.strip(photo.token, [30, 60], Options(regions={"neck": 0.0}))
@@ -103,6 +118,34 @@ def test_refusals_name_the_file_and_not_its_place(service: Service, portrait: Pa
     service.close(photo.token)
     with pytest.raises(PhotoError, match="not open"):
         service.preview(photo.token, 70, Options())
+
+
+def test_an_upload_is_deleted_opened_or_refused(service: Service, portrait: Path) -> None:
+    def uploaded(data: bytes) -> Path:
+        upload = service.store.folder / "hash" / "me.jpg"
+        upload.parent.mkdir(exist_ok=True)
+        upload.write_bytes(data)
+        return upload
+
+    upload = uploaded(portrait.read_bytes())
+    with pytest.raises(BundleError):
+        service.open(upload, model="other")
+    photo = service.open(upload)
+    assert not upload.exists()
+    assert service.store.stray_bytes() == 0
+    again = service.open(upload)  # equal uploads have one path: another visitor's, who came a moment later
+    assert again.token != photo.token
+    assert service.faces(again) == service.faces(photo)
+    saved = service.download(again.token, 70, Options())
+    service.open(saved)
+    assert saved.exists()  # no upload, but what an open photo may still be asked for
+    service.close(photo.token)
+    service.close(again.token)
+    with pytest.raises(PhotoError, match=r"me\.jpg is not here any more; upload it again"):
+        service.open(upload)
+    with pytest.raises(PhotoError, match="not an image"):
+        service.open(uploaded(b"no picture"))
+    assert not upload.exists()
 
 
 def test_models(service: Service, portrait: Path, tmp_path: Path) -> None:

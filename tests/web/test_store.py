@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -108,3 +111,78 @@ def test_few_files_of_each_kind_are_kept(store: Store, sitting: Sitting) -> None
     assert shown[-1].parent.exists()
     assert before.exists()
     assert store.stray_bytes() == 0
+
+
+def test_places_are_different_when_many_ask_at_once(
+    store: Store, sitting: Sitting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photo = store.add("me.jpg", sitting, sitting)
+    askers, deleted = threading.Barrier(4), shutil.rmtree
+
+    def slow(path: Path, **named: bool) -> None:
+        askers.wait(60)  # until all of them have come to deleting the oldest
+        deleted(path, **named)
+
+    for _ in range(KEPT):
+        photo.place("after.jpg", "preview")
+    monkeypatch.setattr(shutil, "rmtree", slow)
+    with ThreadPoolExecutor(4) as pool:
+        paths = list(pool.map(lambda _: photo.place("after.jpg", "preview"), range(4)))
+    assert len(set(paths)) == 4
+    assert all(path.parent.is_dir() for path in paths)
+    assert len(list(photo.folder.iterdir())) == KEPT
+
+
+def test_an_upload_is_discarded_and_nothing_else(store: Store, sitting: Sitting, tmp_path: Path) -> None:
+    photo = add(store, sitting)
+    result = photo.place("me-70.jpg")
+    upload, elsewhere = tmp_path / "hash" / "me.jpg", tmp_path.parent / f"{tmp_path.name}.jpg"
+    upload.parent.mkdir()
+    for file in (result, upload, elsewhere):
+        file.write_text("photo")
+        assert store.stray_bytes() == (5 if upload.exists() else 0)
+    outside = tmp_path / "hash" / ".." / ".." / elsewhere.name
+    for file in (result, elsewhere, outside, upload, upload, tmp_path):
+        store.discard(file)
+    assert (result.exists(), upload.exists(), elsewhere.exists()) == (True, False, True)
+    assert store.stray_bytes() == 0
+
+
+def test_strays_are_counted_while_they_are_deleted(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "me.jpg").write_text("photo")
+    walk = os.walk
+
+    def swept_meanwhile(top: Path) -> object:
+        found = list(walk(top))
+        if top.name == "a":
+            shutil.rmtree(top)
+        return found
+
+    monkeypatch.setattr(os, "walk", swept_meanwhile)
+    assert store.stray_bytes() == 5
+
+
+def test_what_cannot_be_deleted_keeps_nothing_else(
+    store: Store, clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "abc":
+        (tmp_path / name).mkdir()
+        os.utime(tmp_path / name, (clock.now, clock.now))
+    clock.now += 100
+    deleted = shutil.rmtree
+
+    def stuck(path: Path) -> None:
+        if path.name == "b":
+            raise PermissionError(13, "not now", str(path))
+        deleted(path)
+
+    monkeypatch.setattr(shutil, "rmtree", stuck)
+    store.sweep()
+    assert [entry.name for entry in tmp_path.iterdir()] == ["b"]
+    monkeypatch.undo()
+    store.sweep()
+    assert list(tmp_path.iterdir()) == []

@@ -85,7 +85,7 @@ class Endpoints:
         source: str,
         regions: Any,
     ) -> str:
-        """The photo with faces at an age: at its own resolution, in its own format, marked as AI-edited."""
+        """The photo at an age, at its own resolution, in its own format (HEIC and BMP as PNG), marked as AI-edited."""
         return str(
             self.service.download(token, _years(age), _options(faces, strength, gender, source, regions))
         )

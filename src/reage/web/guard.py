@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
@@ -28,6 +29,14 @@ _HEADERS = (
     (b"referrer-policy", b"no-referrer"),  # addresses of pictures are known to their owner only
     (b"x-content-type-options", b"nosniff"),
 )
+_UPLOAD = "/gradio_api/upload"
+_POSTS = re.compile(rf"{_UPLOAD}|/gradio_api/(queue/join|cancel|reset|call/(v2/)?[^/]+)/?")
+"""What the page, `gradio_client` and the documented endpoints post to.
+
+Gradio has more, for components that are not on the page; `process_recording`, for one, leaves files in /tmp.
+"""
+_DEEP_LINK = "/gradio_api/deep_link"
+"""Writes what a visitor has chosen into a file, for a link to it, which the page does not offer."""
 _NO_FETCHING = "this server fetches nothing from elsewhere: upload the photo itself"
 _MAX_BODY = 1 << 20
 """Bytes of a request that is no upload."""
@@ -38,10 +47,11 @@ _UPLOADS = 8
 
 
 class Guard:
-    """ASGI middleware: refuses requests that are too large or that would make the server fetch from elsewhere.
+    """ASGI middleware: refuses requests that nothing here needs, that are too large, or that name other hosts.
 
-    Uploads of more than ``max_upload`` bytes are refused before they are read, and all of them while the files
-    that lie about in ``store`` have several times that.
+    Posts go through to `_POSTS` only, and none that would make the server fetch from elsewhere. Uploads of more
+    than ``max_upload`` bytes are refused before they are read, and all of them while the files that lie about in
+    ``store`` have several times that.
     """
 
     def __init__(self, app: ASGIApp, *, store: Store, max_upload: int) -> None:
@@ -71,7 +81,10 @@ class Guard:
         path: str = scope["path"]
         if "file=http" in path or "proxy=" in path:
             return PlainTextResponse(_NO_FETCHING, 403)
-        if scope["method"] != "POST":
+        posted = scope["method"] == "POST"
+        if path == _DEEP_LINK or (posted and not _POSTS.fullmatch(path)):
+            return PlainTextResponse("there is nothing of that name here", 404)
+        if not posted:
             return None
         length = dict(scope["headers"]).get(b"content-length", b"").decode()
         if not length.isdigit():
@@ -88,7 +101,7 @@ class Guard:
 
 
 def _uploads(scope: Scope) -> bool:
-    return str(scope["path"]).rstrip("/").endswith("/upload")
+    return str(scope["path"]) == _UPLOAD
 
 
 async def _body(receive: Receive) -> bytes:

@@ -7,8 +7,8 @@ from typing import Any
 
 import gradio as gr
 
+from reage.ages import MAX_AGE
 from reage.assets import portraits
-from reage.bundle import MAX_AGE
 from reage.photo.masks import MAX_REGION, REGIONS
 from reage.web import texts
 from reage.web.answers import GENDERS, Answers
@@ -19,11 +19,11 @@ FILE_TYPES = [".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".heic"
 WORKERS = {"open": 1, "preview": 2, "work": 1}
 """How many of each group of requests are answered at a time, the others waiting: a film delays no slider."""
 
-HIDDEN: dict[str, Any] = {"show_progress": "hidden", "queue": False, "api_visibility": "private"}
-"""Of events that take no time."""
-
 LOOK = "() => document.querySelector('#faces').scrollIntoView({behavior: 'smooth', block: 'nearest'})"
 """Shows what was opened, which on a phone lies below."""
+
+EMPTY = "() => null"
+"""Frees a component for the next photo."""
 
 SAVE = """(file) => {
   if (!file) return;
@@ -208,7 +208,7 @@ class Page:
             opened = event(**_event("open", answers.opened, [source, *model], fresh, self.picture))
             opened.success(fn=None, js=LOOK, api_visibility="private")
             for ended in (opened.success, opened.failure):
-                ended(lambda: None, outputs=source, **HIDDEN)  # free for the next
+                ended(fn=None, js=EMPTY, outputs=source, api_visibility="private")
         opened = self.portraits.select(**_event("open", answers.portrait, model, fresh, self.picture))
         opened.success(fn=None, js=LOOK, api_visibility="private")
         self.faces.select(**_event("preview", answers.face, wish, [self.index, *shown]))

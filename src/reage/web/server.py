@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import signal
@@ -134,4 +135,7 @@ def _free_port() -> int:
 
 def _sweep(service: Service, stop: threading.Event) -> None:
     while not stop.wait(_SWEEP):
-        service.store.sweep()
+        try:
+            service.store.sweep()
+        except Exception:  # whatever it is, photos are still to be forgotten
+            logging.getLogger(__name__).exception("old photos and files were not all deleted; trying again")

@@ -16,7 +16,7 @@ from reage.batch import Options, describe, head_tile, output_name, write_strip
 from reage.bundle import Bundle, find_bundles
 from reage.errors import AgeError, BundleError, PhotoError, PixelLimitError, VideoError
 from reage.film import write_film
-from reage.photo.image_io import Photo, Provenance, encode_photo
+from reage.photo.image_io import Photo, Provenance, encode_photo, read_photo
 from reage.reager import Reager, check_age
 from reage.web.store import OpenPhoto, Store
 
@@ -85,21 +85,38 @@ class Service:
         return self.bundles[model or self.default]
 
     def open(self, file: Path, *, model: str | None = None, owner: str | None = None) -> OpenPhoto:
-        """Open a photo, instead of the one that ``owner`` had open.
+        """Open a photo, instead of the one that ``owner`` had open; an upload is deleted, opened or refused.
 
         Raises `PhotoError`, `NoFaceError`, and `BundleError` for a model that there is not.
         """
-        if file.stat().st_size > self.limits.max_upload:
-            raise PhotoError(f"{file.name} is larger than {self.limits.max_upload >> 20} MB")
-        source = BytesIO(file.read_bytes())
-        source.name = file.name  # what messages call it: of the path, only the name is the user's
+        reager = self._reager(model)
         try:
-            sitting = self._reager(model).open(source, max_pixels=self.limits.max_pixels)
-        except PixelLimitError as error:
-            raise PhotoError(f"{error.fact}; make it smaller") from error
-        photo = self.store.add(file.name, sitting, sitting.reduced(PREVIEW), owner)
+            sitting = reager.sit(self._read(file))
+            photo = self.store.add(file.name, sitting, sitting.reduced(PREVIEW), owner, upload=file)
+        finally:
+            self.store.discard(file)
         self.before(photo).write_bytes(_shown(photo.small.photo, None))
         return photo
+
+    def _read(self, file: Path) -> Photo:
+        """The photo in ``file``, or in the open photo that was read from it.
+
+        Gradio gives equal uploads one path: what another visitor's opening deleted may still be wanted here.
+        """
+        try:
+            if file.stat().st_size > self.limits.max_upload:
+                raise PhotoError(f"{file.name} is larger than {self.limits.max_upload >> 20} MB")
+            source = BytesIO(file.read_bytes())
+        except OSError as error:
+            opened = self.store.opened_from(file)
+            if opened is None:
+                raise PhotoError(f"{file.name} is not here any more; upload it again") from error
+            return opened.sitting.photo
+        source.name = file.name  # what messages call it: of the path, only the name is the user's
+        try:
+            return read_photo(source, max_pixels=self.limits.max_pixels)
+        except PixelLimitError as error:
+            raise PhotoError(f"{error.fact}; make it smaller") from error
 
     def use(self, token: str | None, model: str) -> OpenPhoto:
         """Edit an open photo with another model from now on."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import shutil
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,7 +36,10 @@ class OpenPhoto:
     used: float
     owner: str | None = None
     """The session of the page that it belongs to."""
+    upload: Path | None = None
+    """The file that it was read from, which need not be there any more."""
     _made: dict[str, list[Path]] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def size(self) -> int:
@@ -45,14 +50,18 @@ class OpenPhoto:
     def place(self, name: str, kind: str = "result") -> Path:
         """Where a new file called ``name`` belongs, in a folder that nobody can guess.
 
-        The oldest of that kind beyond `KEPT` is deleted.
+        The oldest of that kind beyond `KEPT` is deleted. Safe to use from several threads.
         """
-        made = self._made.setdefault(kind, [])
-        made.append(self.folder / secrets.token_hex(8))
-        while len(made) > KEPT:
-            shutil.rmtree(made.pop(0), ignore_errors=True)
-        made[-1].mkdir(parents=True, exist_ok=True)
-        return made[-1] / name
+        new = self.folder / secrets.token_hex(8)
+        new.mkdir(parents=True)
+        with self._lock:
+            made = self._made.setdefault(kind, [])
+            made.append(new)
+            old = made[:-KEPT]
+            del made[:-KEPT]
+        for folder in old:
+            shutil.rmtree(folder, ignore_errors=True)
+        return new / name
 
 
 class Store:
@@ -80,13 +89,21 @@ class Store:
     def __len__(self) -> int:
         return len(self._photos)
 
-    def add(self, name: str, sitting: Sitting, small: Sitting, owner: str | None = None) -> OpenPhoto:
+    def add(
+        self,
+        name: str,
+        sitting: Sitting,
+        small: Sitting,
+        owner: str | None = None,
+        upload: Path | None = None,
+    ) -> OpenPhoto:
         """Keep a photo open under a new token, and close what ``owner`` had open before.
 
         Raises `PhotoError` for one larger than all there is room for.
         """
         folder = self.folder / secrets.token_hex(16)
-        photo = OpenPhoto(secrets.token_urlsafe(24), name, sitting, small, folder, self._clock(), owner)
+        token = secrets.token_urlsafe(24)
+        photo = OpenPhoto(token, name, sitting, small, folder, self._clock(), owner, upload)
         if photo.size > self._max_bytes:
             raise PhotoError(f"{name} needs more memory than this page has; make it smaller")
         folder.mkdir(parents=True)
@@ -128,13 +145,23 @@ class Store:
         for token in tokens:
             self.close(token)
 
-    def stray_bytes(self) -> int:
-        """Bytes of the files that belong to no open photo: uploads, which `sweep` deletes."""
+    def opened_from(self, upload: Path) -> OpenPhoto | None:
+        """An open photo that was read from ``upload``."""
         with self._lock:
-            kept = {photo.folder for photo in self._photos.values()}
-        strays = (entry for entry in self.folder.iterdir() if entry not in kept)
-        files = (file for entry in strays for file in ([entry] if entry.is_file() else entry.rglob("*")))
-        return sum(file.stat().st_size for file in files if file.is_file())
+            return next((photo for photo in self._photos.values() if photo.upload == upload), None)
+
+    def discard(self, upload: Path) -> None:
+        """Delete an upload; what lies outside `folder`, or belongs to an open photo, stays."""
+        around = upload.resolve().parents
+        if self.folder.resolve() not in around or any(kept.resolve() in around for kept in self._kept()):
+            return
+        with suppress(OSError):  # deleted already; whatever else stands in the way, `sweep` tries again
+            upload.unlink()
+
+    def stray_bytes(self) -> int:
+        """Bytes of the files that belong to no open photo: uploads not read yet, which `sweep` deletes."""
+        kept = self._kept()
+        return sum(_bytes(entry) for entry in self.folder.iterdir() if entry not in kept)
 
     def sweep(self) -> None:
         """Close what has not been used for `seconds`, and delete every other file that old from the folder."""
@@ -143,14 +170,26 @@ class Store:
             closed = [photo for photo in self._photos.values() if photo.used < limit]
             for photo in closed:
                 del self._photos[photo.token]
-            kept = {photo.folder for photo in self._photos.values()}
         _delete(closed)
+        kept = self._kept()
         for entry in self.folder.iterdir():
-            try:
+            with suppress(OSError):  # deleted meanwhile, or not to be deleted: the next sweep tries again
                 if entry not in kept and entry.stat().st_mtime < limit:
                     shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
-            except FileNotFoundError:  # deleted meanwhile
-                continue
+
+    def _kept(self) -> set[Path]:
+        with self._lock:
+            return {photo.folder for photo in self._photos.values()}
+
+
+def _bytes(entry: Path) -> int:
+    """Of a file, or of the files in a folder; what is deleted meanwhile counts nothing."""
+    inside = (Path(folder, name) for folder, _, names in os.walk(entry) for name in names)
+    total = 0
+    for file in [entry] if entry.is_file() else inside:
+        with suppress(OSError):
+            total += file.stat().st_size
+    return total
 
 
 def _delete(photos: list[OpenPhoto]) -> None:

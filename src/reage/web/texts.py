@@ -31,9 +31,10 @@ it is AI-edited: leave that in, and say it in a caption."""
 def limits(limits: Limits) -> str:
     """What may be uploaded, and what becomes of it."""
     return (
-        f"JPEG, PNG, WebP, TIFF or HEIC, up to {limits.max_upload >> 20} MB and {limits.max_pixels / 1e6:g} "
-        f"megapixels. It stays in this server's memory and is forgotten when you leave, or after "
-        f"{limits.seconds / 60:g} minutes without use."
+        f"JPEG, PNG, WebP, TIFF, HEIC or BMP, up to {limits.max_upload >> 20} MB and {limits.max_pixels / 1e6:g} "
+        f"megapixels. Your file is deleted as soon as it has been opened. The photo stays in this server's memory; it "
+        f"and the pictures made of it are forgotten when you leave, or after {limits.seconds / 60:g} minutes without "
+        f"use."
     )
 
 
@@ -58,7 +59,7 @@ def face_label(index: int, age: float) -> str:
 def told(changes: Sequence[dict[str, Any]]) -> str:
     """What was done to each face."""
     lines = [
-        f"Face {change['index']} looked {change['apparent_before']:.0f}, asked for {change['target_age']:g}, "
+        f"Face {change['index']} looked {change['apparent_before']:.0f}, asked for {change['asked_age']:g}, "
         f"now looks **{change['apparent_after']:.0f}**"
         for change in changes
     ]
