@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -84,6 +86,12 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
         ({"template": "other"}, "template"),
         ({"networks": {"any": "elsewhere.onnx"}}, "no hash"),
         ({"networks": 3}, "not a table"),
+        ({"networks": {"older": "older.onnx"}}, "neither any age nor both"),
+        ({"target_ages": [80, 20]}, "'target_ages' in its manifest"),
+        ({"source_ages": "all"}, "'source_ages' in its manifest"),
+        ({"size": "64"}, "'size' in its manifest"),
+        ({"inputs": ["face", "mood"]}, "inputs and outputs"),
+        ({"outputs": ["gain", "delta"]}, "inputs and outputs"),
     ],
 )
 def test_a_manifest_that_does_not_fit_is_refused(
@@ -99,6 +107,38 @@ def test_what_is_no_bundle_is_refused(tmp_path: Path) -> None:
     for name in ("file", "empty", "absent"):
         with pytest.raises(BundleError, match="not a model bundle"):
             open_bundle(tmp_path / name)
+
+
+def test_a_zip_of_a_folder_opens_too_and_a_damaged_one_is_refused(tmp_path: Path) -> None:
+    write(tmp_path / "model")
+    packed = Path(shutil.make_archive(str(tmp_path / "packed"), "zip", tmp_path, "model"))
+    assert open_bundle(packed).manifest.title == "painter 1"
+    content, rng = packed.read_bytes(), np.random.default_rng(0)
+    for place in rng.integers(0, len(content), 60):
+        damaged = bytearray(content)
+        damaged[place] ^= 0xFF
+        packed.write_bytes(bytes(damaged))
+        with suppress(BundleError):  # and nothing else
+            open_bundle(packed)
+
+
+def test_ages_beyond_those_of_the_network_turn_no_edit_round(tmp_path: Path) -> None:
+    path = write(tmp_path / "bundle", source_ages=[16, 88], target_ages=[16, 85])
+    bundle = open_bundle(path)
+    face = np.zeros((SIZE, SIZE, 3), np.float32)
+    for source, target, sign in ((88, 95, 1), (14, 10, -1), (86, 20, -1), (90, 87, -1)):
+        edit = bundle.edit(face, source_age=source, target_age=target, male=0)
+        assert np.allclose(edit.delta, 0.25 * sign, atol=1e-6)
+    reached = bundle.manifest.reached
+    assert [reached(40, 95), reached(40, 3), reached(88, 95), reached(88, 86), reached(40, 50)] == [
+        85,
+        16,
+        88,
+        85,
+        50,
+    ]
+    assert bundle.manifest.goal("older", 88) == 88
+    assert bundle.manifest.goal("younger", 10) == 10
 
 
 def test_a_network_that_is_no_network_is_refused(tmp_path: Path) -> None:

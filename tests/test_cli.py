@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -15,6 +17,7 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from reage.assets import asset
+from reage.bundle import GOALS, MIN_REACH
 from reage.cli import main
 from reage.cli_parsing import parse_ages, parse_regions
 from reage.errors import AgeError, RegionError
@@ -75,6 +78,99 @@ def test_one_bad_file_does_not_stop_a_batch(photo: Path, tmp_path: Path) -> None
     assert "Traceback" not in result.output
 
 
+def test_what_cannot_be_written_does_not_stop_a_batch(
+    photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    replace, long = os.replace, Path("x" * 249 + ".jpg")  # a name with -70 in it would be too long
+    for copy in (long, Path("full.jpg")):
+        shutil.copy(photo, copy)
+
+    def fail_once(source: Path, target: Path) -> None:
+        if target.name == "full-70.jpg":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", fail_once)
+    result = reage("photo", ".", "/", long, "y" * 300, "full.jpg", "me.jpg", "--to", 70, "--json")
+    assert result.exit_code == 2
+    entries = json.loads(result.stdout)
+    reasons = ["is a folder", "is a folder", "name too long", "name too long", "No space left on device"]
+    for entry, reason in zip(entries, reasons, strict=False):
+        assert reason in entry["error"]
+        assert entry["output"] is None
+    assert entries[-1]["error"] is None
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
+        [long.name, "full.jpg", "me.jpg", "me-70.jpg"]
+    )
+    assert len(result.stderr.splitlines()) == 6
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may enter any folder")
+def test_a_folder_that_may_not_be_entered(photo: Path, tmp_path: Path) -> None:
+    locked = tmp_path / "locked"
+    locked.mkdir()
+    shutil.copy(photo, locked)
+    locked.chmod(0)
+    try:
+        result = reage("photo", locked / "me.jpg", photo, "--to", 70)
+        alone = [reage(command, locked / "me.jpg") for command in ("strip", "film")]
+        alone.append(reage("video", locked / "me.mp4", "--to", 70))
+    finally:
+        locked.chmod(0o700)
+    assert result.exit_code == 2
+    assert photo.with_name("me-70.jpg").exists()
+    for end in (result, *alone):
+        assert "Permission denied" in end.stderr
+        assert "Traceback" not in end.stderr
+
+
+def test_a_path_without_a_name_is_refused_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for command in (
+        ["photo", ".", "--to", 70],
+        ["strip", "."],
+        ["film", "."],
+        ["video", ".", "--to", 70, "--quiet"],
+    ):
+        result = reage(*command)
+        assert result.exit_code == 2
+        assert result.stderr.startswith("reage: . is a folder, not a ")
+        assert len(result.stderr.splitlines()) == 1
+
+
+def test_two_spellings_of_a_folder_are_one(
+    photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = reage("photo", "me.bmp", tmp_path / "me.png", "--to", 70, "--overwrite")
+    assert result.exit_code == 2
+    assert "two inputs would both be written" in result.stderr
+
+
+def test_ages_beyond_the_model_are_told_as_what_is_shown(photo: Path, tmp_path: Path) -> None:
+    most = json.loads(reage("models", "show").output)["target_ages"][1]
+    told = reage("photo", photo, "--to", 110)
+    assert f"(asked for 110; the nearest this model gives is {most:g})" in told.output
+    sheets = []
+    for name, ages in (("wished", f"20,{most},100,110"), ("given", f"20,{most}")):
+        sheet = tmp_path / f"{name}.png"
+        assert reage("strip", photo, "--ages", ages, "--tile", 64, "-o", sheet).exit_code == 0
+        sheets.append(read_photo(sheet).pixels)
+        mark = read_provenance(sheet)
+        assert mark is not None
+        assert [face["target_age"] for face in mark["faces"]] == [20, most]
+    assert np.array_equal(*sheets)
+
+
+def test_the_help_says_what_a_direction_is() -> None:
+    told = " ".join(reage("photo", "--help").output.split())
+    assert f"young2old makes {GOALS['older']:g}, old2young {GOALS['younger']:g}" in told
+    assert f"at least {MIN_REACH:g} years from the age in the photo" in told
+
+
 def test_clear_ends(photo: Path, tmp_path: Path) -> None:
     blank = tmp_path / "blank.png"
     Image.new("RGB", (300, 300), (90, 120, 150)).save(blank)
@@ -104,6 +200,8 @@ def test_clear_ends(photo: Path, tmp_path: Path) -> None:
         "say name=factor": ["photo", photo, "--to", 50, "--regions", "eyes"],
         "is a file, where": ["photo", photo, "--to", 50, "--layers", "-o", tmp_path / "it.png"],
         "would both be written": ["photo", photo, tmp_path / "me.png", "--to", 50, "--layers"],
+        f"to {tmp_path / 'a-50.png'};": ["photo", tmp_path / "a.heic", tmp_path / "a.png", "--to", 50],
+        "is a folder; give": ["strip", photo, "-o", tmp_path],
     }
     for message, arguments in ends.items():
         result = reage(*arguments)

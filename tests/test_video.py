@@ -87,6 +87,8 @@ def test_two_people_keep_their_own_ages(reager: Reager) -> None:
     assert roles[1].male == 1
     middles = [role.track.landmarks[-1][:, 0].mean() for role in roles]
     assert middles[0] < 320 < middles[1]
+    beyond = cast(reager, tracker, 110, Options())
+    assert {role.target for role in beyond} == {reager.bundle.manifest.target_ages[1]}
     largest = cast(reager, tracker, 75, Options(faces="largest"))
     assert len(largest) == 1
     with pytest.raises(NoFaceError, match="all or largest"):
@@ -200,3 +202,15 @@ def test_regions_that_are_left_out_stay_as_they_were(reager: Reager) -> None:
     changes = [np.abs(role.edit(reager, frames[0], 0, 0.0)[1].delta).max() for role in (whole, kept)]
     assert changes[0] > 0.05
     assert changes[1] < 1e-5
+
+
+def test_sound_that_cannot_be_copied_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    source = Path("me:1.mkv")
+    write_clip(tmp_path / "plain.mkv", clip("house_grace-meng", 3)).rename(source)
+    source.write_bytes(source.read_bytes().replace(b"A_AAC", b"A_XYZ"))
+    outcome = age_video(source, 70)
+    assert outcome.output == Path("me:1-70.mkv")
+    assert outcome.notes == ("its audio (stream 1) was left out: FFmpeg has no decoder for it",)
+    with av.open(str(tmp_path / outcome.output)) as container:
+        assert [stream.type for stream in container.streams] == ["video"]

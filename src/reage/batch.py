@@ -5,6 +5,8 @@ One bad file does not stop the others; each ends in an `Outcome`.
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -47,7 +49,7 @@ class Options:
     """A bundle; None is the embedded one."""
     overwrite: bool = False
     quality: int | None = None
-    """Of JPEG and WebP, 1 to 100; None keeps that of the input."""
+    """Of JPEG, WebP and HEIC, 1 to 100; None is as `encode_photo` says."""
     max_pixels: int | None = None
 
     def open(self, reager: Reager, photo: Path) -> Sitting:
@@ -162,12 +164,13 @@ def age_strip(
 ) -> Path:
     """Write one sheet of the chosen face (default: the largest) at each age; returns where.
 
-    A row a face; the first column is the input.
+    A row a face; the first column is the input. Ages that the model cannot give become the nearest that it can;
+    each is shown once.
     """
     for age in ages:
         check_age(age)
     options.check()
-    place = output or photo.with_name(f"{photo.stem}-strip.jpg")
+    place = output or beside(photo, f"{photo.stem}-strip.jpg")
     refuse_existing(place, options.overwrite)
     reager = Reager.from_bundle(options.model)
     return write_strip(options.open(reager, photo), ages, place, options, tile=tile)
@@ -178,6 +181,8 @@ def write_strip(
 ) -> Path:
     """As `age_strip`, of a photo that is open already."""
     chosen = sitting.choose(options.faces or "largest")
+    nearest = sitting.reager.bundle.manifest.nearest
+    ages = list(dict.fromkeys(float(nearest(age)) for age in ages))
     rows, labels, mark = [], [], None
     for face in chosen:
         row = [head_tile(sitting.photo.pixels, face, tile)]
@@ -193,7 +198,7 @@ def write_strip(
         np.stack(rows), labels if len(rows) > 1 else None, [*columns, *(f"{a:g}" for a in ages)]
     )
     told = tuple(
-        (round(f.apparent_age if options.source is None else options.source, 1), float(a))
+        (round(f.apparent_age if options.source is None else options.source, 1), a)
         for f in chosen
         for a in ages
     )
@@ -223,20 +228,29 @@ def head_box(face: SittingFace, shape: tuple[int, ...]) -> tuple[int, int, int, 
 def _output_paths(photos: Sequence[Path], target: Target, output: Path | None) -> list[Path]:
     names = [output_name(photo, target) for photo in photos]
     if output is None:
-        return [photo.with_name(name) for photo, name in zip(photos, names, strict=True)]
-    if len(photos) == 1 and not output.is_dir() and output.suffix:
-        return [output]
-    if output.exists() and not output.is_dir():
+        places = [beside(photo, name) for photo, name in zip(photos, names, strict=True)]
+    elif len(photos) == 1 and not os.path.isdir(output) and output.suffix:
+        places = [output]
+    elif os.path.exists(output) and not os.path.isdir(output):
         raise PhotoError(f"{output} is a file; several photos need a folder")
-    places = [output / name for name in names]
+    else:
+        places = [output / name for name in names]
     _refuse_doubled(places)
     return places
 
 
 def _refuse_doubled(places: Sequence[Path]) -> None:
-    doubled = {place for place in places if places.count(place) > 1}
-    if doubled:
-        raise PhotoError(f"two inputs would both be written to {min(doubled)}; rename one or run them apart")
+    seen = set()
+    for place in places:
+        whole = (os.path.realpath(place.parent), place.name)  # however the folder is spelt
+        if whole in seen:
+            raise PhotoError(f"two inputs would both be written to {place}; rename one or run them apart")
+        seen.add(whole)
+
+
+def beside(photo: Path, name: str) -> Path:
+    """A file ``name`` in the folder of ``photo``; also for ``.`` and ``/``, which are refused when they are read."""
+    return photo.parent / name
 
 
 def output_name(photo: Path, target: Target) -> str:
@@ -247,8 +261,17 @@ def output_name(photo: Path, target: Target) -> str:
 
 
 def refuse_existing(place: Path, overwrite: bool) -> None:
-    """Raises `PhotoError` where ``place`` exists, unless it may be overwritten: before the work, not after it."""
-    if place.exists() and not overwrite:
+    """Raises `PhotoError` before the work, not after it, where ``place`` exists and may not be overwritten, is a
+    folder, or cannot be looked at: its name is too long, or its folder may not be entered."""
+    try:
+        mode = os.stat(place).st_mode  # unlike Path.exists, the same in every version of Python
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a null character in the name
+        return
+    except OSError as error:
+        raise PhotoError(f"{str(place)!r} cannot be written: {error.strerror}") from error
+    if stat.S_ISDIR(mode):
+        raise PhotoError(f"{place} is a folder; give the name of a file in it")
+    if not overwrite:
         raise PhotoError(f"{place} exists already; pass --overwrite to replace it")
 
 
@@ -261,6 +284,7 @@ def describe(result: Result) -> list[dict[str, Any]]:
             "apparent_before": round(change.face.apparent_age, 1),
             "apparent_after": round(change.apparent_after, 1),
             "source_age": round(change.source_age, 1),
+            "asked_age": round(change.asked_age, 1),
             "target_age": round(change.target_age, 1),
             "male": change.male,
         }

@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
@@ -17,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from reage.ages import MAX_AGE
 from reage.assets import asset
 from reage.errors import BundleError
 from reage.files import atomic_folder, atomic_path
@@ -27,9 +29,10 @@ from reage.photo.onnx_session import open_session
 FORMAT = 1
 DEFAULT = "default_bundle"
 _MAX_BYTES = 1 << 30
-MAX_AGE = 116.0
 GOALS = {"older": 70.0, "younger": 25.0}
 """Ages in years meant by a direction, where the bundle names none."""
+_INPUTS = ("face", "source_age", "target_age", "male")
+_OUTPUTS = (["delta", "gain"], ["image"])
 MIN_REACH = 15.0
 """A direction is at least so many years away from the age in the photo."""
 
@@ -50,7 +53,7 @@ class Manifest:
     size: int
     networks: dict[str, str]
     outputs: list[str]
-    inputs: list[str] = field(default_factory=lambda: ["face", "source_age", "target_age", "male"])
+    inputs: list[str] = field(default_factory=lambda: list(_INPUTS))
     template: str = "utkface"
     source_ages: tuple[float, float] = (0, 116)
     target_ages: tuple[float, float] = (0, 116)
@@ -73,8 +76,18 @@ class Manifest:
         """The age meant by ``older`` or ``younger`` for a face of ``source`` years."""
         goal = self.full_ages.get(direction, GOALS[direction])
         goal = max(goal, source + MIN_REACH) if direction == "older" else min(goal, source - MIN_REACH)
+        return self.reached(source, goal)
+
+    def reached(self, source: float, target: float) -> float:
+        """The age given to a face of ``source`` years when ``target`` is asked for: the nearest that the networks can
+        give, but none on the other side of ``source``."""
+        age = self.nearest(target)
+        return max(age, source) if target >= source else min(age, source)
+
+    def nearest(self, age: float) -> float:
+        """The age nearest to ``age`` that the networks can give."""
         low, high = self.target_ages
-        return min(max(goal, low), high)
+        return min(max(age, low), high)
 
     def part(self, source: float, target: float) -> float:
         """How much of a network's edit is applied, 0 to 1: all of it where the network itself is told the age."""
@@ -116,12 +129,14 @@ class Bundle:
     def edit(self, face: Float, *, source_age: float, target_age: float, male: float) -> Edit:
         """The edit of ``face`` (S, S, 3) in [-1, 1]; ages in years, ``male`` a probability.
 
-        Ages are clamped to the range the network was trained on, which the manifest states.
+        Ages are clamped to the range the network was trained on, which the manifest states; where that would
+        turn older into younger, or make an edit of none, both become the age asked for.
         """
         manifest = self.manifest
         source = float(np.clip(source_age, *manifest.source_ages))
-        target = float(np.clip(target_age, *manifest.target_ages))
-        way = "older" if target >= source else "younger"
+        target = manifest.nearest(target_age)
+        way = "older" if target_age >= source_age else "younger"
+        source = min(source, target) if way == "older" else max(source, target)
         session = self._sessions.get("any") or self._sessions[way]
         feeds = {
             "face": np.ascontiguousarray(face.transpose(2, 0, 1)[None], np.float32),
@@ -212,9 +227,18 @@ def _read(path: Path) -> dict[str, bytes]:
         with zipfile.ZipFile(path) as archive:
             if sum(info.file_size for info in archive.infolist()) > _MAX_BYTES:
                 raise BundleError(f"{path}: unpacks to more than {_MAX_BYTES >> 30} GiB")
-            return {name: archive.read(name) for name in archive.namelist()}
-    except (OSError, zipfile.BadZipFile) as error:
+            names = [name for name in archive.namelist() if not name.endswith("/")]
+            folder = _folder_of(names)
+            return {name.removeprefix(folder): archive.read(name) for name in names}
+    # RuntimeError: encrypted; NotImplementedError: packed in an unusual way; zlib.error: damaged.
+    except (OSError, zipfile.BadZipFile, zlib.error, RuntimeError) as error:
         raise BundleError(f"{path} is not a model bundle: {error}") from error
+
+
+def _folder_of(names: list[str]) -> str:
+    """The one folder that all ``names`` of an archive lie in, with its slash; empty where there is none."""
+    first = names[0].partition("/")[0] + "/" if names else ""
+    return first if all(name.startswith(first) for name in names) else ""
 
 
 def _parse(path: Path, contents: Mapping[str, bytes]) -> Manifest:
@@ -233,10 +257,23 @@ def _parse(path: Path, contents: Mapping[str, bytes]) -> Manifest:
     ages = manifest.full_ages
     if not isinstance(ages, dict) or not all(isinstance(age, int | float) for age in ages.values()):
         raise BundleError(f"{path}: 'full_ages' in its manifest are not ages")
+    for field_name in ("source_ages", "target_ages"):
+        value = getattr(manifest, field_name)
+        numbers = isinstance(value, list | tuple) and all(isinstance(v, int | float) for v in value)
+        if not numbers or len(value) != 2 or not 0 <= value[0] <= value[1] <= MAX_AGE:
+            raise BundleError(f"{path}: '{field_name}' in its manifest is no range of ages")
+    if not isinstance(manifest.size, int) or not 16 <= manifest.size <= 4096:
+        raise BundleError(f"{path}: 'size' in its manifest is no side of a face in pixels")
+    if not set(manifest.inputs) <= set(_INPUTS) or list(manifest.outputs) not in _OUTPUTS:
+        raise BundleError(
+            f"{path}: this version knows no networks with the inputs and outputs of its manifest"
+        )
     for field_name in ("networks", "files"):
         value = getattr(manifest, field_name)
         if not isinstance(value, dict) or not all(isinstance(v, str) for v in value.values()):
             raise BundleError(f"{path}: '{field_name}' in its manifest is not a table of names")
+    if not {"any"} <= set(manifest.networks) and not {"older", "younger"} <= set(manifest.networks):
+        raise BundleError(f"{path}: its networks serve neither any age nor both directions")
     if manifest.template != "utkface":
         raise BundleError(f"{path}: unknown template '{manifest.template}'")
     return manifest

@@ -39,6 +39,9 @@ class _Group(click.Group):
         except BrokenPipeError:
             sys.stderr.close()
             ctx.exit(1)
+        except OSError as error:  # a full disk, a folder that may not be written
+            click.echo(f"reage: {error.filename or 'the system'}: {error.strerror or error}", err=True)
+            ctx.exit(2)
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -67,10 +70,13 @@ _REGIONS = click.option(
 _DIRECTION = click.option(
     "--direction",
     type=click.Choice(list(DIRECTIONS)),
-    help="Instead of --to: as far that way as the model is made for.",
+    help="Instead of --to: young2old makes 70, old2young 25, unless the model names other ages; at least 15 years "
+    "from the age in the photo, as far as the model goes.",
 )
 _QUALITY = click.option(
-    "--quality", type=click.IntRange(1, 100), help="Of JPEG and WebP; default: that of the input."
+    "--quality",
+    type=click.IntRange(1, 100),
+    help="Of JPEG, WebP and HEIC; default: 95, but a JPEG as its input was coded, a WebP lossless where its input is.",
 )
 _MAX_PIXELS = click.option(
     "--max-pixels", type=click.IntRange(1), help="Largest photo read, in pixels (default 200 million)."
@@ -146,9 +152,11 @@ def _print_outcome(outcome: Outcome) -> None:
     if outcome.output is None:
         return
     for change in outcome.faces:
+        asked, target = change["asked_age"], change["target_age"]
+        nearest = "" if asked == target else f"; the nearest this model gives is {target:g}"
         click.echo(
             f"{outcome.output}: face {change['index']}, apparent age {change['apparent_before']:.0f} -> "
-            f"{change['apparent_after']:.0f} (asked for {change['target_age']:g})"
+            f"{change['apparent_after']:.0f} (asked for {asked:g}{nearest})"
         )
     if outcome.layers:
         click.echo(f"{outcome.layers}: layers, with a note on their use")

@@ -9,6 +9,7 @@ import click
 from reage.errors import AgeError, ReageError, RegionError
 
 PATH = click.Path(path_type=Path)
+MOST_AGES = 200
 
 
 def parse_ages(text: str) -> list[float]:
@@ -16,14 +17,15 @@ def parse_ages(text: str) -> list[float]:
     try:
         if ":" in text:
             first, last, step = (float(part) for part in text.split(":"))
-            count = int((last - first) / step + 1e-9) + 1
-            ages = [first + step * i for i in range(count)]
+            count = max(0, int((last - first) / step + 1e-9) + 1)
+            ages = [first + step * i for i in range(min(count, MOST_AGES))]
         else:
             ages = [float(part) for part in text.split(",")]
-    except (ValueError, ZeroDivisionError):
+            count = len(ages)
+    except (ValueError, ZeroDivisionError, OverflowError):
         raise AgeError(f"ages '{text}': say first:last:step or a list such as 20,45,70") from None
-    if not 1 <= len(ages) <= 200:
-        raise AgeError(f"ages '{text}' are {max(0, len(ages))} ages; a sheet holds 1 to 200")
+    if not 1 <= count <= MOST_AGES:
+        raise AgeError(f"ages '{text}' are {count} ages; a sheet holds 1 to {MOST_AGES}")
     return ages
 
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from PIL import Image, ImageCms, ImageDraw, ImageFont
 
 import reage
-from reage.batch import DEFAULTS, Options, head_box, refuse_existing
+from reage.batch import DEFAULTS, Options, beside, head_box, refuse_existing
 from reage.errors import NoFaceError, VideoError
 from reage.files import atomic_path
 from reage.photo.alignment import Float, compose, resizing
@@ -115,7 +115,7 @@ def write_film(
     if len(chosen) != 1:
         raise NoFaceError(f"a film shows one face, not {len(chosen)}; choose one, 0 being the largest")
     manifest = sitting.reager.bundle.manifest
-    first, last = (float(np.clip(age, *manifest.target_ages)) for age in ages)
+    first, last = (float(manifest.nearest(age)) for age in ages)
     age, gender = chosen[0].told(source, male)
     base, matrix = _picture(sitting.photo, chosen[0], side, _SIDES[suffix], whole)
     knots = _knots(first, last, age)
@@ -149,7 +149,7 @@ def film_photo(
     **look: Any,
 ) -> Path:
     """`write_film` of a photo on disk, by default an MP4 beside it; ``look`` is its seconds, fps and so on."""
-    place = output or photo.with_name(f"{photo.stem}-film.mp4")
+    place = output or beside(photo, f"{photo.stem}-film.mp4")
     refuse_existing(place, options.overwrite)
     sitting = options.open(Reager.from_bundle(options.model), photo)
     return write_film(

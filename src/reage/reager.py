@@ -19,7 +19,8 @@ import numpy as np
 import numpy.typing as npt
 
 import reage
-from reage.bundle import MAX_AGE, Bundle, open_bundle
+from reage.ages import MAX_AGE
+from reage.bundle import Bundle, open_bundle
 from reage.errors import AgeError, NoFaceError
 from reage.photo.alignment import Float, align_landmarks, apply_transform, compose, invert_transform, resizing
 from reage.photo.analysis import AgeReader
@@ -32,7 +33,8 @@ from reage.photo.photograph import eight_bits
 from reage.photo.tracking import Tracker
 
 Target = float | Literal["older", "younger"]
-"""An age in years, or a direction: then each face goes as far that way as the bundle's manifest says."""
+"""An age in years, or a direction: "older" is 70 years and "younger" 25, or the ages that the bundle's manifest names,
+and at least 15 years from the age in the photo, as far as the model goes (`reage.bundle.Manifest.goal`)."""
 
 Faces = str | int | Sequence[int]
 """Which faces: ``"all"``, ``"largest"``, a number or several (0 is the largest face)."""
@@ -87,10 +89,14 @@ class SittingFace:
 
 @dataclass(frozen=True)
 class FaceChange:
-    """What was asked of one face, what its age reads before and after, and the edit that was applied."""
+    """What was asked of one face, what its age reads before and after, and the edit that was applied.
+
+    ``target_age`` is ``asked_age``, or the nearest to it that the model can give.
+    """
 
     face: SittingFace
     source_age: float
+    asked_age: float
     target_age: float
     male: float
     apparent_after: float
@@ -258,7 +264,7 @@ class Sitting:
         watch, manifest = Stopwatch(), self.reager.bundle.manifest
         chosen = self.choose(faces)
         out = self.photo.pixels.copy()
-        told: list[tuple[SittingFace, float, float, float, Edit]] = []
+        told: list[tuple[SittingFace, float, float, float, float, Edit]] = []
         for face in chosen:
             age, gender = face.told(source, male)
             goal = manifest.goal(to, age) if isinstance(to, str) else to
@@ -267,11 +273,11 @@ class Sitting:
             with watch("composite"):
                 edit = edit.scaled(strength * face.factor(apart) if apart else strength)
                 composite(self.photo.pixels, out, face.aligned, edit, detail_sigma=manifest.detail_sigma)
-            told.append((face, age, goal, gender, edit))
+            told.append((face, age, goal, manifest.reached(age, goal), gender, edit))
         with watch("verify"):
             changes = tuple(
-                FaceChange(face, age, goal, gender, self.reager.read_age(out, face.face), edit)
-                for face, age, goal, gender, edit in told
+                FaceChange(face, age, goal, reached, gender, self.reager.read_age(out, face.face), edit)
+                for face, age, goal, reached, gender, edit in told
             )
         mark = Provenance(
             tool=f"reage {reage.__version__}",

@@ -6,6 +6,7 @@ the whole video, and smoothing may look ahead. Only one frame is in memory at a 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 import reage
-from reage.batch import DEFAULTS, Options, refuse_existing
+from reage.batch import DEFAULTS, Options, beside, refuse_existing
 from reage.errors import NoFaceError, VideoError
 from reage.files import atomic_path
 from reage.photo.compositing import AlignedFace, Edit, composite
@@ -134,9 +135,9 @@ def _check(video: Path, target: Target, output: Path | None, options: Options) -
     apart_regions(options.regions)
     if options.faces not in (None, "all", "largest"):
         raise NoFaceError(f"faces '{options.faces}': of a video, say all or largest")
-    if output and output.is_dir():
+    if output and os.path.isdir(output):
         raise VideoError(f"{output} is a folder; give the name of a file in it")
-    place = output or video.with_name(_name(video, target))
+    place = output or beside(video, _name(video, target))
     if place.suffix.lower() not in WRITABLE_SUFFIXES:
         raise VideoError(f"a video is written as {', '.join(WRITABLE_SUFFIXES)}, not as '{place.suffix}'")
     refuse_existing(place, options.overwrite)
@@ -165,7 +166,7 @@ def cast(
     for track in tracks:
         source = track.apparent_age if options.source is None else options.source
         male = float(track.male_probability > 0.5) if options.male is None else options.male
-        goal = manifest.goal(target, source) if isinstance(target, str) else target
+        goal = manifest.goal(target, source) if isinstance(target, str) else manifest.reached(source, target)
         where = poses(track, manifest.size, times, tracker.cuts, smooth=smooth)
         apart = apart_regions(options.regions)
         roles.append(Role(track, source, goal, male, where, options.strength, apart))
@@ -190,7 +191,11 @@ def retouch(
 
 def _copied(source: VideoReader, place: Path) -> tuple[list[Any], list[str]]:
     """The streams to copy, and what is to be said about others; raises `VideoError` for sound that does not fit."""
-    copied, notes = [], []
+    copied = []
+    notes = [
+        f"its {stream.type} (stream {stream.index}) was left out: FFmpeg has no decoder for it"
+        for stream in source.unknown
+    ]
     for stream in source.copied:
         kind = f"{stream.type} ({stream.codec_context.name})"
         if can_hold(place.suffix, stream):

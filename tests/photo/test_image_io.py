@@ -321,6 +321,21 @@ def test_other_sources_become_jpeg_at_95_without_subsampling() -> None:
     assert JpegImagePlugin.get_sampling(again) == 0
 
 
+def test_a_lossless_webp_stays_so_unless_a_quality_is_given() -> None:
+    array = pixels()
+    others = {"save_all": True, "append_images": [Image.fromarray(array)]}
+    for more in ({}, {"exif": exif()}, others):  # alone, with other chunks, and in the frame of an animation
+        photo = read_photo(saved(array, "WEBP", lossless=True, **more))
+        again = reread(photo, "webp")
+        assert np.array_equal(again.pixels, array)
+        assert again.meta.lossless_webp
+        lossy = reread(photo, "webp", quality=95)
+        assert not np.array_equal(lossy.pixels, array)
+        assert not lossy.meta.lossless_webp
+    for lossy_file in (saved(array, "WEBP"), saved(pixels(channels=4), "WEBP", exif=exif())):
+        assert not read_photo(lossy_file).meta.lossless_webp
+
+
 def test_unusual_jpegs_are_written_at_95() -> None:
     as_rgb = read_photo(saved(smooth(), "JPEG", quality=50, keep_rgb=True))
     assert as_rgb.meta.jpeg is None

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
 from reage import Reager
 from reage.errors import RegionError
 from reage.photo.alignment import apply_transform, rescale_points, utkface_template
-from reage.photo.masks import REGIONS, check_regions, face_mask, region_factor, region_weights
+from reage.photo.masks import REGIONS, check_regions, face_mask, face_outline, region_factor, region_weights
 
 SIZE = 160
 PLACES = {
@@ -83,3 +84,13 @@ def test_wrong_regions_are_refused() -> None:
     ):
         with pytest.raises(RegionError, match=message):
             check_regions(wrong)
+
+
+def test_the_mask_ends_at_the_outline(faces: list[np.ndarray]) -> None:
+    for landmarks in (mean_face(), *faces):
+        unit = np.linalg.norm(landmarks[[33, 133], :2].mean(0) - landmarks[[362, 263], :2].mean(0))
+        outside = (face_outline(landmarks, SIZE) < 0.5).astype(np.uint8)
+        away = cv2.distanceTransform(outside, cv2.DIST_L2, 5) / unit
+        mask = face_mask(landmarks, SIZE)
+        assert mask[away > 0].max() < 0.1
+        assert (mask[away > 0.1] == 0).all()

@@ -9,6 +9,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from av.stream import Disposition
 from PIL import Image
 
 from clips import Frame, camera, filmed, portrait, write_clip
@@ -149,6 +150,64 @@ def test_subtitles_are_copied_where_they_fit(frames: list[Frame], tmp_path: Path
         assert not can_hold(".mp4", words_stream)
 
 
+def with_two_voices(path: Path, frames: list[Frame]) -> Path:
+    """A Matroska file with sound in two languages."""
+    plain = write_clip(path.with_name("plain.mp4"), frames)
+    with av.open(str(plain)) as video, av.open(str(path), "w") as out:
+        picture, sound = (next(s for s in video.streams if s.type == kind) for kind in ("video", "audio"))
+        shown = out.add_stream_from_template(picture)
+        shown.metadata.update(language="eng", title="Main", BPS="5", NUMBER_OF_FRAMES="7")
+        voices = [out.add_stream_from_template(sound) for _ in range(2)]
+        voices[0].metadata.update(language="fra", title="Commentary")
+        voices[1].metadata.update(language="jpn", title="Original")
+        voices[0].disposition = Disposition.comment
+        shown.disposition = voices[1].disposition = Disposition.default
+        for packet in video.demux():
+            if packet.dts is None:
+                continue
+            for stream in voices if packet.stream_index == sound.index else [shown]:
+                copy = av.Packet(bytes(packet))
+                copy.pts, copy.dts, copy.duration = packet.pts, packet.dts, packet.duration
+                copy.time_base, copy.is_keyframe, copy.stream = packet.time_base, packet.is_keyframe, stream
+                out.mux(copy)
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".mov"])
+def test_tracks_keep_their_languages_titles_and_flags(
+    frames: list[Frame], tmp_path: Path, suffix: str
+) -> None:
+    source = rewrite(with_two_voices(tmp_path / "in.mkv", frames), tmp_path / f"one{suffix}")
+    with av.open(str(rewrite(source, tmp_path / f"out{suffix}"))) as container:
+        picture, *voices = container.streams
+        assert [stream.language for stream in container.streams] == ["eng", "fra", "jpn"]
+        defaults = [stream.disposition & Disposition.default for stream in container.streams]
+        assert [bool(flag) for flag in defaults] == [True, False, True]
+        assert not {"BPS", "NUMBER_OF_FRAMES"} & set(picture.metadata)
+        titles = [stream.metadata["title" if suffix == ".mkv" else "name"] for stream in container.streams]
+        assert titles == ["Main", "Commentary", "Original"]
+        assert suffix == ".mov" or voices[0].disposition == Disposition.comment
+
+
+def test_sound_of_an_unknown_kind_is_told(frames: list[Frame], tmp_path: Path) -> None:
+    source = with_two_voices(tmp_path / "in.mkv", frames)
+    head, tail = source.read_bytes().rsplit(b"A_AAC", 1)
+    source.write_bytes(head + b"A_XYZ" + tail)
+    with reading(source) as video:
+        assert [stream.language for stream in video.copied] == ["fra"]
+        assert [stream.language for stream in video.unknown] == ["jpn"]
+    assert len(packets(rewrite(source, tmp_path / "out.mkv"), "audio")) > 20
+
+
+def test_a_colon_in_a_name_is_no_protocol(
+    frames: list[Frame], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_clip(tmp_path / "plain.mp4", frames[:3]).rename("a:b.mp4")
+    assert len(seen(rewrite(Path("a:b.mp4"), Path("c:d.mp4")))) == 3
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a:b.mp4", "c:d.mp4"]
+
+
 def test_what_is_no_video_is_refused_in_one_line(tmp_path: Path, portrait: Path) -> None:
     noise = tmp_path / "noise.mp4"
     noise.write_bytes(bytes(range(256)) * 40)
@@ -166,6 +225,7 @@ def test_what_is_no_video_is_refused_in_one_line(tmp_path: Path, portrait: Path)
     ends = {
         tmp_path / "absent.mp4": "does not exist",
         tmp_path: "is a folder",
+        tmp_path / ("x" * 300): "name too long",
         noise: "not a video",
         empty: "not a video",
         sound: "no video in it",

@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-MAX_AGE = 116.0
-"""Oldest age in years that any family accepts."""
+from reage.ages import MAX_AGE
 
 
 class AgeFeatures(nn.Module):

@@ -15,8 +15,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from reage.ages import MAX_AGE
 from reage.networks.age_net import BINS
-from reage.networks.conditioning import MAX_AGE, AgeFeatures, FiLM
+from reage.networks.conditioning import AgeFeatures, FiLM
 from reage.networks.layers import GatedReLU, GroupNorm, SelfAttention
 
 ATTENTION_SIDE = 16

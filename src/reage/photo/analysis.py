@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from reage.ages import MAX_AGE
 from reage.assets import asset
 from reage.photo.alignment import Float, fit_similarity, warp
 from reage.photo.onnx_session import open_session
@@ -68,4 +69,4 @@ class AgeReader:
         chips = np.concatenate([chips, chips[:, :, ::-1]])
         batch = np.ascontiguousarray(chips.transpose(0, 3, 1, 2), np.float32)
         ages, males = self._session.run(["age", "male_probability"], {"image": batch})
-        return Reading(float(ages.mean()), float(males.mean()))
+        return Reading(float(np.clip(ages.mean(), 0, MAX_AGE)), float(males.mean()))

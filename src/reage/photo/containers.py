@@ -193,16 +193,25 @@ def xmp_packet(file: BinaryIO, name: str) -> bytes | None:
     return None
 
 
+def webp_is_lossless(file: BinaryIO) -> bool:
+    """Whether the picture of a WebP, or its first one, is coded without loss."""
+    kinds = (kind for kind, _ in _riff_chunks(file))
+    return next((kind for kind in kinds if kind in (b"VP8 ", b"VP8L")), None) == b"VP8L"
+
+
 def _riff_chunk(file: BinaryIO, wanted: bytes) -> bytes | None:
+    return next((file.read(length) for kind, length in _riff_chunks(file) if kind == wanted), None)
+
+
+def _riff_chunks(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
+    """(type, length) of each chunk of a WebP, and of those inside its frames, the file standing at its content."""
     size = file.seek(0, os.SEEK_END)
     at = 12
     while at + 8 <= size:
         file.seek(at)
         kind, length = struct.unpack("<4sI", file.read(8))
-        if kind == wanted:
-            return file.read(min(length, size))
-        at += 8 + length + length % 2
-    return None
+        yield kind, min(length, size)
+        at += 8 + (16 if kind == b"ANMF" else length + length % 2)  # a frame: 16 bytes, then its own chunks
 
 
 def _gif_packet(file: BinaryIO) -> bytes | None:

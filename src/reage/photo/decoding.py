@@ -14,7 +14,7 @@ import numpy as np
 from PIL import BmpImagePlugin, Image, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
 
 from reage.errors import PhotoError, PixelLimitError
-from reage.photo.containers import heif_module, identify, png_metadata, reading, webp_size
+from reage.photo.containers import heif_module, identify, png_metadata, reading, webp_is_lossless, webp_size
 from reage.photo.deep import deep_png_samples, deep_tiff_samples
 from reage.photo.exif import clean_exif, exif_of_tiff
 from reage.photo.photograph import JpegCoding, Photo, PhotoMeta, Pixels
@@ -125,10 +125,12 @@ def _read_png(file: _File) -> _Raster:
 
 def _read_webp(file: _File) -> _Raster:
     file.check_size(*webp_size(file.data, file.name))
+    lossless = webp_is_lossless(file.data)
+    file.data.seek(0)
     image = WebPImagePlugin.WebPImageFile(file.data)
     image.load()
     meta, orientation = _meta("webp", image.info)
-    return _Raster(_samples(image, file), meta, orientation)
+    return _Raster(_samples(image, file), replace(meta, lossless_webp=lossless), orientation)
 
 
 def _read_bmp(file: _File) -> _Raster:

@@ -41,7 +41,8 @@ def encode_photo(photo: Photo, format: str, *, mark: Provenance | None, quality:
 
     ``format`` is ``jpeg``, ``png``, ``webp``, ``tiff`` or ``heic``, or a suffix of such files. ``quality`` (1
     to 100) is for JPEG (then 4:4:4), WebP and HEIC; PNG and TIFF lose nothing, nor does WebP at 100. None
-    means 95, but for a JPEG from a JPEG the source's own quantisation tables and subsampling.
+    means 95, but for a JPEG from a JPEG the source's own quantisation tables and subsampling, and for a WebP
+    from a lossless WebP no loss.
 
     16-bit pixels stay so in PNG and TIFF. A photo that was grey and still is is written in grey. A profile
     that does not suit the channels written is left out. ``mark`` is merged into the source's XMP.
@@ -122,12 +123,14 @@ def _png_metadata(job: _Job, grey: bool) -> bytes:
 
 
 def _webp(job: _Job) -> bytes:
-    quality = job.quality or 95
+    kept = job.quality is None and job.photo.meta.lossless_webp
+    # Where nothing is lost, quality is effort: more of it takes twice the time, and hardly fewer bytes.
+    quality = job.quality or (75 if kept else 95)
     return _through_pillow(
         _channels(_eight_bit(job.photo), grey=False),  # WebP has no greyscale
         "WEBP",
         quality=quality,
-        lossless=quality == 100,
+        lossless=kept or quality == 100,
         exact=True,
         exif=_with_heading(job.photo.meta.exif),
         xmp=job.xmp,

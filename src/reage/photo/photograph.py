@@ -45,6 +45,8 @@ class PhotoMeta:
     dpi: tuple[float, float] | None = None
     was_greyscale: bool = False
     jpeg: JpegCoding | None = field(default=None, repr=False)
+    lossless_webp: bool = False
+    """Whether the source is a WebP that lost nothing."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -34,6 +36,8 @@ _YUV_SPACES = (1, 2, 4, 5, 6, 7, 9)
 """Colour spaces that are kept; 2 is "not said"."""
 _OWN = {"major_brand", "minor_version", "compatible_brands", "encoder"}
 """Tags that describe the file rather than the film."""
+_STALE = ("encode", "vendor", "rotate", "alpha_mode", "bps", "duration", "number_of_", "_statistics")
+"""Beginnings of tags of a picture that say how it was coded, not what it is."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,10 @@ class Coding:
     aspect: Fraction | None = None
     """Width of a pixel in its heights."""
     tags: dict[str, str] = field(default_factory=dict)
+    """Of the whole film."""
+    picture_tags: dict[str, str] = field(default_factory=dict)
+    disposition: av.stream.Disposition = field(default_factory=lambda: av.stream.Disposition(0))
+    """Of the picture, as `picture_tags`: whether players show it by default, and so on."""
     xmp: bytes | None = field(default=None, repr=False)
 
 
@@ -64,7 +72,10 @@ class Still:
 
 
 class VideoReader:
-    """An open video; see `reading`. ``coding`` is that of the upright frames, ``count`` how many it says it has."""
+    """An open video; see `reading`. ``coding`` is that of the upright frames, ``count`` how many it says it has.
+
+    ``copied`` are its streams of sound and subtitles, but for those of ``unknown`` kinds, which cannot be copied.
+    """
 
     def __init__(self, container: InputContainer, path: Path) -> None:
         self._container = container
@@ -75,7 +86,9 @@ class VideoReader:
             raise VideoError(f"{path} is a photo; use `reage photo`")
         self._stream = shown[0]
         self._stream.thread_type = "AUTO"
-        self.copied = [s for s in container.streams if s.type in ("audio", "subtitle") and s.codec_context]
+        others = [s for s in container.streams if s.type in ("audio", "subtitle")]
+        self.copied = [s for s in others if s.codec_context]
+        self.unknown = [s for s in others if not s.codec_context]
         first = next(self._decoded(self._container.demux(self._stream)), None)
         if first is None:
             raise VideoError(f"{path} is not a video that can be decoded")
@@ -100,6 +113,8 @@ class VideoReader:
             colour_range=frame.color_range,
             aspect=1 / aspect if aspect and turned else aspect,
             tags={key: value for key, value in self._container.metadata.items() if key not in _OWN},
+            picture_tags={k: v for k, v in _tags(stream).items() if not k.lower().startswith(_STALE)},
+            disposition=stream.disposition,
             xmp=packet,
         )
 
@@ -154,17 +169,37 @@ class VideoReader:
         return np.ascontiguousarray(np.rot90(pixels, self._quarters))
 
 
+def _tags(stream: av.stream.Stream) -> dict[str, str]:
+    """What is said of a stream; its title under that name, which FFmpeg writes, and not as it reads it in MP4."""
+    return {"title" if key == "name" else key: value for key, value in stream.metadata.items()}
+
+
 @contextmanager
 def reading(path: Path) -> Iterator[VideoReader]:
     """Open a video; raises `VideoError` for what is missing, or is none."""
-    if not path.exists() or path.is_dir():
-        raise VideoError(f"{path} is a folder, not a video" if path.is_dir() else f"{path} does not exist")
+    _refuse_folder(path)
     try:
         # Playlists could name other files and addresses; only this file is read.
-        with av.open(str(path), options={"protocol_whitelist": "file"}) as container:
+        with av.open(_local(path), options={"protocol_whitelist": "file"}) as container:
             yield VideoReader(container, path)
     except av.FFmpegError as error:
         raise VideoError(f"{path} is not a video that can be read: {error.strerror}") from error
+
+
+def _refuse_folder(path: Path) -> None:
+    try:
+        mode = os.stat(path).st_mode
+    except FileNotFoundError:
+        raise VideoError(f"{path} does not exist") from None
+    except (OSError, ValueError) as error:  # ValueError: a null character in the name
+        raise VideoError(f"{str(path)!r} cannot be read: {getattr(error, 'strerror', error)}") from error
+    if stat.S_ISDIR(mode):
+        raise VideoError(f"{path} is a folder, not a video")
+
+
+def _local(path: Path) -> str:
+    """``path`` as FFmpeg takes it for a file: in ``a:b.mp4`` it sees a protocol."""
+    return str(path.absolute())
 
 
 class VideoWriter:
@@ -184,7 +219,16 @@ class VideoWriter:
         context.color_primaries, context.color_trc = coding.primaries, coding.transfer
         if coding.aspect:
             context.sample_aspect_ratio = coding.aspect
-        self._copies = {stream.index: container.add_stream_from_template(stream) for stream in copied}
+        self._stream.metadata.update(coding.picture_tags)
+        self._stream.disposition = coding.disposition
+        self._copies = {stream.index: self._copy_of(stream) for stream in copied}
+
+    def _copy_of(self, stream: av.stream.Stream) -> Any:
+        """A stream like ``stream``, with its language, title and flags, which PyAV's template leaves out."""
+        copy = self._container.add_stream_from_template(stream)
+        copy.metadata.update(_tags(stream))
+        copy.disposition = stream.disposition
+        return copy
 
     def write(self, pixels: Frame, pts: int, duration: int) -> None:
         """Encode RGB ``pixels`` (H, W, 3), shown from ``pts`` on; an odd last row or column is doubled."""
@@ -228,7 +272,7 @@ def writing(
         for key in ("comment", "description")
     }
     try:
-        with av.open(str(place), "w", format=kind, container_options=options) as container:
+        with av.open(_local(place), "w", format=kind, container_options=options) as container:
             container.metadata.update({**coding.tags, **said})
             writer = VideoWriter(container, coding, crf, copied)
             yield writer
