@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,10 @@ def train(recipe: Path, overrides: tuple[str, ...], output: Path | None, resume:
     if trainer.accelerator.is_main_process:
         count = trainer.accelerator.num_processes
         several = f", in {count} processes" if count > 1 else ""
-        click.echo(f"{trainer.folder}: step {trainer.step} of {settings.steps}{several}")
+        stopped = ", stopped; --resume goes on" if trainer.step < settings.steps else ""
+        click.echo(f"{trainer.folder}: step {trainer.step} of {settings.steps}{several}{stopped}")
+    if trainer.step < settings.steps:
+        raise SystemExit(128 + (trainer.stopped_by or signal.SIGTERM))
 
 
 @click.command()
@@ -177,7 +181,7 @@ def infer(run: Path, image: Path, target: float, output: Path, epoch: str, overw
     show_default=True,
     help="Of KID and FID.",
 )
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True)
 @click.option(
     "--stages", type=PATH, help="Where measurements are kept; default: stages/ in the report's folder."
 )
@@ -200,13 +204,12 @@ def evaluate(
     need_extra("eval", *EVALUATION)
     from reage.bundle import open_bundle
     from reage.evaluation.protocol import Protocol, evaluate
-    from reage.evaluation.report import refuse_report, write_report
+    from reage.evaluation.report import make_folder, write_report
     from reage.evaluation.stages import Stages
     from reage.progress import progress_bar
 
-    if not overwrite:
-        refuse_report(output)
     protocol = Protocol(ages=tuple(parse_ages(ages)), **options)
+    make_folder(output, overwrite=overwrite)
     kept = Stages(stages or output / "stages")
     with progress_bar() as progress:
         judged = evaluate(open_bundle(bundle), index, protocol, kept, force=force, progress=progress)

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from reage.data import cache as caching
-from reage.data.cache import build_cache, open_cache
+from reage.data.cache import Cache, build_cache, open_cache
 from reage.errors import DataError
 from reage.photo.alignment import align_landmarks, rescale_points, utkface_template, warp
 from reage.photo.detection import FaceDetector
@@ -56,9 +56,11 @@ def root(tmp_path: Path) -> Path:
 
 
 def index(*names: str, keep: list[bool] | None = None) -> pd.DataFrame:
-    return pd.DataFrame(
+    table = pd.DataFrame(
         {"path": names, "age": np.arange(20.0, 20 + len(names)), "keep": keep or [True] * len(names)}
     )
+    table.attrs = {"dataset": "drawn"}
+    return table
 
 
 @pytest.mark.usefixtures("still")
@@ -71,13 +73,14 @@ def test_kept_faces_are_packed_in_order_with_their_rows(root: Path, tmp_path: Pa
     counts = build_cache(
         table, root, tmp_path / "c", size=SIZE, progress=lambda done, total: seen.append((done, total))
     )
-    assert counts == (2, 3)
+    assert counts == (2, 1, 2)
     assert seen == [(done, 5) for done in range(1, 6)]
     cache = open_cache(tmp_path / "c")
     assert (len(cache), cache.size) == (2, SIZE)
     assert cache.rows["path"].tolist() == ["4.png", "0.png"]
     assert cache.rows["age"].tolist() == [20, 25]
     assert cache.rows.index.tolist() == [0, 1]
+    assert cache.dataset == "drawn"
     for image, seed in zip(
         cache.images, (4, 0), strict=True
     ):  # a face that lies as the template has it stays
@@ -180,8 +183,23 @@ def test_real_faces_are_aligned_to_the_template(root: Path, tmp_path: Path) -> N
         together = (np.vstack([turned, [0, 0, 1]]) @ np.vstack([matrix, [0, 0, 1]]))[:2].astype(np.float32)
         write(root / f"{path.stem}.png", warp(pixels, together, (200, 200)))
         names.append(f"{path.stem}.png")
-    assert build_cache(index(*names, "2.png"), root, tmp_path / "c", size=SIZE) == (len(names), 1)
+    counts = build_cache(index(*names, "2.png"), root, tmp_path / "c", size=SIZE)
+    assert counts == (len(names), 1, 0)
+    assert_aligned(open_cache(tmp_path / "c"))
+
+
+@pytest.mark.skipif(not PORTRAITS, reason="there are no portraits in examples/")
+def test_a_face_anywhere_in_a_photo_is_found_too(root: Path, tmp_path: Path) -> None:
+    portrait = cv2.resize(cv2.cvtColor(cv2.imread(str(PORTRAITS[0])), cv2.COLOR_BGR2RGB), (300, 300))
+    photo = np.full((500, 1200, 3), 120, np.uint8)
+    photo[150:450, 850:1150] = portrait
+    write(root / "wide.png", photo)
+    assert build_cache(index("wide.png"), root, tmp_path / "c", size=SIZE) == (1, 0, 0)
+    assert_aligned(open_cache(tmp_path / "c"))
+
+
+def assert_aligned(cache: Cache) -> None:
     template = utkface_template()
     target = rescale_points(template.points, template.canvas, SIZE)
-    for landmarks in open_cache(tmp_path / "c").landmarks:
+    for landmarks in cache.landmarks:
         assert np.abs(template.points_of(landmarks.astype(np.float32)) - target).max() < 0.07 * SIZE

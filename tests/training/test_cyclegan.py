@@ -44,7 +44,7 @@ def test_what_is_drawn_for_a_step_is_the_same_in_one_part_and_in_several(cache: 
 
 
 def test_ages_of_which_there_are_no_faces_are_refused(cache: Path) -> None:
-    with pytest.raises(DataError, match="no train face of 100 to 116"):
+    with pytest.raises(DataError, match="in the split train, none is of 100 to 116"):
         family(cache, old=(100, 116))
 
 

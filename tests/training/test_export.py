@@ -28,7 +28,9 @@ def run(delta_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     for parameter in generator.parameters():
         nn.init.normal_(parameter, std=0.15)
-    save_weights(folder / "best.safetensors", {"generator": generator}, {"step": 6, "size": SIZE})
+    save_weights(
+        folder / "best.safetensors", {"generator": generator}, {"step": 6, "size": SIZE, "dataset": "utkface"}
+    )
     return folder
 
 
@@ -51,6 +53,18 @@ def network(run: Path) -> DeltaUNet:
     return generator.eval().requires_grad_(False)
 
 
+def test_a_model_of_another_data_set_does_not_say_utkface(run: Path, tmp_path: Path) -> None:
+    other = tmp_path / "run"
+    shutil.copytree(run, other)
+    save_weights(
+        other / "best.safetensors", {"generator": network(run)}, {"step": 6, "size": SIZE, "dataset": "csv"}
+    )
+    export_run(other, tmp_path / "bundle", name="other")
+    stated = open_bundle(tmp_path / "bundle")
+    assert stated.manifest.data.startswith("csv")
+    assert "UTKFace" not in stated.manifest.licence + stated.card
+
+
 def test_the_bundle_opens_and_answers(bundle: Bundle) -> None:
     bundle.check()
 
@@ -67,6 +81,7 @@ def test_the_manifest_tells_where_the_network_comes_from(
     assert manifest.training["settings"]["batch"] == 4
     assert manifest.figures["onnx_torch_max_abs_difference"] == exported[1] < TOLERANCE
     assert "research" in manifest.licence
+    assert "UTKFace" in manifest.data
     assert manifest.teachers
     assert "not evidence" in bundle.card
 

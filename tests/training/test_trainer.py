@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,13 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from click.testing import CliRunner
 from PIL import Image
 from safetensors.torch import load_file
 from torch import nn
 
-from reage.errors import ConfigError
+from reage.cli import main
+from reage.errors import ConfigError, DataError
 from reage.networks.age_net import AgeNet
 from reage.training import checkpoint
 from reage.training.checkpoint import checkpoints, read_about
@@ -23,7 +27,7 @@ from reage.training.config import TrainSettings
 from reage.training.describe import describe
 from reage.training.families import Device
 from reage.training.families.delta import DeltaFamily
-from reage.training.stepper import update_average, usable_precision
+from reage.training.stepper import Stepper, update_average, usable_precision
 from reage.training.trainer import Trainer
 
 from .tiny import SIZE, age_settings, at_step, cycle_settings, delta_settings, write_cache
@@ -57,7 +61,7 @@ def test_a_resumed_run_is_the_uninterrupted_run(
     finished: Path, settings: TrainSettings, tmp_path: Path
 ) -> None:
     first = Trainer(settings, tmp_path / "run")
-    at_step(first, 2, lambda: setattr(first, "stopping", True)).run()
+    at_step(first, 2, lambda: setattr(first, "stopped_by", signal.SIGTERM)).run()
     assert first.step == 3
     second = Trainer(settings, tmp_path / "run", resume=True)
     assert second.step == 3
@@ -73,7 +77,7 @@ def test_a_resumed_run_is_the_uninterrupted_run_in_bfloat16_too(
     settings = delta_settings(cache, age_run, precision="bf16", steps=4, sample_every=2)
     Trainer(settings, tmp_path / "whole").run()
     first = Trainer(settings, tmp_path / "run")
-    at_step(first, 1, lambda: setattr(first, "stopping", True)).run()
+    at_step(first, 1, lambda: setattr(first, "stopped_by", signal.SIGTERM)).run()
     Trainer(settings, tmp_path / "run", resume=True).run()
     assert_same_run(tmp_path / "whole", tmp_path / "run")
 
@@ -103,6 +107,27 @@ def test_a_signal_ends_the_run_after_the_step_under_way(
     assert signal.getsignal(number) is before
     Trainer(settings, tmp_path / "run", resume=True).run()
     assert_same_run(age_run, tmp_path / "run")
+
+
+def test_a_command_that_was_stopped_says_so_and_fails(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe, run = tmp_path / "recipe.yaml", tmp_path / "run"
+    recipe.write_text(age_settings(cache, steps=3).model_dump_json())  # JSON is YAML, too
+    take = Stepper.take
+
+    def interrupted(self: Stepper, step: int) -> Any:
+        if step == 1 and not checkpoints(run):
+            os.kill(os.getpid(), signal.SIGTERM)
+        return take(self, step)
+
+    monkeypatch.setattr(Stepper, "take", interrupted)
+    stopped = CliRunner().invoke(main, ["train", str(recipe), "-o", str(run)])
+    assert stopped.exit_code == 128 + signal.SIGTERM
+    assert "step 2 of 3, stopped; --resume goes on" in stopped.output
+    done = CliRunner().invoke(main, ["train", str(recipe), "-o", str(run), "--resume"])
+    assert done.exit_code == 0, done.output
+    assert "step 3 of 3\n" in done.output
 
 
 DIES_WHILE_SAVING = """
@@ -213,7 +238,7 @@ def test_the_best_epoch_is_that_of_the_least_figure(cache: Path, tmp_path: Path)
     trainer.family.validate = lambda nets, split: {  # type: ignore[method-assign]
         "years_error": 1.5 if split == "test" else next(errors)
     }
-    at_step(trainer, 2, lambda: setattr(trainer, "stopping", True)).run()
+    at_step(trainer, 2, lambda: setattr(trainer, "stopped_by", signal.SIGTERM)).run()
     assert trainer.best == {"figure": "years_error", "value": 4.0, "epoch": 2}
     resumed = Trainer(settings, tmp_path / "run", resume=True)
     assert resumed.best == trainer.best
@@ -221,7 +246,46 @@ def test_the_best_epoch_is_that_of_the_least_figure(cache: Path, tmp_path: Path)
     resumed.run()
     assert read_about(tmp_path / "run" / "best.safetensors")["epoch"] == 2
     test = json.loads((tmp_path / "run" / "metrics" / "test_metrics.json").read_text())
-    assert test == {"split": "test", "epoch": 2, "years_error": 1.5}
+    assert test == {"split": "test", "epoch": 2, "step": 2, "years_error": 1.5}
+
+
+def test_figures_on_the_test_split_are_taken_again_where_a_longer_run_found_better_weights(
+    cache: Path, tmp_path: Path
+) -> None:
+    target, errors = tmp_path / "run" / "metrics" / "test_metrics.json", iter([9.0, 8.0, 7.0])
+
+    def run(epochs: int, tested: float) -> dict[str, Any]:
+        settings = age_settings(cache, steps=epochs, sample_every=1)
+        trainer = Trainer(settings, tmp_path / "run", resume=target.exists())
+        trainer.family.validate = lambda nets, split: {  # type: ignore[method-assign]
+            "years_error": tested if split == "test" else next(errors)
+        }
+        trainer.run()
+        told: dict[str, Any] = json.loads(target.read_text())
+        return told
+
+    assert run(2, 1.5)["years_error"] == 1.5
+    assert run(2, 2.5)["years_error"] == 1.5  # nothing new
+    longer = run(3, 3.5)
+    assert (longer["epoch"], longer["years_error"]) == (3, 3.5)
+
+
+def test_an_empty_validation_split_is_told_at_the_start_and_an_empty_test_split_at_the_end(
+    cache: Path, tmp_path: Path
+) -> None:
+    for split in ("val", "test"):
+        folder = tmp_path / split
+        shutil.copytree(cache, folder)
+        rows = pd.read_parquet(folder / "rows.parquet")
+        rows.loc[rows["split"] == split, "split"] = "train"
+        rows.to_parquet(folder / "rows.parquet")
+    with pytest.raises(DataError, match="none is in the split val"):
+        Trainer(age_settings(tmp_path / "val"), tmp_path / "run")
+    with pytest.raises(DataError, match="none is in the split val"):
+        Trainer(cycle_settings(tmp_path / "val"), tmp_path / "run")
+    Trainer(age_settings(tmp_path / "test", steps=1), tmp_path / "run").run()
+    told = json.loads((tmp_path / "run" / "metrics" / "test_metrics.json").read_text())
+    assert "none is in the split test" in told["missing"]
 
 
 def test_a_figure_that_there_is_not_cannot_be_the_best(cache: Path, tmp_path: Path) -> None:
@@ -280,7 +344,7 @@ def test_a_loss_that_is_not_a_number_ends_the_run_and_spares_the_checkpoint(
 ) -> None:
     run, healthy = tmp_path / "run", age_settings(cache, steps=9)
     first = Trainer(healthy, run)
-    at_step(first, 2, lambda: setattr(first, "stopping", True)).run()
+    at_step(first, 2, lambda: setattr(first, "stopped_by", signal.SIGTERM)).run()
     wild = healthy.model_copy(update={"options": {**healthy.options, "learning_rate": 1e30}})
     with pytest.raises(ConfigError, match=r"loss of 'age' became (nan|inf) at step \d") as caught:
         Trainer(wild, run, resume=True).run()

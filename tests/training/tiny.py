@@ -56,6 +56,7 @@ def write_cache(folder: Path, *, train: int = 24, val: int = 12, size: int = SIZ
             "split": splits,
         }
     )
+    rows.attrs = {"dataset": "utkface"}
     rows.to_parquet(folder / "rows.parquet")
     return folder
 

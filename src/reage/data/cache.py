@@ -13,7 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -22,10 +22,19 @@ import pandas as pd
 
 from reage.errors import DataError
 from reage.photo.alignment import Float, align_landmarks, apply_transform, utkface_template, warp
+from reage.photo.detection import FaceDetector
 from reage.photo.landmarks import LandmarkNetwork, frame_of
 
 MIN_PRESENCE = 0.5
 """Below this probability of a face the landmarks are not trusted and the image is left out."""
+
+
+class Packed(NamedTuple):
+    """What became of the kept images of an index."""
+
+    packed: int
+    no_face: int
+    unreadable: int
 
 
 @dataclass(frozen=True)
@@ -41,26 +50,44 @@ class Cache:
         """Side of the faces in pixels."""
         return int(self.images.shape[1])
 
+    @property
+    def dataset(self) -> str:
+        """Name of the data set, as its reader is called."""
+        return str(self.rows.attrs.get("dataset", "unnamed"))
+
     def __len__(self) -> int:
         return len(self.rows)
 
 
-def align_face(
-    pixels: npt.NDArray[np.uint8], network: LandmarkNetwork, size: int
-) -> tuple[npt.NDArray[np.uint8], Float] | None:
-    """One already roughly aligned face (H, W, 3), aligned again by its landmarks to ``size`` pixels.
+class Aligner:
+    """Finds the face of an image of a data set, and aligns it by its landmarks to ``size`` pixels.
 
-    The first crop is where a face of UTKFace lies on average; two readings follow each other. Returns the
-    picture and its landmarks (468, 2), or None where no face is seen.
+    The first look is where a face of UTKFace lies; where none is seen there, the whole image is searched and its
+    largest face taken, so that photos of other data sets serve as well.
     """
-    template = utkface_template()
-    start = template.mesh * (pixels.shape[0] / template.canvas)
-    landmarks, _ = network.read(pixels, *frame_of(start))
-    landmarks, presence = network.refine(pixels, landmarks)
-    if presence < MIN_PRESENCE:
-        return None
-    matrix = align_landmarks(landmarks, size)
-    return warp(pixels, matrix, (size, size)), apply_transform(matrix, landmarks[:, :2])
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self._network = LandmarkNetwork(threads=1)
+        self._detector = FaceDetector(threads=1)
+
+    def __call__(self, pixels: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.uint8], Float] | None:
+        """The picture and its landmarks (468, 2) of an image (H, W, 3), or None where no face is seen."""
+        landmarks = self._landmarks(pixels)
+        if landmarks is None:
+            return None
+        matrix = align_landmarks(landmarks, self.size)
+        return warp(pixels, matrix, (self.size, self.size)), apply_transform(matrix, landmarks[:, :2])
+
+    def _landmarks(self, pixels: npt.NDArray[np.uint8]) -> Float | None:
+        template = utkface_template()
+        start = template.mesh * (pixels.shape[0] / template.canvas)
+        landmarks, _ = self._network.read(pixels, *frame_of(start))
+        landmarks, presence = self._network.refine(pixels, landmarks)
+        if presence >= MIN_PRESENCE:
+            return landmarks
+        found = self._detector.detect(pixels)
+        return found[0].landmarks_photo if found else None
 
 
 def build_cache(
@@ -71,8 +98,8 @@ def build_cache(
     size: int,
     workers: int = 2,
     progress: Callable[[int, int], None] | None = None,
-) -> tuple[int, int]:
-    """Pack the kept rows of ``index`` whose paths are relative to ``root``; returns (packed, left out).
+) -> Packed:
+    """Pack the kept rows of ``index`` whose paths are relative to ``root``.
 
     The folder appears whole or not at all. Raises `DataError` where it exists already or nothing was packed.
     """
@@ -82,15 +109,17 @@ def build_cache(
     folder.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
-        kept = _pack(rows, root, scratch, size, workers, progress)
+        kept, unreadable = _pack(rows, root, scratch, size, workers, progress)
         if not kept.any():
-            raise DataError("no face was found in any image of the index; is its root folder right?")
+            told = f", and {unreadable} of {len(rows)} could not be read" if unreadable else ""
+            raise DataError(f"no face was found in any image of the index{told}; its folder: {root}")
         rows[kept].reset_index(drop=True).to_parquet(scratch / "rows.parquet")
         os.rename(scratch, folder)
     except BaseException:
         shutil.rmtree(scratch, ignore_errors=True)
         raise
-    return int(kept.sum()), int((~kept).sum())
+    packed = int(kept.sum())
+    return Packed(packed, len(rows) - packed - unreadable, unreadable)
 
 
 def _pack(
@@ -100,14 +129,16 @@ def _pack(
     size: int,
     workers: int,
     progress: Callable[[int, int], None] | None,
-) -> npt.NDArray[np.bool_]:
-    network = LandmarkNetwork(threads=1)
+) -> tuple[npt.NDArray[np.bool_], int]:
+    """Which of ``rows`` are packed, and how many images could not be read."""
+    align, unreadable = Aligner(size), []
 
     def work(path: str) -> tuple[npt.NDArray[np.uint8], Float] | None:
         decoded = cv2.imread(str(root / path), cv2.IMREAD_COLOR)
         if decoded is None:
+            unreadable.append(path)
             return None
-        return align_face(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), network, size)
+        return align(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB))
 
     images = np.empty((len(rows), size, size, 3), np.uint8)
     landmarks = np.empty((len(rows), 468, 2), np.float16)
@@ -120,7 +151,7 @@ def _pack(
                 progress(i + 1, len(rows))
     np.save(scratch / "images.npy", images[kept])
     np.save(scratch / "landmarks.npy", landmarks[kept])
-    return kept
+    return kept, len(unreadable)
 
 
 def open_cache(folder: str | os.PathLike[str], *, in_memory: bool = False) -> Cache:

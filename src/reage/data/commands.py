@@ -24,7 +24,7 @@ def make_cache(index: Path, output: Path, size: int, workers: int) -> str:
     """Pack the kept faces of an index into a cache folder; returns a line for people. Raises `DataError`."""
     table = read_index(index)
     with progress_bar() as progress:
-        packed, left_out = build_cache(
+        counts = build_cache(
             table,
             Path(table.attrs["root"]),
             output,
@@ -32,4 +32,5 @@ def make_cache(index: Path, output: Path, size: int, workers: int) -> str:
             workers=workers,
             progress=partial(progress, "aligning"),
         )
-    return f"{output}: {packed} faces of {size} px; {left_out} left out, no face seen"
+    told = f"{output}: {counts.packed} faces of {size} px; {counts.no_face} left out, no face seen"
+    return f"{told}; {counts.unreadable} could not be read" if counts.unreadable else told

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
+from reage.ages import MAX_AGE
 from reage.errors import DataError
 
 Gender = Literal["M", "F"]
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
-MAX_AGE = 116.0
+MAX_RACE = 99
 UTKFACE_RACES = ("White", "Black", "Asian", "Indian", "Others")  # meaning of the codes 0-4
 
 UTKFACE_PLACES = (
@@ -246,4 +247,6 @@ def _parse_race(text: str) -> int | None:
         race = int(text)
     except ValueError:
         raise ValueError(f"race {text!r} is not a whole number") from None
+    if race > MAX_RACE:
+        raise ValueError(f"race {race} is above {MAX_RACE}")
     return race if race >= 0 else None

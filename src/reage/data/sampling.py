@@ -66,18 +66,22 @@ class FacePool:
         colour_only: bool = False,
     ) -> None:
         rows = cache.rows
-        keep = (
-            (rows["split"] == split)
-            & rows["age"].between(*ages)
-            & (rows["sharpness"] >= min_sharpness)
-            & rows["gender"].isin(["M", "F"])
-        )
+        wishes = {
+            f"in the split {split}": rows["split"] == split,
+            f"of {ages[0]:g} to {ages[1]:g} years": rows["age"].between(*ages),
+            f"as sharp as {min_sharpness:g}": rows["sharpness"] >= min_sharpness,
+            "labelled as M or F": rows["gender"].isin(["M", "F"]),
+        }
         if colour_only:
-            keep &= ~rows["gray"].astype(bool)
+            wishes["in colour"] = ~rows["gray"].astype(bool)
+        keep, so_far = np.ones(len(rows), bool), "in the cache"
+        for wish, fits in wishes.items():
+            keep &= fits.to_numpy()
+            if not keep.any():
+                raise DataError(f"of the faces {so_far}, none is {wish}")
+            so_far += f", {wish}"
         self.cache = cache
-        self.positions = np.flatnonzero(keep.to_numpy())
-        if not len(self.positions):
-            raise DataError(f"no {split} face of {ages[0]:g} to {ages[1]:g} years in the cache")
+        self.positions = np.flatnonzero(keep)
         self.ages = rows["age"].to_numpy(np.float32)[self.positions]
         self.male = (rows["gender"] == "M").to_numpy(np.float32)[self.positions]
         self._evenness = evenness

@@ -22,6 +22,10 @@ from reage.training.checkpoint import load_weights, read_about
 from reage.training.config import TrainSettings, validate
 from reage.training.families import Exported, family_type
 
+DATA = {"utkface": "UTKFace (train split of `reage data index`); research use only"}
+LICENCES = {"utkface": "Weights trained on UTKFace: non-commercial research use. Code: MIT."}
+LICENCE = "Weights: as their training data allow, whose terms are not known here. Code: MIT."
+"""Of data sets that `LICENCES` does not name."""
 TOLERANCE = 1e-4
 """Largest difference allowed between ONNX Runtime and torch, in units of an image in [-1, 1]."""
 
@@ -45,6 +49,9 @@ def export_run(
         raise ConfigError(f"{weights} does not say the size of its faces; it is no file of a training run")
     exported = family_type(settings.family).exported(settings, int(about["size"]))
     load_weights(weights, exported.networks)
+    dataset = about.get("dataset", "unnamed")
+    exported.data = exported.data or DATA.get(dataset, f"{dataset} (train split of `reage data index`)")
+    exported.licence = exported.licence or LICENCES.get(dataset, LICENCE)
     training = {"steps": about["step"], "settings": json.loads(settings.model_dump_json())}
     return write_exported(
         exported, output, name=name, version=version, family=settings.family, size=int(about["size"]),

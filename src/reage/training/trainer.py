@@ -16,7 +16,7 @@ import torch
 from accelerate import Accelerator
 from torch import nn
 
-from reage.errors import ConfigError
+from reage.errors import ConfigError, DataError
 from reage.evaluation.features import lite0_available
 from reage.files import atomic_path
 from reage.sheets import save_sheet
@@ -42,7 +42,7 @@ class Trainer:
 
     The state after n steps depends on the settings alone, so a resumed run repeats an uninterrupted one, and
     several processes repeat one. Of several processes two things are each one's own, and only the first one's are
-    in a checkpoint: the statistics of batch norm, and a replay buffer.
+    in a checkpoint: the statistics of batch norm, and a replay buffer; and each draws the dropout of `age` itself.
     """
 
     def __init__(self, settings: TrainSettings, folder: Path, *, resume: bool = False) -> None:
@@ -72,7 +72,8 @@ class Trainer:
         self._kid = KidMeter()
         self.step = 0
         self.best: dict[str, Any] | None = None
-        self.stopping = False
+        self.stopped_by: int | None = None
+        """The signal that ended the run early."""
         self._saved: int | None = None
         if resume:
             self._resume()
@@ -109,7 +110,7 @@ class Trainer:
             seen = Figures(settings.batch * self.stepper.shares)
             while self.step < settings.steps:
                 late = time.monotonic() - last_save > settings.checkpoint_minutes * 60
-                stop, late = self._agreed(self.stopping, late and shown)
+                stop, late = self._agreed(self.stopped_by is not None, late and shown)
                 if late and self._saved != self.step:
                     self.save()
                     last_save = time.monotonic()
@@ -190,18 +191,22 @@ class Trainer:
         return None
 
     def _test(self) -> None:
-        """Figures on the test split, with the best weights, in ``metrics/test_metrics.json``; once."""
+        """Figures on the test split, with the best weights, in ``metrics/test_metrics.json``; once for the same."""
         target = self.folder / "metrics" / "test_metrics.json"
-        if not self.accelerator.is_main_process or target.exists():
+        if not self.accelerator.is_main_process:
             return
         networks, best = copy.deepcopy(self._shown()), self.folder / "best.safetensors"
         about = load_weights(best, networks) if best.exists() else self._about()
-        with _evaluating(networks):
-            figures = self._judge(networks, "test")
+        told: dict[str, Any] = {"split": "test", "epoch": about["epoch"], "step": about["step"]}
+        if target.exists() and told.items() <= json.loads(target.read_text()).items():
+            return
+        try:
+            with _evaluating(networks):
+                figures = self._judge(networks, "test")
+        except DataError as error:  # a small data set may have nobody to test on
+            told["missing"], figures = str(error), {}
         with atomic_path(target) as path:
-            path.write_text(
-                json.dumps({"split": "test", "epoch": about["epoch"], **figures}, indent=2) + "\n"
-            )
+            path.write_text(json.dumps({**told, **figures}, indent=2) + "\n")
         self.journal.write(self.step, figures, "test")
 
     # -- checkpoints --
@@ -225,6 +230,7 @@ class Trainer:
     def _about(self) -> dict[str, Any]:
         return {
             "step": self.step, "epoch": self.epoch, "family": self.settings.family, "size": self.family.size,
+            "dataset": self.family.cache.dataset,
         }  # fmt: skip
 
     def _resume(self) -> None:
@@ -252,7 +258,7 @@ class Trainer:
         """SIGTERM and Ctrl-C end the run after the step under way, with a checkpoint."""
 
         def stop(number: int, frame: object) -> None:
-            self.stopping = True
+            self.stopped_by = number
 
         before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
         try:

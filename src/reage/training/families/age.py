@@ -46,20 +46,17 @@ class AgeFamily(Family):
         super().__init__(settings, place)
         self.options = options = validate(AgeOptions, settings.options, "options")
         self.networks = {"age": AgeNet(options.widths, options.dropout)}
-        self._cache = open_cache(settings.data.cache, in_memory=True)
+        self.cache = open_cache(settings.data.cache, in_memory=True)
         self._train = self._pool("train", settings.data.evenness)
+        self._pool("val", 0)  # raises here, not at the end of the first epoch
         self.players = [
             Player("age", ["age"], self._loss, options.learning_rate, (0.9, 0.99), options.weight_decay)
         ]
 
-    @property
-    def size(self) -> int:
-        return self._cache.size
-
     def _pool(self, split: str, evenness: float) -> FacePool:
         data = self.settings.data
         return FacePool(
-            self._cache, split=split, ages=data.ages, min_sharpness=data.min_sharpness, evenness=evenness
+            self.cache, split=split, ages=data.ages, min_sharpness=data.min_sharpness, evenness=evenness
         )
 
     def draw(self, step: int, share: Share) -> _Step:

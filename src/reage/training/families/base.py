@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from reage.data.cache import open_cache
+from reage.data.cache import Cache, open_cache
 from reage.data.sampling import FacePool, Faces, Share
 from reage.errors import ConfigError, DataError
 from reage.training.config import DataSettings, Settings, TrainSettings
@@ -80,8 +80,9 @@ class Exported:
     target_ages: tuple[float, float]
     full_ages: dict[str, float] = field(default_factory=dict)
     teachers: list[str] = field(default_factory=list)
-    data: str = "UTKFace (train split of `reage data index`); research use only"
-    licence: str = "Weights trained on UTKFace: non-commercial research use. Code: MIT."
+    data: str = ""
+    """Where empty, and so with ``licence``, what the run's weights say of their data is put."""
+    licence: str = ""
 
 
 class Batch:
@@ -110,6 +111,8 @@ class Family(ABC):
     """The validation figure whose least value is best, where there is no KID."""
 
     options: Settings
+    cache: Cache
+    """The faces that it learns from."""
     networks: dict[str, nn.Module]
     players: list[Player]
 
@@ -120,9 +123,9 @@ class Family(ABC):
         """What is not a network but belongs into a checkpoint all the same, such as a replay buffer."""
 
     @property
-    @abstractmethod
     def size(self) -> int:
         """Side of the faces in pixels."""
+        return self.cache.size
 
     @abstractmethod
     def draw(self, step: int, share: Share) -> Any:
@@ -166,22 +169,19 @@ class EditingFamily(Family):
 
     def __init__(self, settings: TrainSettings, place: Device) -> None:
         super().__init__(settings, place)
-        self._cache = open_cache(settings.data.cache, in_memory=True)
-        if self._cache.size % self.multiple:
+        self.cache = open_cache(settings.data.cache, in_memory=True)
+        if self.size % self.multiple:
             raise ConfigError(
-                f"{settings.data.cache}: faces of {self._cache.size} px; "
+                f"{settings.data.cache}: faces of {self.size} px; "
                 f"the networks of {settings.family} need a multiple of {self.multiple}"
             )
-
-    @property
-    def size(self) -> int:
-        return self._cache.size
+        self.pool("val")  # raises here, not at the end of the first epoch
 
     def pool(self, split: str = "train", ages: tuple[float, float] | None = None) -> FacePool:
         """The faces of a split, of ``ages`` (default: all that the settings want)."""
         data: DataSettings = self.settings.data
         return FacePool(
-            self._cache, split=split, ages=ages or data.ages, min_sharpness=data.min_sharpness,
+            self.cache, split=split, ages=ages or data.ages, min_sharpness=data.min_sharpness,
             evenness=data.evenness, colour_only=self.colour_only,
         )  # fmt: skip
 

@@ -225,7 +225,7 @@ class DeltaFamily(EditingFamily):
             outputs=["delta", "gain"],
             source_ages=settings.data.ages,
             target_ages=options.targets,
-            teachers=["reage age network (UTKFace train split)"],
+            teachers=["reage age network (a run of the family age)"],
         )
 
 

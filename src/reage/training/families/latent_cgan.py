@@ -10,9 +10,9 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
+from reage.ages import MAX_AGE
 from reage.data.sampling import Share, step_rng
 from reage.errors import ConfigError
-from reage.networks.conditioning import MAX_AGE
 from reage.networks.latent_cgan import LatentShape, Painter, Verdict, build_networks
 from reage.training import losses
 from reage.training.config import Betas, Settings, TrainSettings, validate
