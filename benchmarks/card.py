@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -111,16 +112,13 @@ def main() -> None:
     report = load_report(bundle)
     card = render(bundle, report)
     contents = {name: (bundle.path / name).read_bytes() for name in bundle.manifest.files}
-    scratch = bundle.path.with_name(f".{bundle.path.name}.new")
-    old = bundle.path.with_name(f".{bundle.path.name}.old")
     kept = {
         key: value for key, value in bundle.manifest.figures.items() if key == "onnx_torch_max_abs_difference"
     }
     manifest = replace(bundle.manifest, figures={**kept, **figures(report)})
-    write_bundle(scratch, manifest, {**contents, "MODEL_CARD.md": card.encode()})
-    bundle.path.rename(old)
-    scratch.rename(bundle.path)
-    shutil.rmtree(old)
+    with tempfile.TemporaryDirectory() as folder:
+        write_bundle(Path(folder) / "bundle", manifest, {**contents, "MODEL_CARD.md": card.encode()})
+        shutil.copytree(Path(folder) / "bundle", bundle.path, dirs_exist_ok=True)
     (ROOT / "MODEL_CARD.md").write_text(card)
     click.echo(f"MODEL_CARD.md: written for {bundle.manifest.title}")
 

@@ -1,8 +1,8 @@
 """The baselines of docs/scorecard.md: every run exported, judged on the same faces by the same judges, and compared.
 
-`python benchmarks/scorecard.py INDEX RUN... --minutes 30` makes work/scorecard/ (bundles, reports, measurements; what
-is there already is kept), and fills docs/scorecard.md, docs/scorecard.png and docs/scorecard.jpg. The embedded bundle
-is always among them; its report goes to benchmarks/embedded.json, from which `make card` writes the model card.
+`python benchmarks/scorecard.py INDEX RUN... --minutes 30` makes work/scorecard/ (bundles, reports, and measurements,
+which are kept), and fills docs/scorecard.md, docs/scorecard.png and docs/scorecard.jpg. The embedded bundle is always
+among them; its report goes to benchmarks/embedded.json, from which `make card` writes the model card.
 """
 
 from __future__ import annotations
@@ -32,18 +32,17 @@ def main(index: Path, runs: tuple[Path, ...], minutes: int, work: Path) -> None:
     """Judge the embedded bundle and RUNS on the test split of INDEX."""
     bundles = {run.name: work / "bundles" / run.name for run in runs}
     for run in runs:
-        if not bundles[run.name].exists():
-            export_run(run, bundles[run.name], name=run.name, version=f"{minutes} min")
+        shutil.rmtree(bundles[run.name], ignore_errors=True)
+        export_run(run, bundles[run.name], name=run.name, version=f"{minutes} min")
     embedded = open_bundle()
     bundles[embedded.manifest.name] = asset(DEFAULT)
     reports = []
     for name, path in bundles.items():
-        reports.append(work / "reports" / name)
-        if not (reports[-1] / "report.json").exists():
-            with progress_bar() as progress:
-                kept = Stages(work / "stages")
-                judged = evaluate(open_bundle(path), index, Protocol(), kept, progress=progress)
-                write_report(judged, reports[-1], progress)
+        with progress_bar() as progress:
+            kept = Stages(work / "stages")
+            judged = evaluate(open_bundle(path), index, Protocol(), kept, progress=progress)
+            reports.append(work / "reports" / name)
+            write_report(judged, reports[-1], progress)
     shutil.copy(reports[-1] / "report.json", HERE / "embedded.json")
     told = compare(reports, work)
     click.echo(told)

@@ -46,6 +46,15 @@ def test_a_small_set_has_an_error_too() -> None:
     assert error > 0
 
 
+def test_the_error_of_a_kid_is_how_far_other_pictures_of_the_same_kind_would_put_it() -> None:
+    # Of a set drawn anew each time, KIDs scatter by the error told; more subsets make it no smaller.
+    again = [kernel_distance(features(200, 0, s), features(200, 0.5, 1000 + s)) for s in range(40)]
+    scatter, told = np.std([kid for kid, _ in again]), np.mean([error for _, error in again])
+    assert 0.5 < told / scatter < 2
+    many = kernel_distance(features(200), features(200, 0.5, 1), subsets=500)[1]
+    assert many == pytest.approx(again[0][1], rel=0.5)
+
+
 def test_the_same_seed_gives_the_same_figure_and_three_pictures_none() -> None:
     ours, theirs = features(200), features(150, 0.2, 1)
     assert kernel_distance(ours, theirs) == kernel_distance(ours, theirs)
@@ -84,6 +93,17 @@ def test_rows_of_one_face_are_drawn_together() -> None:
     together, once = mean_figure(values), mean_figure(values[:, 0])
     assert (together.low, together.high) == pytest.approx((once.low, once.high))
     assert together.count == 30
+
+
+def test_values_of_one_person_are_drawn_together_and_few_people_have_no_interval() -> None:
+    values = np.random.default_rng(0).normal(0, 1, 30)
+    together = mean_figure(np.repeat(values, 50), np.repeat(np.arange(30), 50))
+    once = mean_figure(values)
+    assert (together.value, together.low, together.high) == pytest.approx((once.value, once.low, once.high))
+    assert together.count == 1500
+    few = mean_figure(values[:4])
+    assert few.value == pytest.approx(values[:4].mean())
+    assert np.isnan([few.low, few.high]).all()
 
 
 def test_slopes_and_rises_of_planted_readings() -> None:

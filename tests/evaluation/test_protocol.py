@@ -14,7 +14,7 @@ from PIL import Image
 
 from reage.bundle import open_bundle, write_bundle
 from reage.cli import main
-from reage.data.catalog import read_index
+from reage.data.catalog import read_index, write_index
 from reage.errors import AgeError, DataError
 from reage.evaluation import measuring
 from reage.evaluation.judges import AGE_JUDGES
@@ -157,6 +157,11 @@ def test_reports_of_other_faces_are_not_compared(report: Path, index: Path, tmp_
     done = run("compare", report, tmp_path)
     assert done.exit_code == 2
     assert "no report" in done.output
+    (tmp_path / "file").touch()
+    done = run("compare", report, "-o", tmp_path / "file")
+    assert done.exit_code == 2
+    assert done.output.startswith("reage: ")
+    assert "file" in done.output
 
 
 def test_mistakes_end_in_one_line(index: Path, tmp_path: Path) -> None:
@@ -165,12 +170,45 @@ def test_mistakes_end_in_one_line(index: Path, tmp_path: Path) -> None:
         (("--index", index, "--references", "20", "--min-sharpness", "1e9"), "usable faces"),
         (("--index", index, *SMALL[:2], "--ages", "60,30"), "rise"),
         (("--index", index, *SMALL, "--features", "inception"), "Inception-v3 need"),
+        (("--index", index, *SMALL[:2], "--ages", "0:inf:10"), "first:last:step"),
+        (("--index", index, *SMALL[:2], "--ages", "20:80:1e-9"), "1 to 200"),
+        (("--index", index, *SMALL, "--seed", "-1"), "--seed"),
     ):
         done = run("evaluate", *arguments, "-o", tmp_path / "report")
         assert done.exit_code == 2
         assert said in done.output
         assert "Traceback" not in done.output
     assert not (tmp_path / "report" / "report.json").exists()
+    (tmp_path / "file").touch()
+    done = run("evaluate", "--index", index, *SMALL, "-o", tmp_path / "file")
+    assert done.exit_code == 2
+    assert "cannot be made" in done.output
+
+
+def test_images_that_are_gone_are_no_faces_that_were_not_found(index: Path, tmp_path: Path) -> None:
+    table = read_index(index)
+    table.attrs["root"] = str(tmp_path / "elsewhere")
+    write_index(table, tmp_path / "moved.parquet")
+    done = run("evaluate", "--index", tmp_path / "moved.parquet", *SMALL, "-o", tmp_path / "report")
+    assert done.exit_code == 2
+    assert "elsewhere" in done.output
+    assert "does not exist" in done.output
+    assert not list((tmp_path / "report").rglob("*.npz"))
+
+
+def test_faces_without_gender_or_race_are_judged_and_the_split_of_choice_is_told(
+    index: Path, tmp_path: Path
+) -> None:
+    table = read_index(index)
+    table["gender"], table["race"] = None, pd.array([None] * len(table), "Int8")
+    write_index(table, tmp_path / "index.parquet")
+    done = run(
+        "evaluate", "--index", tmp_path / "index.parquet", *SMALL, "--split", "val", "-o", tmp_path / "report"
+    )
+    assert done.exit_code == 0, done.output
+    told = read(tmp_path / "report")
+    assert all(name.startswith("aged") for name in told["groups"])
+    assert any("not unseen" in warning for warning in told["warnings"])
 
 
 def test_faces_are_drawn_evenly_from_the_bands_and_the_same_each_time(index: Path) -> None:

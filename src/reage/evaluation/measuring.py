@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from reage.errors import ReageError
+from reage.errors import NoFaceError
 from reage.evaluation.features import Extractor
 from reage.evaluation.judges import Judges
 from reage.evaluation.measures import sharpness
@@ -88,7 +88,7 @@ class Measurer:
         for path in rows["path"]:
             try:
                 sittings.append(self._reager.open(self._root / str(path)))
-            except ReageError:
+            except NoFaceError:
                 sittings.append(None)  # counted as lost in the report
         return sittings
 

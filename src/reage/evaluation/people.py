@@ -107,13 +107,20 @@ class Group:
 def groups_of(
     people: People, races: Mapping[int, str], half_band: float, targets: Sequence[float]
 ) -> list[Group]:
-    """The labelled groups that ``people`` belong to: gender, race code, and age band of the label."""
+    """The labelled groups that ``people`` belong to: gender, race code, and age band of the label.
+
+    ``races`` names the codes; one that it does not name is a group all the same.
+    """
+    codes = sorted({code for code in people.race if code is not None})
     groups = [
         *(
             Group(name, partial(_labelled, "gender", gender))
             for gender, name in (("F", "women"), ("M", "men"))
         ),
-        *(Group(f"race {name}", partial(_labelled, "race", code)) for code, name in races.items()),
+        *(
+            Group(f"race {races.get(code, f'code {code}')}", partial(_labelled, "race", code))
+            for code in codes
+        ),
         *(Group(_band_name(t, half_band), partial(_aged, t, half_band), of_ages=True) for t in targets),
     ]
     return [group for group in groups if group.members(people).any()]

@@ -49,10 +49,7 @@ def trade_plot(rows: Mapping[str, Report], path: Path) -> None:
         error, kept = scores["age"][AGE_JUDGES[0]]["error"], scores["identity"]["accepted"]
         x, y = 100 * kept["value"], error["value"]
         colour = "0.4" if name == "do nothing" else COLOURS[i % len(COLOURS)]
-        axes.errorbar(
-            x, y, [[y - error["low"]], [error["high"] - y]], [[x - 100 * kept["low"]], [100 * kept["high"] - x]],
-            color=colour, marker="o", capsize=2,
-        )  # fmt: skip
+        axes.errorbar(x, y, _interval(error), _interval(kept, 100), color=colour, marker="o", capsize=2)
         axes.annotate(name, (x, y), xytext=(6, 4), textcoords="offset points", color=colour, fontsize=9)
     real = next(iter(rows.values()))["age"][AGE_JUDGES[0]]["real_error"]["value"]
     axes.axhline(real, color="0.6", linestyle=":")
@@ -64,7 +61,8 @@ def trade_plot(rows: Mapping[str, Report], path: Path) -> None:
 
 
 def groups_plot(report: Report, path: Path) -> None:
-    """Age error and identity of each group, with intervals; the judge's error on that group's real faces as a tick."""
+    """Age error and identity of each group, with intervals; ticks are the error of everybody of the same ages (grey),
+    and the judge's own on that group's real faces (black)."""
     groups = {"all": report["scores"]["model"], **report["groups"]}
     figure = Figure(figsize=(9, 0.34 * len(groups) + 1.2), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
@@ -76,6 +74,7 @@ def groups_plot(report: Report, path: Path) -> None:
         age, kept = scores["age"][AGE_JUDGES[0]], scores["identity"]["accepted"]
         _bar(left, place, age["error"], 1)
         _bar(right, place, kept, 100)
+        left.plot(age["error_of_their_ages"], place, marker="|", color="0.6", markersize=12)
         if age["real_error"]["value"] is not None:
             left.plot(age["real_error"]["value"], place, marker="|", color="black", markersize=12)
     left.set_yticks(places, [f"{name} ({scores['faces']})" for name, scores in groups.items()], fontsize=8)
@@ -84,11 +83,22 @@ def groups_plot(report: Report, path: Path) -> None:
 
 
 def _bar(axes: Axes, place: int, told: Report, scale: float) -> None:
-    value = scale * told["value"]
-    spread = [[value - scale * told["low"]], [scale * told["high"] - value]]
     axes.barh(
-        place, value, xerr=spread, color=COLOURS[0] if place else "0.5", height=0.7, ecolor="0.25", capsize=2
+        place,
+        scale * told["value"],
+        xerr=_interval(told, scale),
+        color=COLOURS[0] if place else "0.5",
+        height=0.7,
+        ecolor="0.25",
+        capsize=2,
     )
+
+
+def _interval(told: Report, scale: float = 1) -> list[list[float]] | None:
+    """How far the ends of an interval are from its value, as matplotlib takes it; None where there is no interval."""
+    if told["low"] is None:
+        return None
+    return [[scale * (told["value"] - told["low"])], [scale * (told["high"] - told["value"])]]
 
 
 def _axes(x: str, y: str) -> tuple[Figure, Axes]:

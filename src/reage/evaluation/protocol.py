@@ -21,7 +21,7 @@ from reage.data.catalog import SPLITS, read_index
 from reage.data.readers import UTKFACE_RACES
 from reage.errors import AgeError, DataError, ReageError
 from reage.evaluation.cost import Cost
-from reage.evaluation.features import NAMES, open_extractor
+from reage.evaluation.features import NAMES, open_extractor, weights_file
 from reage.evaluation.judges import AGE_JUDGES, JUDGES
 from reage.evaluation.measures import Calibration, acceptance_threshold, calibrate
 from reage.evaluation.measuring import Measurer
@@ -32,6 +32,8 @@ from reage.reager import Reager, check_age
 
 FORMAT = 1
 MODEL, NOTHING = "model", "do nothing"
+FINDERS = ("face_detector.onnx", "face_landmarks.onnx")
+"""Networks that judge nothing, but find what is judged."""
 
 Progress = Callable[[str, int, int | None], None]
 """Told what is being done, how much of it is, and of how much."""
@@ -142,18 +144,23 @@ def evaluate(
                 f"{index_path}: {len(rows)} usable faces in its split {split}; {FEWEST} are the least"
             )
     hashes = {judge: _hash(asset(judge).read_bytes()) for judge in JUDGES}
-    depends: dict[str, Any] = {"judges": hashes, "features": protocol.features}
+    depends: dict[str, Any] = {
+        "version": reage.__version__,
+        "networks": hashes | {name: _hash(asset(name).read_bytes()) for name in FINDERS},
+        "features": _hash(weights_file(protocol.features).read_bytes()),
+    }
     measured = {}
     for split, rows in drawn.items():
         tell = partial(progress, f"real faces, {split}")
         measured[split] = stages.run("real", depends, rows, measurer.real, tell)
     chosen = protocol.sample(drawn[protocol.split])
     edited_rows = drawn[protocol.split].iloc[chosen]
-    depends |= {"model": _behaviour(bundle), "ages": protocol.ages}
+    depends |= {"model": _behaviour(bundle), "ages": [float(age) for age in protocol.ages]}
     work = partial(measurer.edited, targets=protocol.ages)
     tell = partial(progress, f"faces aged by {bundle.manifest.title}")
     edited = stages.run("edited", depends, edited_rows, work, tell)
-    report, people, edits, seen = _score(protocol, drawn, measured, chosen, edited)
+    races = dict(enumerate(UTKFACE_RACES)) if index.attrs["dataset"] == "utkface" else {}
+    report, people, edits, seen = _score(protocol, drawn, measured, chosen, edited, races)
     cost = Cost.measure(bundle)
     manifest = bundle.manifest
     stated: Report = {
@@ -170,6 +177,10 @@ def evaluate(
         "judges": hashes | {"features": NAMES[protocol.features]},
         "versions": {"reage": reage.__version__, "onnxruntime": onnxruntime.__version__, "numpy": np.__version__},
     }  # fmt: skip
+    if protocol.split != "test":
+        report["warnings"].append(
+            f"training may have chosen its best epoch on the split {protocol.split}: it is not unseen"
+        )
     if found:
         report["warnings"].insert(
             0, f"judges that taught this model: {', '.join(found)}; their figures are worthless"
@@ -184,6 +195,7 @@ def _score(
     measured: dict[str, Arrays],
     chosen: npt.NDArray[np.int64],
     edited: Arrays,
+    races: dict[int, str],
 ) -> tuple[Report, People, Edits, npt.NDArray[np.int64]]:
     """The scores, the people edited, their edits, and their positions among those drawn for editing."""
     reference = _people(drawn[protocol.reference_split], measured[protocol.reference_split])
@@ -200,7 +212,7 @@ def _score(
     edits = edits_of(people, kept, _calibrate(kept["ages"].astype(np.float64), calibration))
     threshold = acceptance_threshold(real.descriptors, real.subject)
     scorer = Scorer(protocol.ages, protocol.half_band, threshold, real, reference, protocol.seed)
-    groups = groups_of(people, dict(enumerate(UTKFACE_RACES)), protocol.half_band, protocol.ages)
+    groups = groups_of(people, races, protocol.half_band, protocol.ages)
     rows = {MODEL: edits, NOTHING: do_nothing(people, protocol.ages)}
     report: Report = {
         "warnings": doubts,

@@ -29,6 +29,7 @@ TILE = 128
 def write_report(evaluation: Evaluation, folder: Path, progress: Progress) -> None:
     """Write everything into ``folder``; ``report.json`` last, so that a folder which has it is complete."""
     report = evaluation.report
+    (folder / "report.json").unlink(missing_ok=True)
     plots = folder / "plots"
     target_plot(report, plots / "targets.png")
     trade_plot(titled(report), plots / "trade.png")
@@ -94,9 +95,16 @@ def compare(folders: Sequence[Path], output: Path | None = None) -> str:
     return text
 
 
-def refuse_report(folder: Path) -> None:
-    """Raises `ReageError` where ``folder`` holds a finished report."""
-    if (folder / "report.json").exists():
+def make_folder(folder: Path, *, overwrite: bool) -> None:
+    """Make the folder of a report, before the work.
+
+    Raises `ReageError` where it cannot be made, or holds a finished report that is not to be overwritten.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ReageError(f"the folder {folder} cannot be made: {error.strerror}") from error
+    if not overwrite and (folder / "report.json").exists():
         raise ReageError(
             f"{folder} holds a report already; pass --overwrite, or choose another folder with -o"
         )

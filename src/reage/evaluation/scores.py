@@ -24,7 +24,7 @@ from reage.evaluation.measures import (
 from reage.evaluation.people import Edits, Group, People
 
 NEAR = 10.0
-"""Years: an edit shorter than this is not judged for realism, being nearly the photo itself."""
+"""Years from the age a face looks: a shorter edit is not judged for realism, being nearly the photo itself."""
 FEWEST = 20
 """Below so many pictures a side no KID or FID is given."""
 FEW = 100
@@ -48,10 +48,16 @@ class Scorer:
     seed: int
 
     def summary(self, people: People, edits: Edits, group: Group | None = None) -> Report:
-        """Every measure over ``people``, or over those of a ``group`` beside the real faces of that group."""
+        """Every measure over ``people``, or over those of a ``group`` beside the real faces of that group.
+
+        Errors depend on the age of the photo, and groups are of different ages; ``error_of_their_ages`` is what
+        everybody of the same ages scores (indirect standardisation), so that a group is not blamed for its ages.
+        """
         real, pools = self.real, (self.real, self.reference)
+        expected = self._expected_errors(people, edits)
         if group is not None:
             chosen = group.members(people)
+            expected = expected[chosen]
             people, edits, real = people.where(chosen), edits.where(chosen), real.where(group.members(real))
             if not group.of_ages:  # edits of people of one age are of all ages, and so are those beside them
                 pools = (real, self.reference.where(group.members(self.reference)))
@@ -63,6 +69,7 @@ class Scorer:
             "age": {
                 judge: {
                     "error": _figure(np.abs(errors[..., j])),
+                    "error_of_their_ages": _number(expected[:, j].mean()),
                     "bias": _figure(errors[..., j]),
                     "slope": _figure(slope(targets, edits.ages[..., j])),
                     "rising": _figure(rising(edits.ages[..., j])),
@@ -87,6 +94,16 @@ class Scorer:
             },
         }
 
+    def _expected_errors(self, people: People, edits: Edits) -> Floats:
+        """For each face and judge (N, 2), the mean error over all faces of its age band."""
+        targets = np.asarray(self.targets, np.float64)
+        errors = np.abs(edits.ages - targets[:, None]).mean(1)
+        bands = np.abs(people.age[:, None] - targets).argmin(1)
+        expected: Floats = np.empty_like(errors)
+        for band in np.unique(bands):
+            expected[bands == band] = errors[bands == band].mean(0)
+        return expected
+
     def by_target(self, edits: Edits) -> list[Report]:
         """Readings at each target, beside the judge's reading of real people of that age."""
         rows = []
@@ -107,8 +124,9 @@ class Scorer:
         rows = []
         for low, high in pairwise(GAPS):
             chosen = (gaps >= low) & (gaps < high)
-            row = _accepted(edits.distances[chosen], self.threshold, low, high)
-            rows.append({**row, "cosine": _figure(edits.cosines[chosen])})
+            faces = np.nonzero(chosen)[0]
+            row = _accepted(edits.distances[chosen], faces, self.threshold, low, high)
+            rows.append({**row, "cosine": _figure(edits.cosines[chosen], faces)})
         return rows
 
     def realism_by_target(self, people: People, edits: Edits) -> list[Report]:
@@ -135,7 +153,7 @@ class Scorer:
     ) -> tuple[Floats, Floats, Floats]:
         """Features of outputs at a target, of real faces of that age, and of as old ones from the other split."""
         target = self.targets[t]
-        far = np.abs(people.age - target) >= NEAR
+        far = np.abs(people.ages[:, 0] - target) >= NEAR
         return (
             edits.features[far, t],
             real.features[real.near(target, self.half_band)],
@@ -152,10 +170,12 @@ def same_person(people: People, threshold: float) -> list[Report] | None:
         return None
     rows, columns = np.triu_indices(len(named), 1)
     distances, gaps = distances[same], np.abs(named.age[rows] - named.age[columns])[same]
-    return [
-        _accepted(distances[(gaps >= low) & (gaps < high)], threshold, low, high)
-        for low, high in pairwise(GAPS)
-    ]
+    who = named.subject[rows][same].astype(str)
+    told = []
+    for low, high in pairwise(GAPS):
+        chosen = (gaps >= low) & (gaps < high)
+        told.append(_accepted(distances[chosen], who[chosen], threshold, low, high))
+    return told
 
 
 def label_doubts(people: People, split: str) -> list[str]:
@@ -179,13 +199,15 @@ def label_doubts(people: People, split: str) -> list[str]:
     return doubts
 
 
-def _accepted(distances: Floats, threshold: float, low: float, high: float) -> Report:
-    """Identity over one range of gaps."""
+def _accepted(
+    distances: Floats, whose: npt.NDArray[Any], threshold: float, low: float, high: float
+) -> Report:
+    """Identity over one range of gaps; ``whose`` are the faces, or the people, of the ``distances``."""
     return {
         "from": low,
         "to": high,
-        "accepted": _figure(distances < threshold),
-        "distance": _figure(distances),
+        "accepted": _figure(distances < threshold, whose),
+        "distance": _figure(distances, whose),
     }
 
 
@@ -214,8 +236,8 @@ def _distances(ours: Floats, real: Floats, reference: Floats, seed: int) -> Repo
     return report
 
 
-def _figure(values: npt.NDArray[Any]) -> Report:
-    figure: Figure = mean_figure(values)
+def _figure(values: npt.NDArray[Any], whose: npt.NDArray[Any] | None = None) -> Report:
+    figure: Figure = mean_figure(values, whose)
     return {key: value if key == "count" else _number(value) for key, value in asdict(figure).items()}
 
 

@@ -30,7 +30,9 @@ the age whose people are read so. {first} is taken as it is."""
 FEW_FIDS = """FIDs are of equally many pictures, far fewer than the features have dimensions, and so biased upwards:
 compare them along a row, and with nothing published. Edits of less than ten years are left out."""
 
-GROUPS = "Labels are the data set's. Judges err differently between groups, so a difference may be theirs."
+GROUPS = """Labels are the data set's. Judges err differently between groups, so a difference may be theirs. Errors
+depend on the age of the photo, and groups differ in age: *all of these ages* is the error over everybody of the same
+ages as the group. What an error exceeds it by is not due to age."""
 
 MISSING = "-"
 
@@ -85,7 +87,10 @@ def figure(told: Report | None, digits: int = 2) -> str:
     """A `measures.Figure` as it stands in a report: value and interval."""
     if told is None or told["value"] is None:
         return MISSING
-    return f"{told['value']:.{digits}f} ({told['low']:.{digits}f} to {told['high']:.{digits}f})"
+    value = f"{told['value']:.{digits}f}"
+    if told["low"] is None:
+        return value
+    return f"{value} ({told['low']:.{digits}f} to {told['high']:.{digits}f})"
 
 
 def number(value: Any, digits: int = 3) -> str:
@@ -140,6 +145,7 @@ def _groups_lines(report: Report) -> list[str]:
         "group",
         "faces",
         "age error",
+        "all of these ages",
         "judge on real faces",
         "bias",
         "slope",
@@ -151,7 +157,8 @@ def _groups_lines(report: Report) -> list[str]:
     lines = []
     for name, scores in {"all": report["scores"]["model"], **report["groups"]}.items():
         first, kept, realism = scores["age"][AGE_JUDGES[0]], scores["preservation"], scores["realism"]
-        cells = [name, str(scores["faces"]), figure(first["error"], 1), figure(first["real_error"], 1)]
+        cells = [name, str(scores["faces"]), figure(first["error"], 1)]
+        cells += [number(first["error_of_their_ages"], 1), figure(first["real_error"], 1)]
         cells += [figure(first["bias"], 1), figure(first["slope"]), percent(first["rising"])]
         cells += [percent(scores["identity"]["accepted"]), kid(realism), kid(realism, "real_")]
         lines.append([*cells, figure(kept["outside"], 3), figure(kept["sharpness"])])
