@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from typing import Any
 import click
 import cv2
 import numpy as np
+from used import used_by
 
 from reage import Reager
 from reage.photo.alignment import invert_transform, warp
@@ -32,15 +32,6 @@ AGE = 75
 SHOWN = "house_joaquin-castro.jpg"
 TILE = 280
 COLOURS = np.array([(60, 120, 255), (255, 210, 0), (230, 60, 60), (40, 190, 80), (190, 60, 220)], np.float32)
-USED = """
-import resource, sys
-from reage.cli import main
-try:
-    main(sys.argv[1:], standalone_mode=False)
-finally:
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    print(used.ru_maxrss // 1024, used.ru_utime + used.ru_stime)
-"""
 GIMP = """
 (let* ((image (car (gimp-file-load RUN-NONINTERACTIVE "{photo}" "photo")))
        (layer (car (gimp-file-load-layer RUN-NONINTERACTIVE image "{layer}"))))
@@ -107,10 +98,8 @@ def costs(folder: Path) -> dict[str, dict[str, float]]:
     pixels = cv2.resize(read_photo(EXAMPLES / SHOWN).pixels, (4899, 4899), interpolation=cv2.INTER_CUBIC)
     write_photo(Photo(pixels), path, mark=None, overwrite=True)
     for label, extra in (("without", []), ("with", ["--layers"])):
-        command = [sys.executable, "-c", USED, "photo", str(path), "--to", str(AGE), "--quiet"]
-        done = subprocess.run([*command, "--overwrite", *extra], check=True, capture_output=True, text=True)
-        peak, seconds = done.stdout.split()
-        found[label] = {"seconds of a core": round(float(seconds), 1), "peak MB": int(peak)}
+        peak, seconds = used_by("photo", path, "--to", AGE, "--quiet", "--overwrite", *extra)
+        found[label] = {"seconds of a core": round(seconds, 1), "peak MB": peak}
     return found
 
 

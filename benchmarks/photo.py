@@ -21,6 +21,7 @@ import cv2
 import numpy as np
 import onnxruntime
 import torch
+from used import used_by
 
 import reage
 from reage import Reager
@@ -31,14 +32,6 @@ from reage.training.families import Exported
 
 HERE = Path(__file__).parent
 PORTRAIT = HERE.parent / "examples" / "astronaut_eileen-collins.jpg"
-MEMORY = """
-import resource, sys
-from reage.cli import main
-try:
-    main(sys.argv[1:], standalone_mode=False)
-finally:
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
-"""
 
 
 def median_ms(
@@ -121,9 +114,7 @@ def memory(folder: Path) -> dict[str, int]:
         side = round((megapixels * 1e6) ** 0.5)
         path = folder / f"{megapixels}.jpg"
         cv2.imwrite(str(path), cv2.resize(pixels, (side, side), interpolation=cv2.INTER_CUBIC)[..., ::-1])
-        command = [sys.executable, "-c", MEMORY, "photo", str(path), "--to", "70", "--quiet"]
-        done = subprocess.run(command, check=True, capture_output=True, text=True)
-        peaks[f"{megapixels} megapixels, peak MB"] = int(done.stdout)
+        peaks[f"{megapixels} megapixels, peak MB"], _ = used_by("photo", path, "--to", 70, "--quiet")
     return peaks
 
 

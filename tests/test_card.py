@@ -34,6 +34,12 @@ def test_the_card_is_made_from_the_report_of_these_weights(card: ModuleType) -> 
     assert bundle.manifest.figures["scorecard"] == card.figures(card.load_report(bundle))["scorecard"]
 
 
+@pytest.mark.parametrize("name", ["ages", "layers", "photo", "video", "web"])
+def test_the_figures_in_the_documents_are_of_the_embedded_model(name: str) -> None:
+    stored = json.loads((ROOT / "benchmarks" / f"{name}.json").read_text())
+    assert {**stored, **stored.get("about", {})}["model"] == open_bundle().manifest.title
+
+
 def test_a_report_of_other_weights_is_refused(card: ModuleType, tmp_path: Path) -> None:
     report = json.loads(card.REPORT.read_text())
     report["model"]["files"] = dict.fromkeys(report["model"]["files"], "0" * 64)
