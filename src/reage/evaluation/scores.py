@@ -98,10 +98,11 @@ class Scorer:
         """For each face and judge (N, 2), the mean error over all faces of its age band."""
         targets = np.asarray(self.targets, np.float64)
         errors = np.abs(edits.ages - targets[:, None]).mean(1)
-        bands = np.abs(people.age[:, None] - targets).argmin(1)
-        expected: Floats = np.empty_like(errors)
-        for band in np.unique(bands):
-            expected[bands == band] = errors[bands == band].mean(0)
+        expected: Floats = np.repeat(errors.mean(0, keepdims=True), len(errors), 0)
+        for target in self.targets:
+            band = people.near(target, self.half_band)
+            if band.any():
+                expected[band] = errors[band].mean(0)
         return expected
 
     def by_target(self, edits: Edits) -> list[Report]:
