@@ -15,7 +15,7 @@ import numpy as np
 from reage import Reager
 from reage.batch import head_tile
 from reage.bundle import MAX_AGE
-from reage.photo.image_io import Provenance, write_photo
+from reage.photo.files import Provenance, write_photo
 from reage.sheets import sheet_photo
 
 HERE = Path(__file__).parent

@@ -19,7 +19,7 @@ import numpy as np
 from reage import Reager
 from reage.batch import head_tile
 from reage.evaluation.tables import table
-from reage.photo.image_io import Provenance, write_photo
+from reage.photo.files import Provenance, write_photo
 from reage.sheets import sheet_photo
 from reage.training.export import export_run, read_settings
 

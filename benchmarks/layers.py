@@ -19,9 +19,9 @@ import numpy as np
 from used import used_by
 
 from reage import Reager
-from reage.photo.alignment import invert_transform, warp
-from reage.photo.image_io import Photo, Provenance, read_photo, write_photo
-from reage.photo.masks import REGIONS
+from reage.edit.masks import REGIONS
+from reage.face.alignment import invert_transform, warp
+from reage.photo.files import Photo, Provenance, read_photo, write_photo
 from reage.reager import Result, Sitting, SittingFace
 from reage.sheets import sheet_photo
 

@@ -26,7 +26,7 @@ from used import used_by
 import reage
 from reage import Reager
 from reage.networks.cyclegan import ResNetGenerator
-from reage.photo.image_io import read_photo
+from reage.photo.files import read_photo
 from reage.training.export import export_network
 from reage.training.families import Exported
 
@@ -49,7 +49,7 @@ def median_ms(
 
 def cold(folder: Path, repeats: int) -> dict[str, float]:
     """The command line, from the shell and back."""
-    command = [sys.executable, "-m", "reage.cli"]
+    command = [sys.executable, "-m", "reage.cli.main"]
     photo = [
         *command,
         "photo",

@@ -8,7 +8,7 @@ import sys
 # Not `resource.getrusage`: its peak is inherited from the process that started this one.
 SCRIPT = """
 import sys, time
-from reage.cli import main
+from reage.cli.main import main
 try:
     main(sys.argv[1:], standalone_mode=False)
 finally:

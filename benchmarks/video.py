@@ -23,11 +23,11 @@ import numpy as np
 import reage
 from reage import Reager
 from reage.batch import Options
-from reage.photo.alignment import apply_transform, compose, invert_transform, transform_scale
-from reage.photo.compositing import AlignedFace, Edit
-from reage.photo.tracking import Tracker
-from reage.photo.video_io import reading
-from reage.video import age_video, cast, follow
+from reage.edit.compositing import AlignedFace, Edit
+from reage.face.alignment import apply_transform, compose, invert_transform, transform_scale
+from reage.video.files import reading
+from reage.video.retouch import age_video, cast, follow
+from reage.video.tracking import Tracker
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "tests"))

@@ -24,7 +24,7 @@ from PIL import Image
 import reage
 from photo import median_ms
 from reage.batch import Options
-from reage.photo.image_io import read_photo
+from reage.photo.files import read_photo
 from reage.web.server import running
 from reage.web.service import Service
 

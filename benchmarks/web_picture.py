@@ -13,7 +13,7 @@ import click
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
-from reage.photo.image_io import Provenance, read_photo, write_photo
+from reage.photo.files import Provenance, read_photo, write_photo
 from reage.web.server import running
 
 ROOT = Path(__file__).parent.parent

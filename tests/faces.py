@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from reage.photo.alignment import align_landmarks, warp
-from reage.photo.detection import FaceDetector
+from reage.face.alignment import align_landmarks, warp
+from reage.face.detection import FaceDetector
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 

@@ -18,10 +18,10 @@ from PIL import Image
 
 from reage.assets import asset
 from reage.bundle import GOALS, MIN_REACH
-from reage.cli import main
-from reage.cli_parsing import parse_ages, parse_regions
+from reage.cli.main import main
+from reage.cli.parsing import parse_ages, parse_regions
 from reage.errors import AgeError, RegionError
-from reage.photo.image_io import read_photo, read_provenance
+from reage.photo.files import read_photo, read_provenance
 
 
 def reage(*arguments: Any) -> Result:
@@ -273,6 +273,6 @@ def test_regions() -> None:
 
 def test_the_program_starts() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "reage.cli", "--version"], capture_output=True, text=True, check=True
+        [sys.executable, "-m", "reage.cli.main", "--version"], capture_output=True, text=True, check=True
     )
     assert done.stdout.startswith("reage, version ")

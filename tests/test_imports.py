@@ -36,17 +36,18 @@ def test_public_names() -> None:
 
 def test_the_runtime_imports_without_the_training_stack() -> None:
     run(
-        "import reage, reage.reager, reage.batch, reage.bundle, reage.cli, reage.sheets, reage.film\nreage.Reager"
+        "import reage, reage.reager, reage.batch, reage.bundle, reage.cli.main, reage.sheets\n"
+        "import reage.video.film\nreage.Reager"
     )
 
 
 def test_import_and_help_load_no_heavy_module() -> None:
     code = """
-import reage, reage.cli
+import reage, reage.cli.main
 from click.testing import CliRunner
-assert CliRunner().invoke(reage.cli.main, ['--help']).exit_code == 0
+assert CliRunner().invoke(reage.cli.main.main, ['--help']).exit_code == 0
 for command in ('photo', 'strip', 'film', 'video', 'web', 'models', 'data index', 'train', 'export', 'evaluate'):
-    result = CliRunner().invoke(reage.cli.main, [*command.split(), '--help'])
+    result = CliRunner().invoke(reage.cli.main.main, [*command.split(), '--help'])
     assert result.exit_code == 0, result.output
 print([m for m in ('torch', 'av', 'gradio', 'onnxruntime', 'cv2', 'PIL', 'numpy') if m in sys.modules])
 """
@@ -58,9 +59,9 @@ def test_a_command_of_an_extra_that_is_missing_says_so() -> None:
 import importlib.util
 real = importlib.util.find_spec
 importlib.util.find_spec = lambda name, *rest: None if name == 'torch' else real(name, *rest)
-import reage.cli
+import reage.cli.main
 from click.testing import CliRunner
-result = CliRunner().invoke(reage.cli.main, ['train', 'recipe.yaml'])
+result = CliRunner().invoke(reage.cli.main.main, ['train', 'recipe.yaml'])
 print(result.exit_code, result.output)
 """
     assert "2 reage: this command needs torch: pip install 'reage[train]'" in run(code, before="")

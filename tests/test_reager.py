@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from reage import Reager
+from reage.edit.masks import REGIONS
 from reage.errors import AgeError, NoFaceError, PhotoError, RegionError
-from reage.photo.image_io import Photo, read_photo, read_provenance
-from reage.photo.masks import REGIONS
+from reage.photo.files import Photo, read_photo, read_provenance
 from reage.reager import Sitting
 
 EXAMPLES = Path(__file__).parent.parent / "examples"

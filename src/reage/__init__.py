@@ -9,18 +9,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from reage._version import __version__
 
 if TYPE_CHECKING:
     from reage.bundle import open_bundle
+    from reage.edit.compositing import Edit
     from reage.errors import ReageError
-    from reage.photo.compositing import Edit
     from reage.reager import Reager
 
 __all__ = ["Edit", "ReageError", "Reager", "__version__", "open_bundle"]
 
 _HOMES = {
-    "Edit": "reage.photo.compositing",
+    "Edit": "reage.edit.compositing",
     "Reager": "reage.reager",
     "ReageError": "reage.errors",
     "open_bundle": "reage.bundle",

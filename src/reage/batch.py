@@ -16,11 +16,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from reage.arrays import UInt8
+from reage.edit.layers import refuse_folder
+from reage.edit.masks import check_regions
 from reage.errors import PhotoError, ReageError
-from reage.photo.image_io import MAX_PIXELS, write_photo
-from reage.photo.layers import refuse_folder
-from reage.photo.masks import check_regions
-from reage.photo.photograph import eight_bits
+from reage.photo.files import MAX_PIXELS, write_photo
+from reage.photo.photo import eight_bits
 from reage.reager import (
     Faces,
     Reager,
@@ -206,7 +207,7 @@ def write_strip(
     return write_photo(sheet, place, mark=mark, overwrite=options.overwrite, quality=options.quality)
 
 
-def head_tile(pixels: npt.NDArray[Any], face: SittingFace, tile: int) -> npt.NDArray[np.uint8]:
+def head_tile(pixels: npt.NDArray[Any], face: SittingFace, tile: int) -> UInt8:
     """A square (tile, tile, 3) uint8 around the whole head, cut upright from the photo."""
     x0, y0, x1, y1 = head_box(face, pixels.shape)
     crop = eight_bits(pixels[y0:y1, x0:x1])

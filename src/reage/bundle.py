@@ -19,12 +19,12 @@ from typing import Any
 import numpy as np
 
 from reage.ages import MAX_AGE
+from reage.arrays import Float32
 from reage.assets import asset
+from reage.edit.compositing import DETAIL_SIGMA, Edit
 from reage.errors import BundleError
 from reage.files import atomic_folder, atomic_path
-from reage.photo.alignment import Float
-from reage.photo.compositing import DETAIL_SIGMA, Edit
-from reage.photo.onnx_session import open_session
+from reage.onnx_session import open_session
 
 FORMAT = 1
 DEFAULT = "default_bundle"
@@ -126,7 +126,7 @@ class Bundle:
         except Exception as error:  # ONNX Runtime raises many types, none of them documented
             raise BundleError(f"{self.path}: ONNX Runtime cannot load its network: {error}") from error
 
-    def edit(self, face: Float, *, source_age: float, target_age: float, male: float) -> Edit:
+    def edit(self, face: Float32, *, source_age: float, target_age: float, male: float) -> Edit:
         """The edit of ``face`` (S, S, 3) in [-1, 1]; ages in years, ``male`` a probability.
 
         Ages are clamped to the range the network was trained on, which the manifest states; where that would

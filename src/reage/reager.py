@@ -18,19 +18,20 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-import reage
+from reage._version import __version__
 from reage.ages import MAX_AGE
+from reage.arrays import Float32, UInt8
 from reage.bundle import Bundle, open_bundle
+from reage.edit.compositing import AlignedFace, Edit, composite, cut_face
+from reage.edit.layers import write_layers
+from reage.edit.masks import check_regions, face_mask, region_factor
 from reage.errors import AgeError, NoFaceError
-from reage.photo.alignment import Float, align_landmarks, apply_transform, compose, invert_transform, resizing
-from reage.photo.analysis import AgeReader
-from reage.photo.compositing import AlignedFace, Edit, composite, cut_face
-from reage.photo.detection import Face, FaceDetector
-from reage.photo.image_io import MAX_PIXELS, Photo, PhotoMeta, Provenance, read_photo, write_photo
-from reage.photo.layers import write_layers
-from reage.photo.masks import check_regions, face_mask, region_factor
-from reage.photo.photograph import eight_bits
-from reage.photo.tracking import Tracker
+from reage.face.alignment import align_landmarks, apply_transform, compose, invert_transform, resizing
+from reage.face.apparent_age import AgeReader
+from reage.face.detection import Face, FaceDetector
+from reage.photo.files import MAX_PIXELS, Photo, PhotoMeta, Provenance, read_photo, write_photo
+from reage.photo.photo import eight_bits
+from reage.video.tracking import Tracker
 
 Target = float | Literal["older", "younger"]
 """An age in years, or a direction: "older" is 70 years and "younger" 25, or the ages that the bundle's manifest names,
@@ -76,12 +77,12 @@ class SittingFace:
         x0, y0, x1, y1 = (float(v) for v in self.face.box_photo)
         return x0, y0, x1, y1
 
-    def moved(self, transform: Float) -> SittingFace:
+    def moved(self, transform: Float32) -> SittingFace:
         """The same face in the photo seen through ``transform`` (2, 3); its aligned crop stays as it is."""
         matrix = compose(self.aligned.matrix, invert_transform(transform))
         return replace(self, face=self.face.moved(transform), aligned=replace(self.aligned, matrix=matrix))
 
-    def factor(self, regions: Mapping[str, float]) -> Float:
+    def factor(self, regions: Mapping[str, float]) -> Float32:
         """Factor (S, S) of an edit in the aligned frame, given factors of some of the `REGIONS`."""
         landmarks = apply_transform(self.aligned.matrix, self.face.landmarks_photo)
         return region_factor(landmarks, self.aligned.size, regions)
@@ -112,7 +113,7 @@ class Result:
     changes: tuple[FaceChange, ...]
     mark: Provenance
     detail_sigma: float
-    """Of the edits, as in `reage.photo.compositing`."""
+    """Of the edits, as in `reage.edit.compositing`."""
     seconds: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -191,7 +192,7 @@ class Reager:
         """What follows the faces of one video, with the networks that are loaded already."""
         return Tracker(self._detector, self._reader)
 
-    def align(self, pixels: npt.NDArray[Any], matrix: Float, landmarks: Float) -> AlignedFace:
+    def align(self, pixels: npt.NDArray[Any], matrix: Float32, landmarks: Float32) -> AlignedFace:
         """The face that ``matrix`` (2, 3) cuts from a photo (H, W, 3); ``landmarks`` (468, 2) are in its own frame."""
         return cut_face(pixels, matrix, face_mask(landmarks, self.bundle.manifest.size))
 
@@ -200,7 +201,7 @@ class Reager:
         edit = self.bundle.edit(face.pixels, source_age=source, target_age=to, male=male)
         return edit.without_colour() if face.is_grey else edit
 
-    def _prepare(self, index: int, face: Face, photo: Photo, pixels: npt.NDArray[np.uint8]) -> SittingFace:
+    def _prepare(self, index: int, face: Face, photo: Photo, pixels: UInt8) -> SittingFace:
         reading = self._reader.read(pixels, face.landmarks_photo)
         matrix = align_landmarks(face.landmarks_photo, self.bundle.manifest.size)
         aligned = self.align(photo.pixels, matrix, apply_transform(matrix, face.landmarks_photo))
@@ -254,7 +255,7 @@ class Sitting:
 
         ``source`` is the age in the photo (default: the apparent age of each face); ``strength`` 0 to 1.5
         scales the edit; ``male`` (0 or 1) overrides the estimated gender, which steers what ageing looks
-        like; ``regions`` scales the edit further, 0 to 1.5, in some of the `reage.photo.masks.REGIONS`.
+        like; ``regions`` scales the edit further, 0 to 1.5, in some of the `reage.edit.masks.REGIONS`.
         Raises `AgeError` for ages outside 0 to 116, `NoFaceError` for faces and `RegionError` for regions that
         there are not.
         """
@@ -280,7 +281,7 @@ class Sitting:
                 for face, age, goal, reached, gender, edit in told
             )
         mark = Provenance(
-            tool=f"reage {reage.__version__}",
+            tool=f"reage {__version__}",
             model=manifest.title,
             faces=tuple((round(c.source_age, 1), round(float(c.target_age), 1)) for c in changes),
             edits=edits_in_words(strength, apart),

@@ -6,16 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
+from reage.arrays import UInt8
 from reage.files import atomic_path
-from reage.photo.photograph import Photo
+from reage.photo.photo import Photo
 
 
-def draw_sheet(
-    cells: npt.NDArray[np.uint8], rows: list[str] | None = None, columns: list[str] | None = None
-) -> Image.Image:
+def draw_sheet(cells: UInt8, rows: list[str] | None = None, columns: list[str] | None = None) -> Image.Image:
     """A grid (rows, columns, H, W, 3) uint8 as one picture; labels stand left of rows and above columns."""
     count_rows, count_columns, height, width = cells.shape[:4]
     font: Any = ImageFont.load_default(size=max(11, width // 9))
@@ -37,15 +35,13 @@ def draw_sheet(
 
 
 def save_sheet(
-    cells: npt.NDArray[np.uint8], path: Path, rows: list[str] | None = None, columns: list[str] | None = None
+    cells: UInt8, path: Path, rows: list[str] | None = None, columns: list[str] | None = None
 ) -> None:
     """Write `draw_sheet` to ``path`` as PNG, whole or not at all."""
     with atomic_path(path) as part:
         draw_sheet(cells, rows, columns).save(part, format="PNG")
 
 
-def sheet_photo(
-    cells: npt.NDArray[np.uint8], rows: list[str] | None = None, columns: list[str] | None = None
-) -> Photo:
+def sheet_photo(cells: UInt8, rows: list[str] | None = None, columns: list[str] | None = None) -> Photo:
     """`draw_sheet` as a photo, to be written with a mark of provenance."""
     return Photo(np.asarray(draw_sheet(cells, rows, columns)))

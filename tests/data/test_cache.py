@@ -10,8 +10,8 @@ import pytest
 from reage.data import cache as caching
 from reage.data.cache import Cache, build_cache, open_cache
 from reage.errors import DataError
-from reage.photo.alignment import align_landmarks, rescale_points, utkface_template, warp
-from reage.photo.detection import FaceDetector
+from reage.face.alignment import align_landmarks, rescale_points, utkface_template, warp
+from reage.face.detection import FaceDetector
 
 SIZE = 64
 PORTRAITS = sorted((Path(__file__).parents[2] / "examples").glob("*.jpg"))

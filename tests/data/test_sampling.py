@@ -11,7 +11,7 @@ import pytest
 from reage.data.cache import Cache
 from reage.data.sampling import FacePool, step_rng
 from reage.errors import DataError
-from reage.photo.alignment import rescale_points, utkface_template
+from reage.face.alignment import rescale_points, utkface_template
 
 SIZE = 32
 

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from reage.bundle import open_bundle, write_bundle
-from reage.cli import main
+from reage.cli.main import main
 from reage.data.catalog import read_index, write_index
 from reage.errors import AgeError, DataError
 from reage.evaluation import measuring

@@ -11,7 +11,7 @@ import pytest
 from image_samples import XMP, chunk, exif, pixels, png, saved, smooth
 
 from reage.errors import PhotoError
-from reage.photo.image_io import (
+from reage.photo.files import (
     Photo,
     PhotoMeta,
     Provenance,

@@ -4,9 +4,9 @@ import cv2
 import numpy as np
 import torch
 
-from reage.photo.alignment import rescale_points, utkface_template
-from reage.photo.compositing import DETAIL_SIGMA, Edit, composite, cut_face
-from reage.photo.masks import face_mask
+from reage.edit.compositing import DETAIL_SIGMA, Edit, composite, cut_face
+from reage.edit.masks import face_mask
+from reage.face.alignment import rescale_points, utkface_template
 from reage.training.editing import apply_edit, gaussian_blur, to_tensor, to_uint8
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from reage import Reager
 from reage.bundle import open_bundle
-from reage.cli import main
+from reage.cli.main import main
 from reage.training.checkpoint import load_weights, read_about
 from reage.training.config import TrainSettings
 from reage.training.export import TOLERANCE, export_run, read_settings

@@ -18,7 +18,7 @@ from PIL import Image
 from safetensors.torch import load_file
 from torch import nn
 
-from reage.cli import main
+from reage.cli.main import main
 from reage.errors import ConfigError, DataError
 from reage.networks.age_net import AgeNet
 from reage.training import checkpoint

@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from reage.data.sampling import Share
-from reage.photo.alignment import rescale_points, utkface_template
+from reage.face.alignment import rescale_points, utkface_template
 from reage.training.config import TrainSettings
 from reage.training.trainer import Trainer
 

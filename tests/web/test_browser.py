@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from reage.photo.image_io import read_photo, read_provenance
+from reage.photo.files import read_photo, read_provenance
 
 WAIT = 120_000
 """Milliseconds: machines that test are busy."""

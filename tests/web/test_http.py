@@ -16,7 +16,7 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
 
-from reage.photo.image_io import read_photo, read_provenance
+from reage.photo.files import read_photo, read_provenance
 
 ROOT = Path(__file__).parent.parent.parent
 OTHER = ROOT / "examples" / "senate_angus-king.jpg"

@@ -12,7 +12,7 @@ from PIL import Image
 from reage import Reager
 from reage.batch import Options
 from reage.errors import AgeError, BundleError, NoFaceError, PhotoError, VideoError
-from reage.photo.image_io import read_photo, read_provenance
+from reage.photo.files import read_photo, read_provenance
 from reage.web.service import Limits, Service
 
 

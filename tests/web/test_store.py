@@ -13,7 +13,7 @@ import pytest
 
 from reage import Reager
 from reage.errors import PhotoError
-from reage.photo.image_io import Photo
+from reage.photo.files import Photo
 from reage.reager import Sitting
 from reage.web.store import KEPT, OpenPhoto, Store
 

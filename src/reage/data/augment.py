@@ -4,16 +4,15 @@ is then the same however it is divided among processes."""
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import torch.nn.functional as F
 from torch import Tensor
 
-Floats = npt.NDArray[np.float32]
+from reage.arrays import Float32
 
 
 def draw_affine(
     count: int, rng: np.random.Generator, *, degrees: float, zoom: tuple[float, float], shift: float
-) -> Floats:
+) -> Float32:
     """``count`` affine matrices (count, 2, 3) for `warp_affine`.
 
     ``degrees`` is the largest turn, ``zoom`` the range of magnifications and ``shift`` the largest move in
@@ -27,7 +26,7 @@ def draw_affine(
     return np.stack(rows, 1).astype(np.float32)
 
 
-def draw_crop(count: int, rng: np.random.Generator, *, degrees: float, margin: float) -> Floats:
+def draw_crop(count: int, rng: np.random.Generator, *, degrees: float, margin: float) -> Float32:
     """Matrices for `warp_affine` that resize to ``1 + margin`` times the side, turn, and crop at random."""
     zoom = 1 + margin
     return draw_affine(count, rng, degrees=degrees, zoom=(zoom, zoom), shift=0.5 * (1 - 1 / zoom))
@@ -61,7 +60,7 @@ def translate(x: Tensor, shift: tuple[int, int]) -> Tensor:
     return padded[:, :, reach + dy : reach + dy + x.shape[2], reach + dx : reach + dx + x.shape[3]]
 
 
-def draw_colour(count: int, rng: np.random.Generator, *, strength: float) -> Floats:
+def draw_colour(count: int, rng: np.random.Generator, *, strength: float) -> Float32:
     """Changes (count, 3) of contrast, brightness and saturation for `shift_colour`, each up to ``strength``."""
     return rng.uniform(-strength, strength, (count, 3)).astype(np.float32)
 

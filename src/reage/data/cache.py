@@ -20,10 +20,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from reage.arrays import Bool, Float32, UInt8
 from reage.errors import DataError
-from reage.photo.alignment import Float, align_landmarks, apply_transform, utkface_template, warp
-from reage.photo.detection import FaceDetector
-from reage.photo.landmarks import LandmarkNetwork, frame_of
+from reage.face.alignment import align_landmarks, apply_transform, utkface_template, warp
+from reage.face.detection import FaceDetector
+from reage.face.landmarks import LandmarkNetwork, frame_of
 
 MIN_PRESENCE = 0.5
 """Below this probability of a face the landmarks are not trusted and the image is left out."""
@@ -41,7 +42,7 @@ class Packed(NamedTuple):
 class Cache:
     """Aligned faces of one size. ``images`` (N, S, S, 3) uint8, ``landmarks`` (N, 468, 2), ``rows`` N rows."""
 
-    images: npt.NDArray[np.uint8]
+    images: UInt8
     landmarks: npt.NDArray[np.float16]
     rows: pd.DataFrame
 
@@ -71,7 +72,7 @@ class Aligner:
         self._network = LandmarkNetwork(threads=1)
         self._detector = FaceDetector(threads=1)
 
-    def __call__(self, pixels: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.uint8], Float] | None:
+    def __call__(self, pixels: UInt8) -> tuple[UInt8, Float32] | None:
         """The picture and its landmarks (468, 2) of an image (H, W, 3), or None where no face is seen."""
         landmarks = self._landmarks(pixels)
         if landmarks is None:
@@ -79,7 +80,7 @@ class Aligner:
         matrix = align_landmarks(landmarks, self.size)
         return warp(pixels, matrix, (self.size, self.size)), apply_transform(matrix, landmarks[:, :2])
 
-    def _landmarks(self, pixels: npt.NDArray[np.uint8]) -> Float | None:
+    def _landmarks(self, pixels: UInt8) -> Float32 | None:
         template = utkface_template()
         start = template.mesh * (pixels.shape[0] / template.canvas)
         landmarks, _ = self._network.read(pixels, *frame_of(start))
@@ -129,11 +130,11 @@ def _pack(
     size: int,
     workers: int,
     progress: Callable[[int, int], None] | None,
-) -> tuple[npt.NDArray[np.bool_], int]:
+) -> tuple[Bool, int]:
     """Which of ``rows`` are packed, and how many images could not be read."""
     align, unreadable = Aligner(size), []
 
-    def work(path: str) -> tuple[npt.NDArray[np.uint8], Float] | None:
+    def work(path: str) -> tuple[UInt8, Float32] | None:
         decoded = cv2.imread(str(root / path), cv2.IMREAD_COLOR)
         if decoded is None:
             unreadable.append(path)

@@ -15,6 +15,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from reage.arrays import Bool, Int64
+
 THUMBNAIL = 32  # side of the grey thumbnail, pixels
 MAX_HAMMING = 12  # of 64 bits: wide, because the thumbnails decide
 MIN_CORRELATION = 0.87  # of the thumbnails' detail
@@ -23,9 +25,6 @@ _SHADING_SIGMA = 3.0  # pixels of the thumbnail; what is coarser is shading, not
 _HASH_SIDE = 8
 _BLOCK = 2048  # rows per block of the pairwise products, which bounds memory at _BLOCK x N floats
 
-Bits = NDArray[np.bool_]
-Pairs = NDArray[np.int64]
-
 
 def thumbnail(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Shrink a grey image, uint8 (H, W), to (32, 32) by area averaging."""
@@ -33,7 +32,7 @@ def thumbnail(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return small
 
 
-def perceptual_hash(thumb: NDArray[np.uint8]) -> Bits:
+def perceptual_hash(thumb: NDArray[np.uint8]) -> Bool:
     """64-bit DCT hash (pHash; Zauner, 2010) of a thumbnail, and that of its mirror image: bool (2, 64).
 
     Mirroring negates the DCT's odd horizontal frequencies, so the second costs no second transform.
@@ -42,11 +41,11 @@ def perceptual_hash(thumb: NDArray[np.uint8]) -> Bits:
     mirrored = low * np.where(np.arange(_HASH_SIDE) % 2, -1, 1)
     both = np.stack([low.ravel(), mirrored.ravel()])
     # the median leaves out the mean brightness (DC), which is far above the rest
-    bits: Bits = both > np.median(both[:, 1:], axis=1, keepdims=True)
+    bits: Bool = both > np.median(both[:, 1:], axis=1, keepdims=True)
     return bits
 
 
-def duplicate_pairs(thumbs: NDArray[np.uint8], hashes: Bits) -> Pairs:
+def duplicate_pairs(thumbs: NDArray[np.uint8], hashes: Bool) -> Int64:
     """Find pairs of images that are copies of one photograph, mirrored or not.
 
     Shape:
@@ -64,7 +63,7 @@ def duplicate_pairs(thumbs: NDArray[np.uint8], hashes: Bits) -> Pairs:
     return np.unique(np.concatenate(found), axis=0)
 
 
-def connected_groups(count: int, pairs: Pairs) -> NDArray[np.int64]:
+def connected_groups(count: int, pairs: Int64) -> NDArray[np.int64]:
     """Number the connected components of `count` nodes joined by `pairs` (P, 2): int64 (count,).
 
     Each component has the number of its lowest node.
@@ -96,7 +95,7 @@ def _detail(thumbs: NDArray[np.uint8]) -> NDArray[np.float32]:
     return unit
 
 
-def _close_hashes(left: Bits, right: Bits) -> Iterator[Pairs]:
+def _close_hashes(left: Bool, right: Bool) -> Iterator[Int64]:
     """Yield blocks (P, 2) of pairs i < j whose hashes left[i], right[j] are at most MAX_HAMMING apart."""
     bits = left.shape[1]
     # as +-1 vectors the inner product is bits - 2 x distance: the search becomes a matrix product

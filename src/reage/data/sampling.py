@@ -9,19 +9,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from reage.arrays import Bool, Float32, UInt8
 from reage.data.cache import Cache
+from reage.edit.masks import face_mask
 from reage.errors import DataError
-from reage.photo.masks import face_mask
 
 
 @dataclass(frozen=True)
 class Faces:
     """A drawn batch: images (B, S, S, 3) uint8, masks (B, S, S) float32, ages (B,) years, male (B,) 0 or 1."""
 
-    images: npt.NDArray[np.uint8]
-    masks: npt.NDArray[np.float32]
-    ages: npt.NDArray[np.float32]
-    male: npt.NDArray[np.float32]
+    images: UInt8
+    masks: Float32
+    ages: Float32
+    male: Float32
 
 
 @dataclass(frozen=True)
@@ -104,9 +105,7 @@ class FacePool:
         thin._weigh()
         return thin
 
-    def choose(
-        self, count: int, rng: np.random.Generator
-    ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
+    def choose(self, count: int, rng: np.random.Generator) -> tuple[npt.NDArray[np.intp], Bool]:
         """Numbers of ``count`` faces drawn by age, and which of them to mirror."""
         chosen = np.searchsorted(self._cumulative, rng.random(count)).clip(0, len(self) - 1)
         return chosen, rng.random(count) < 0.5
@@ -131,7 +130,7 @@ class FacePool:
     def take(
         self,
         chosen: npt.NDArray[np.intp],
-        mirrored: npt.NDArray[np.bool_] | None = None,
+        mirrored: Bool | None = None,
         *,
         masks: bool = True,
     ) -> Faces:

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 
+from reage.arrays import Float64, UInt8
 from reage.errors import ReageError
 
 SIDE = 224
@@ -23,8 +23,7 @@ CHUNK = 16
 INCEPTION_WEIGHTS = "weights-inception-2015-12-05-6726825d.pth"
 """As torch-fidelity names the file that it keeps in torch's cache."""
 
-Pictures = npt.NDArray[np.uint8]
-Extractor = Callable[[Pictures], npt.NDArray[np.float64]]
+Extractor = Callable[[UInt8], Float64]
 
 NAMES = {"lite0": "Lite0", "inception": "Inception"}
 """What follows "KID-" and "FID-": a distance is worth nothing without the name of its features."""
@@ -57,7 +56,7 @@ def lite0_available() -> bool:
     return all(find_spec(name) is not None for name in names)
 
 
-def lite0_features(images: Pictures) -> npt.NDArray[np.float64]:
+def lite0_features(images: UInt8) -> Float64:
     """Pooled features (N, 1280) of RGB images (N, H, W, 3), shown at 224 px.
 
     Tan and Le, "EfficientNet", 2019, in its "Lite" form; features of "KID-Lite0" and "FID-Lite0".
@@ -69,8 +68,8 @@ def lite0_features(images: Pictures) -> npt.NDArray[np.float64]:
 def _features(
     network: Callable[[torch.Tensor], torch.Tensor],
     prepare: Callable[[torch.Tensor], torch.Tensor],
-    images: Pictures,
-) -> npt.NDArray[np.float64]:
+    images: UInt8,
+) -> Float64:
     parts = []
     for start in range(0, len(images), CHUNK):
         x = torch.from_numpy(np.ascontiguousarray(images[start : start + CHUNK])).permute(0, 3, 1, 2)

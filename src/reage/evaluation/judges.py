@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from reage.arrays import Float32, Float64, UInt8
 from reage.assets import asset
-from reage.photo.alignment import Float
-from reage.photo.analysis import AgeReader, dlib_chip
-from reage.photo.onnx_session import open_session
+from reage.face.apparent_age import AgeReader, dlib_chip
+from reage.onnx_session import open_session
 
 AGE_JUDGES = ("face_age.onnx", "faceres.onnx")
 IDENTITY_JUDGE = "face_identity.onnx"
@@ -23,9 +22,9 @@ class Verdict:
     """What the judges see in N pictures of one face: ``ages`` (N, 2) in years, a column a judge, uncalibrated;
     ``descriptors`` (N, 128), compared by Euclidean distance; ``male`` (N,) probabilities."""
 
-    ages: npt.NDArray[np.float64]
-    descriptors: npt.NDArray[np.float32]
-    male: npt.NDArray[np.float64]
+    ages: Float64
+    descriptors: Float32
+    male: Float64
 
 
 class Judges:
@@ -36,14 +35,14 @@ class Judges:
         self._second = open_session(asset(AGE_JUDGES[1]))
         self._identity = open_session(asset(IDENTITY_JUDGE))
 
-    def look(self, pictures: Sequence[npt.NDArray[np.uint8]], landmarks_photo: Float) -> Verdict:
+    def look(self, pictures: Sequence[UInt8], landmarks_photo: Float32) -> Verdict:
         """Judge ``pictures``, each (H, W, 3) sRGB, of the face with ``landmarks_photo`` (468, 2 or 3).
 
         Margins of the chips are those the networks were made for (`dlib_chip`).
         """
         first = [self._first.read(picture, landmarks_photo) for picture in pictures]
 
-        def chips(size: int, padding: float) -> npt.NDArray[np.float32]:
+        def chips(size: int, padding: float) -> Float32:
             cut = np.stack([dlib_chip(picture, landmarks_photo, size, padding) for picture in pictures])
             return np.ascontiguousarray(cut.transpose(0, 3, 1, 2), np.float32)
 

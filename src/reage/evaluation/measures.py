@@ -9,11 +9,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from reage.arrays import Bool, Float64, UInt8
 from reage.errors import ReageError
 
-Floats = npt.NDArray[np.float64]
-Features = Floats
-Pictures = npt.NDArray[np.uint8]
+Features = Float64
 
 RESAMPLES = 1000
 FEWEST_RESAMPLED = 5
@@ -51,14 +50,14 @@ def mean_figure(values: npt.NDArray[Any], whose: npt.NDArray[Any] | None = None)
 # -- target age --
 
 
-def slope(targets: Floats, readings: Floats) -> Floats:
+def slope(targets: Float64, readings: Float64) -> Float64:
     """Least-squares slope of each row of ``readings`` (N, T) against ``targets`` (T,): (N,). 1 is as asked."""
     centred = targets - targets.mean()
-    found: Floats = (readings - readings.mean(1, keepdims=True)) @ centred / (centred @ centred)
+    found: Float64 = (readings - readings.mean(1, keepdims=True)) @ centred / (centred @ centred)
     return found
 
 
-def rising(readings: Floats) -> npt.NDArray[np.bool_]:
+def rising(readings: Float64) -> Bool:
     """Which rows of ``readings`` (N, T) rise from each target to the next: (N,)."""
     return np.asarray((np.diff(readings, axis=1) > 0).all(1))
 
@@ -72,19 +71,19 @@ class Calibration:
     people of 70 are read as 70. Beyond the ends it goes on year for year.
     """
 
-    readings: Floats
-    ages: Floats
+    readings: Float64
+    ages: Float64
 
-    def __call__(self, readings: npt.NDArray[Any]) -> Floats:
+    def __call__(self, readings: npt.NDArray[Any]) -> Float64:
         """Readings of any shape, in years of the labels."""
         read = np.asarray(readings, np.float64)
-        inside: Floats = np.interp(read, self.readings, self.ages)
+        inside: Float64 = np.interp(read, self.readings, self.ages)
         beyond = np.minimum(read - self.readings[0], 0) + np.maximum(read - self.readings[-1], 0)
-        found: Floats = inside + beyond
+        found: Float64 = inside + beyond
         return found
 
 
-def calibrate(readings: Floats, ages: Floats, width: float = 10.0, fewest: int = 5) -> Calibration:
+def calibrate(readings: Float64, ages: Float64, width: float = 10.0, fewest: int = 5) -> Calibration:
     """Fit a `Calibration` to real faces: mean readings of bands of ``width`` years, made monotone.
 
     Isotonic regression of the band means, weighted by their faces; bands of fewer than ``fewest`` are left out.
@@ -108,7 +107,7 @@ def calibrate(readings: Floats, ages: Floats, width: float = 10.0, fewest: int =
 # -- identity --
 
 
-def acceptance_threshold(descriptors: Floats, subjects: npt.NDArray[Any], rate: float = 0.01) -> float:
+def acceptance_threshold(descriptors: Float64, subjects: npt.NDArray[Any], rate: float = 0.01) -> float:
     """The distance below which a share ``rate`` of pairs of different people lies.
 
     ``descriptors`` (N, D), one row a photo; ``subjects`` (N,) says who it is. Raises `ReageError` for fewer than
@@ -120,12 +119,12 @@ def acceptance_threshold(descriptors: Floats, subjects: npt.NDArray[Any], rate: 
     return float(np.quantile(distances[~same], rate))
 
 
-def pair_distances(descriptors: Floats, subjects: npt.NDArray[Any]) -> tuple[Floats, npt.NDArray[np.bool_]]:
+def pair_distances(descriptors: Float64, subjects: npt.NDArray[Any]) -> tuple[Float64, Bool]:
     """Euclidean distances (P,) of all pairs of rows (N, D), in the order of `numpy.triu_indices`; who is the same."""
     rows, columns = np.triu_indices(len(descriptors), 1)
     squares = np.square(descriptors).sum(1)
     gram = descriptors @ descriptors.T
-    distances: Floats = np.sqrt(np.maximum(squares[rows] + squares[columns] - 2 * gram[rows, columns], 0))
+    distances: Float64 = np.sqrt(np.maximum(squares[rows] + squares[columns] - 2 * gram[rows, columns], 0))
     return distances, subjects[rows] == subjects[columns]
 
 
@@ -184,7 +183,7 @@ def frechet_distance(ours: Features, theirs: Features) -> float:
 # -- preservation --
 
 
-def sharpness(picture: Pictures, weight: npt.NDArray[np.bool_]) -> float:
+def sharpness(picture: UInt8, weight: Bool) -> float:
     """Variance of the Laplacian of the grey picture (H, W, 3) where ``weight`` (H, W) holds, in squared levels."""
     found = cv2.Laplacian(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), cv2.CV_64F)
     return float(found[weight].var())

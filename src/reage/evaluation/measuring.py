@@ -11,21 +11,20 @@ import numpy.typing as npt
 import pandas as pd
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
+from reage.arrays import Bool, Float32, Float64, UInt8
+from reage.edit.masks import face_outline
 from reage.errors import NoFaceError
 from reage.evaluation.features import Extractor
 from reage.evaluation.judges import Judges
 from reage.evaluation.measures import sharpness
 from reage.evaluation.people import PSNR_OF_EQUALS
 from reage.evaluation.stages import Arrays
-from reage.photo.alignment import Float, align_landmarks, apply_transform, warp
-from reage.photo.masks import face_outline
-from reage.photo.photograph import eight_bits
+from reage.face.alignment import align_landmarks, apply_transform, warp
+from reage.photo.photo import eight_bits
 from reage.reager import Reager, Sitting
 
 VIEW = 200
 """Side in pixels of the aligned crop in which realism and preservation are measured: the size of UTKFace."""
-
-Pixels = npt.NDArray[np.uint8]
 
 
 class Measurer:
@@ -114,20 +113,18 @@ class Measurer:
         }
 
 
-def _view(pixels: Pixels, matrix: Float) -> Pixels:
+def _view(pixels: UInt8, matrix: Float32) -> UInt8:
     return np.asarray(warp(pixels, matrix, (VIEW, VIEW)), np.uint8)
 
 
-def _preserved(before: Pixels, after: Pixels) -> npt.NDArray[np.float64]:
+def _preserved(before: UInt8, after: UInt8) -> Float64:
     difference = np.abs(after.astype(np.float64) - before).mean()
     decibels = peak_signal_noise_ratio(before, after, data_range=255) if difference else PSNR_OF_EQUALS
     likeness = structural_similarity(before, after, channel_axis=2, data_range=255)
     return np.array([difference, decibels, likeness])
 
 
-def _spread(
-    values: Sequence[npt.NDArray[Any] | float], found: npt.NDArray[np.bool_], shape: tuple[int, ...]
-) -> Any:
+def _spread(values: Sequence[npt.NDArray[Any] | float], found: Bool, shape: tuple[int, ...]) -> Any:
     """``values`` of the faces that were found, in rows of all; NaN for the others."""
     rows = np.full((len(found), *shape), np.nan, np.float32)
     if values:

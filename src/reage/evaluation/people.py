@@ -10,10 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from reage.evaluation.measures import Floats
+from reage.arrays import Bool, Float64
 from reage.evaluation.stages import Arrays
-
-Mask = npt.NDArray[np.bool_]
 
 PSNR_OF_EQUALS = 100.0
 """Decibels that stand for a picture that did not change at all."""
@@ -27,14 +25,14 @@ class People:
     the data names nobody; ``ages`` (N, 2) are readings, ``male`` (N,), ``descriptors`` (N, 128), ``features`` (N, D).
     """
 
-    age: Floats
+    age: Float64
     gender: npt.NDArray[Any]
     race: npt.NDArray[Any]
     subject: npt.NDArray[Any]
-    ages: Floats
-    male: Floats
-    descriptors: Floats
-    features: Floats
+    ages: Float64
+    male: Float64
+    descriptors: Float64
+    features: Float64
 
     def __len__(self) -> int:
         return len(self.age)
@@ -43,7 +41,7 @@ class People:
         """Those that ``mask`` (or indices) chooses."""
         return People(**{name: value[mask] for name, value in vars(self).items()})
 
-    def near(self, age: float, half: float) -> Mask:
+    def near(self, age: float, half: float) -> Bool:
         """Whose label is within ``half`` years of ``age``."""
         return (self.age >= age - half) & (self.age < age + half)
 
@@ -56,20 +54,20 @@ class Edits:
     ``features`` (S, T, D), ``outside`` and ``sharp`` (S, T), ``same`` (S, 3) are as in `Measurer.edited`.
     """
 
-    ages: Floats
-    distances: Floats
-    cosines: Floats
-    features: Floats
-    outside: Floats
-    sharp: Floats
-    same: Floats
+    ages: Float64
+    distances: Float64
+    cosines: Float64
+    features: Float64
+    outside: Float64
+    sharp: Float64
+    same: Float64
 
     def where(self, mask: npt.NDArray[Any]) -> Edits:
         """The faces that ``mask`` (or indices) chooses."""
         return Edits(**{name: value[mask] for name, value in vars(self).items()})
 
 
-def edits_of(people: People, measured: Arrays, ages: Floats) -> Edits:
+def edits_of(people: People, measured: Arrays, ages: Float64) -> Edits:
     """What `Measurer.edited` found of ``people``, with ``ages`` calibrated, against their own photos."""
     ours, theirs = measured["descriptors"].astype(np.float64), people.descriptors[:, None]
     norms = np.linalg.norm(ours, axis=2) * np.linalg.norm(theirs, axis=2)
@@ -100,7 +98,7 @@ class Group:
     """People of one label: ``members`` gives their mask (N,); ``of_ages`` tells that the label is their age."""
 
     name: str
-    members: Callable[[People], Mask]
+    members: Callable[[People], Bool]
     of_ages: bool = False
 
 
@@ -126,11 +124,11 @@ def groups_of(
     return [group for group in groups if group.members(people).any()]
 
 
-def _labelled(label: str, value: Any, people: People) -> Mask:
+def _labelled(label: str, value: Any, people: People) -> Bool:
     return np.array([each == value for each in getattr(people, label)], bool)
 
 
-def _aged(age: float, half: float, people: People) -> Mask:
+def _aged(age: float, half: float, people: People) -> Bool:
     return people.near(age, half)
 
 

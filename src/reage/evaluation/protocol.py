@@ -14,7 +14,8 @@ import numpy.typing as npt
 import onnxruntime
 import pandas as pd
 
-import reage
+from reage._version import __version__
+from reage.arrays import Float64, Int64
 from reage.assets import asset
 from reage.bundle import Bundle
 from reage.data.catalog import SPLITS, read_index
@@ -85,7 +86,7 @@ class Protocol:
         drawn: pd.DataFrame = pd.concat(parts)
         return drawn
 
-    def sample(self, drawn: pd.DataFrame) -> npt.NDArray[np.int64]:
+    def sample(self, drawn: pd.DataFrame) -> Int64:
         """Positions in ``drawn`` of the faces to edit: equally many of each band as far as there are, shuffled."""
         order = drawn.groupby("band").cumcount().to_numpy()
         chosen = np.argsort(order, kind="stable")[: self.faces]
@@ -145,7 +146,7 @@ def evaluate(
             )
     hashes = {judge: _hash(asset(judge).read_bytes()) for judge in JUDGES}
     depends: dict[str, Any] = {
-        "version": reage.__version__,
+        "version": __version__,
         "networks": hashes | {name: _hash(asset(name).read_bytes()) for name in FINDERS},
         "features": _hash(weights_file(protocol.features).read_bytes()),
     }
@@ -175,7 +176,7 @@ def evaluate(
             "sample": list(edited_rows["path"].iloc[seen]), "no_face_found": int((~edited["found"]).sum()),
         },
         "judges": hashes | {"features": NAMES[protocol.features]},
-        "versions": {"reage": reage.__version__, "onnxruntime": onnxruntime.__version__, "numpy": np.__version__},
+        "versions": {"reage": __version__, "onnxruntime": onnxruntime.__version__, "numpy": np.__version__},
     }  # fmt: skip
     if protocol.split != "test":
         report["warnings"].append(
@@ -193,10 +194,10 @@ def _score(
     protocol: Protocol,
     drawn: dict[str, pd.DataFrame],
     measured: dict[str, Arrays],
-    chosen: npt.NDArray[np.int64],
+    chosen: Int64,
     edited: Arrays,
     races: dict[int, str],
-) -> tuple[Report, People, Edits, npt.NDArray[np.int64]]:
+) -> tuple[Report, People, Edits, Int64]:
     """The scores, the people edited, their edits, and their positions among those drawn for editing."""
     reference = _people(drawn[protocol.reference_split], measured[protocol.reference_split])
     real = _people(drawn[protocol.split], measured[protocol.split])
@@ -257,7 +258,7 @@ def _people(rows: pd.DataFrame, measured: Arrays, *, lost: bool = False) -> Peop
     )  # fmt: skip
 
 
-def _calibrate(ages: npt.NDArray[np.float64], calibration: Calibration) -> npt.NDArray[np.float64]:
+def _calibrate(ages: Float64, calibration: Calibration) -> Float64:
     """Readings (..., 2) with the second judge's calibrated; the first is taken as it is."""
     return np.stack([ages[..., 0], calibration(ages[..., 1])], -1)
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-import reage
+from reage._version import __version__
+from reage.arrays import Int64
 from reage.batch import head_tile
 from reage.errors import ReageError
 from reage.evaluation.plots import groups_plot, target_plot, trade_plot
@@ -18,7 +18,7 @@ from reage.evaluation.protocol import FORMAT, MODEL, NOTHING, Evaluation, Progre
 from reage.evaluation.scores import Report
 from reage.evaluation.tables import as_markdown, number, summary_table, table, titled
 from reage.files import atomic_path
-from reage.photo.image_io import Provenance, write_photo
+from reage.photo.files import Provenance, write_photo
 from reage.sheets import sheet_photo
 
 RANDOM_FACES = 12
@@ -142,7 +142,7 @@ def _cost_table(reports: Sequence[Report]) -> list[str]:
     return table(head, rows)
 
 
-def _chosen_faces(evaluation: Evaluation) -> dict[str, npt.NDArray[np.int64]]:
+def _chosen_faces(evaluation: Evaluation) -> dict[str, Int64]:
     """Positions of the faces on each sheet: some at random, and the worst by each measure."""
     people, edits = evaluation.people, evaluation.edits
     targets = np.asarray(evaluation.report["protocol"]["ages"])
@@ -163,7 +163,7 @@ def _chosen_faces(evaluation: Evaluation) -> dict[str, npt.NDArray[np.int64]]:
     return {"random": random, **worst}
 
 
-def _write_sheet(evaluation: Evaluation, faces: npt.NDArray[np.int64], path: Path) -> None:
+def _write_sheet(evaluation: Evaluation, faces: Int64, path: Path) -> None:
     targets: list[float] = list(evaluation.report["protocol"]["ages"])
     rows, labels, told = [], [], []
     for i in faces:
@@ -175,7 +175,7 @@ def _write_sheet(evaluation: Evaluation, faces: npt.NDArray[np.int64], path: Pat
         told += [(round(face.apparent_age, 1), float(age)) for age in targets]
     sheet = sheet_photo(np.stack(rows), labels, ["input", *(f"{age:g}" for age in targets)])
     mark = Provenance(
-        tool=f"reage {reage.__version__}", model=evaluation.report["model"]["title"], faces=tuple(told)
+        tool=f"reage {__version__}", model=evaluation.report["model"]["title"], faces=tuple(told)
     )
     write_photo(sheet, path, mark=mark, overwrite=True, quality=88)
 

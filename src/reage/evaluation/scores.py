@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from reage.arrays import Float64
 from reage.evaluation.judges import AGE_JUDGES
 from reage.evaluation.measures import (
     Figure,
-    Floats,
     frechet_distance,
     kernel_distance,
     mean_figure,
@@ -94,11 +94,11 @@ class Scorer:
             },
         }
 
-    def _expected_errors(self, people: People, edits: Edits) -> Floats:
+    def _expected_errors(self, people: People, edits: Edits) -> Float64:
         """For each face and judge (N, 2), the mean error over all faces of its age band."""
         targets = np.asarray(self.targets, np.float64)
         errors = np.abs(edits.ages - targets[:, None]).mean(1)
-        expected: Floats = np.repeat(errors.mean(0, keepdims=True), len(errors), 0)
+        expected: Float64 = np.repeat(errors.mean(0, keepdims=True), len(errors), 0)
         for target in self.targets:
             band = people.near(target, self.half_band)
             if band.any():
@@ -140,7 +140,7 @@ class Scorer:
 
     def _pooled_realism(self, people: People, edits: Edits, real: People, reference: People) -> Report:
         """All targets together, each with as many outputs as real faces, so that ages are alike on both sides."""
-        pools: list[list[Floats]] = [[], [], []]
+        pools: list[list[Float64]] = [[], [], []]
         for t in range(len(self.targets)):
             sets = self._sets(people, edits, real, reference, t)
             count = min(len(each) for each in sets)
@@ -151,7 +151,7 @@ class Scorer:
 
     def _sets(
         self, people: People, edits: Edits, real: People, reference: People, t: int
-    ) -> tuple[Floats, Floats, Floats]:
+    ) -> tuple[Float64, Float64, Float64]:
         """Features of outputs at a target, of real faces of that age, and of as old ones from the other split."""
         target = self.targets[t]
         far = np.abs(people.ages[:, 0] - target) >= NEAR
@@ -201,7 +201,7 @@ def label_doubts(people: People, split: str) -> list[str]:
 
 
 def _accepted(
-    distances: Floats, whose: npt.NDArray[Any], threshold: float, low: float, high: float
+    distances: Float64, whose: npt.NDArray[Any], threshold: float, low: float, high: float
 ) -> Report:
     """Identity over one range of gaps; ``whose`` are the faces, or the people, of the ``distances``."""
     return {
@@ -212,7 +212,7 @@ def _accepted(
     }
 
 
-def _distances(ours: Floats, real: Floats, reference: Floats, seed: int) -> Report:
+def _distances(ours: Float64, real: Float64, reference: Float64, seed: int) -> Report:
     """KID and FID of outputs and of real faces against the same reference; FIDs of equally many pictures."""
     count = min(len(ours), len(real), len(reference))
     report: Report = {

@@ -1,1 +1,1 @@
-"""Photographs and geometry: decoding, faces, alignment, compositing. No learning, no torch."""
+"""Photographs as files: decoding, encoding, metadata and the mark of an edit. No faces, no torch."""

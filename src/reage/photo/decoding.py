@@ -13,12 +13,13 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import BmpImagePlugin, Image, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
 
+from reage.arrays import Pixels
 from reage.errors import PhotoError, PixelLimitError
 from reage.photo.containers import heif_module, identify, png_metadata, reading, webp_is_lossless, webp_size
-from reage.photo.deep import deep_png_samples, deep_tiff_samples
 from reage.photo.exif import clean_exif, exif_of_tiff
-from reage.photo.photograph import JpegCoding, Photo, PhotoMeta, Pixels
+from reage.photo.photo import JpegCoding, Photo, PhotoMeta
 from reage.photo.provenance import xmp_orientation
+from reage.photo.sixteen_bit import deep_png_samples, deep_tiff_samples
 
 _MODES = {
     "1": "L", "L": "L", "LA": "LA", "La": "LA", "P": "RGB", "PA": "RGBA", "RGB": "RGB", "RGBX": "RGB",

@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from reage.arrays import Pixels
 from reage.errors import PhotoError
 from reage.photo.containers import heif_module, png_chunk
-from reage.photo.deep import deep_png
 from reage.photo.exif import append_exif, tiff_texts
-from reage.photo.photograph import Photo, Pixels
+from reage.photo.photo import Photo
 from reage.photo.provenance import Provenance, updated_xmp
+from reage.photo.sixteen_bit import deep_png
 
 WRITABLE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".heic", ".heif")
 """Suffixes of the files that can be written; the last two only with the extra ``heic``."""

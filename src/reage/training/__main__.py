@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 
-from reage.cli import main
+from reage.cli.main import main
 
 if __name__ == "__main__":
     main(["train", *sys.argv[1:]], prog_name="reage")

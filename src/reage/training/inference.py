@@ -11,13 +11,13 @@ import numpy as np
 import torch
 from torch import nn
 
-import reage
+from reage._version import __version__
 from reage.errors import ConfigError, NoFaceError
+from reage.face.alignment import align_landmarks, warp
+from reage.face.detection import FaceDetector
 from reage.networks.latent_cgan import AgeEmbedding, Discriminator, Encoder, Generator, build_networks
-from reage.photo.alignment import align_landmarks, warp
-from reage.photo.detection import FaceDetector
-from reage.photo.image_io import Photo, Provenance, read_photo, write_photo
-from reage.photo.photograph import eight_bits
+from reage.photo.files import Photo, Provenance, read_photo, write_photo
+from reage.photo.photo import eight_bits
 from reage.reager import check_age
 from reage.training.checkpoint import load_weights, read_about
 from reage.training.config import validate
@@ -118,7 +118,7 @@ def infer_image(
         networks["age_embedding"] = models.A
     painted = painter(networks)(tensor, torch.tensor([float(target_age)]))
     mark = Provenance(
-        tool=f"reage {reage.__version__}",
+        tool=f"reage {__version__}",
         model=f"{Path(run).name}, epoch {number}",
         edits=(f"face painted at {target_age:g} years",),
     )

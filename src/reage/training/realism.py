@@ -5,21 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-import numpy.typing as npt
 
+from reage.arrays import Float64, UInt8
 from reage.evaluation.features import lite0_features
 from reage.evaluation.measures import kernel_distance
-
-Pictures = npt.NDArray[np.uint8]
 
 
 class KidMeter:
     """KID-Lite0 of edited faces; remembers the features of the real ones. Needs the extra ``eval``."""
 
     def __init__(self) -> None:
-        self._real: dict[str, npt.NDArray[np.float64]] = {}
+        self._real: dict[str, Float64] = {}
 
-    def __call__(self, pairs: Mapping[str, tuple[Pictures, Pictures]], split: str) -> dict[str, float]:
+    def __call__(self, pairs: Mapping[str, tuple[UInt8, UInt8]], split: str) -> dict[str, float]:
         """KID for each direction of ``pairs`` of edited and real faces (N, S, S, 3), and their mean as ``kid``.
 
         Nothing where there are no pairs. The real faces of a split and direction must always be the same.

@@ -10,7 +10,7 @@ import numpy as np
 
 from reage.assets import portraits
 from reage.batch import Options
-from reage.photo.masks import REGIONS
+from reage.edit.masks import REGIONS
 from reage.web import texts
 from reage.web.service import STRIP_AGES, Service
 from reage.web.store import OpenPhoto

@@ -9,7 +9,7 @@ import gradio as gr
 
 from reage.ages import MAX_AGE
 from reage.assets import portraits
-from reage.photo.masks import MAX_REGION, REGIONS
+from reage.edit.masks import MAX_REGION, REGIONS
 from reage.web import texts
 from reage.web.answers import GENDERS, Answers
 from reage.web.guard import in_one_sentence

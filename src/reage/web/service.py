@@ -15,9 +15,9 @@ import numpy as np
 from reage.batch import Options, describe, head_tile, output_name, write_strip
 from reage.bundle import Bundle, find_bundles
 from reage.errors import AgeError, BundleError, PhotoError, PixelLimitError, VideoError
-from reage.film import write_film
-from reage.photo.image_io import Photo, Provenance, encode_photo, read_photo
+from reage.photo.files import Photo, Provenance, encode_photo, read_photo
 from reage.reager import Reager, check_age
+from reage.video.film import write_film
 from reage.web.store import OpenPhoto, Store
 
 PREVIEW = 1280

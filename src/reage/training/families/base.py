@@ -13,6 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from reage.arrays import UInt8
 from reage.data.cache import Cache, open_cache
 from reage.data.sampling import FacePool, Faces, Share
 from reage.errors import ConfigError, DataError
@@ -58,7 +59,7 @@ class Player:
 class Sheet:
     """Pictures for people: ``cells`` (rows, columns, S, S, 3) uint8, with a label per row and column."""
 
-    cells: npt.NDArray[np.uint8]
+    cells: UInt8
     rows: list[str]
     columns: list[str] = field(default_factory=list)
 
@@ -144,9 +145,7 @@ class Family(ABC):
         """A sample sheet of fixed validation faces, or None where the family makes no pictures."""
         return None
 
-    def realism_pairs(
-        self, networks: Networks, split: str, count: int
-    ) -> dict[str, tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]]:
+    def realism_pairs(self, networks: Networks, split: str, count: int) -> dict[str, tuple[UInt8, UInt8]]:
         """Edited and real faces (N, S, S, 3) of the same ages, by direction; none where no picture is made."""
         return {}
 
@@ -213,9 +212,7 @@ class EditingFamily(Family):
         return {"older": ((18, 40), (55, 75)), "younger": ((50, 80), (18, 32))}
 
     @torch.no_grad()
-    def realism_pairs(
-        self, networks: Networks, split: str, count: int
-    ) -> dict[str, tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]]:
+    def realism_pairs(self, networks: Networks, split: str, count: int) -> dict[str, tuple[UInt8, UInt8]]:
         pairs = {}
         for name, (before, after) in self.directions().items():
             try:

@@ -8,18 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from reage.data.augment import Floats, draw_affine, draw_shift, translate, warp_affine
+from reage.arrays import Float32
+from reage.data.augment import draw_affine, draw_shift, translate, warp_affine
 from reage.data.sampling import Share, step_rng
+from reage.edit.compositing import DETAIL_SIGMA
 from reage.errors import ConfigError
 from reage.networks.age_net import AgeNet, expected_age
 from reage.networks.critics import AgeTrunkCritic
 from reage.networks.delta_unet import DeltaUNet
-from reage.photo.compositing import DETAIL_SIGMA
 from reage.training import losses
 from reage.training.checkpoint import load_weights
 from reage.training.config import Ages, Settings, TrainSettings, Width, validate
@@ -109,7 +109,7 @@ class DeltaFamily(EditingFamily):
         shifts = draw_shift(rng, reach=reach), draw_shift(rng, reach=reach)
         return _Step(source, target, wrong, turns, shifts)
 
-    def _far_ages(self, ages: npt.NDArray[np.float32], rng: np.random.Generator, gap: float) -> Floats:
+    def _far_ages(self, ages: Float32, rng: np.random.Generator, gap: float) -> Float32:
         """Ages drawn evenly from the targets, at least ``gap`` years from ``ages``."""
         low, high = self.options.targets
         below = np.clip(np.minimum(ages - gap, high) - low, 0, None)

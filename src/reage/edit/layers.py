@@ -1,0 +1,198 @@
+"""The edit of a photograph as layers, from which an image editor or a few lines of numpy make the output again.
+
+Twice over, with values as parts of the range from black (0) to white (1):
+
+``output = photo * (1 - alpha) + colour * alpha``    with ``change.png``: an editor's normal mode
+``output = photo + delta + gain * (photo - low)``    with ``delta.png``, ``gain.png`` and ``low.png``
+
+The second is the compositor's own equation; delta and gain are already under the mask.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from reage.arrays import Pixels
+from reage.edit.compositing import AlignedFace, Edit, composite, lift
+from reage.errors import PhotoError
+from reage.files import atomic_folder
+from reage.photo.files import Photo, PhotoMeta, Provenance, write_photo
+
+ZERO = 32768
+"""The sample of ``delta.png`` and ``gain.png`` that stands for no change."""
+DELTA_ONE = 32768
+"""Samples from there to a change of the whole range."""
+GAIN_ONE = 8192
+"""Samples from there to a gain of one."""
+
+_FULL = 65535
+_BAND = 256
+"""Rows worked on at a time."""
+
+_README = """\
+An AI-generated edit of a photograph, as layers: {tool}, model {model}.
+{faces}
+Every picture here is as large as the photograph. Values below are parts of the range from black (0) to white (1).
+
+In an image editor: change.png (16-bit RGBA) as a layer over the photograph, mode normal, opacity 100 %, gives the
+output. In GIMP, besides: Layer > Composite Space > RGB (perceptual).
+
+Term by term:  output = photo + delta + gain * (photo - low)
+  delta.png    change of colour, 16 bits per channel:       delta = (sample - {zero}) / {delta_one}
+  gain.png     change of the photo's own detail, 16 bits:   gain = (sample - {zero}) / {gain_one}
+               (-1 removes it, 0 keeps it, 1 doubles it)
+  low.png      the photo without that detail, 16 bits:      low = sample / 65535
+  mask.png     where the edit may act, 8 bits: delta and gain are already multiplied by it
+
+Both give the pixels of the output to 1/255 and better; a JPEG of the output differs by its compression besides.
+"""
+
+
+def write_layers(
+    photo: Photo,
+    edits: Sequence[tuple[AlignedFace, Edit]],
+    folder: str | os.PathLike[str],
+    *,
+    mark: Provenance,
+    detail_sigma: float,
+    overwrite: bool = False,
+) -> Path:
+    """Write ``edits`` of faces in ``photo`` as PNG layers of its size, with a note on their use; returns ``folder``.
+
+    The files are ``change.png``, ``delta.png``, ``gain.png``, ``low.png``, ``mask.png`` (each with the mark) and
+    ``README.txt``. They appear together or not at all. Raises `PhotoError` if ``folder`` exists and ``overwrite``
+    is not set, or if it cannot be written; overwriting leaves other files in it alone.
+    """
+    target = Path(folder)
+    refuse_folder(target, overwrite)
+    try:
+        with atomic_folder(target) as part:
+            _write_pictures(photo, edits, part, mark, detail_sigma)
+            (part / "README.txt").write_text(_readme(mark), encoding="utf-8")
+    except (OSError, ValueError) as error:  # ValueError: a null character in the name
+        raise PhotoError(f"{str(target)!r} cannot be written: {getattr(error, 'strerror', error)}") from error
+    return target
+
+
+def refuse_folder(folder: Path, overwrite: bool) -> None:
+    """Raises `PhotoError` where layers must not be written: over a file, or unasked into a folder that exists."""
+    if os.path.isdir(folder) and not overwrite:
+        raise PhotoError(f"{folder} exists already; pass --overwrite to replace the layers in it")
+    if os.path.lexists(folder) and not os.path.isdir(folder):
+        raise PhotoError(f"{folder} is a file, where the folder of the layers belongs; move it away")
+
+
+def _write_pictures(
+    photo: Photo,
+    edits: Sequence[tuple[AlignedFace, Edit]],
+    folder: Path,
+    mark: Provenance,
+    detail_sigma: float,
+) -> None:
+    """One after another, so that little of a large photograph's layers is in memory at the same time."""
+    pixels, meta = photo.pixels, photo.meta
+    colours = PhotoMeta(icc=meta.icc, dpi=meta.dpi, was_greyscale=meta.was_greyscale)
+
+    def write(name: str, samples: Pixels) -> None:
+        if samples.ndim == 2:
+            grey = PhotoMeta(dpi=meta.dpi, was_greyscale=True)
+            layer = Photo(np.broadcast_to(samples[..., None], pixels.shape), None, grey)
+        else:
+            layer = Photo(samples[..., :3], samples[..., 3] if samples.shape[2] == 4 else None, colours)
+        write_photo(layer, folder / name, mark=mark)
+
+    output = _sixteen_bits(pixels)
+    for face, edit in edits:
+        composite(pixels, output, face, edit, detail_sigma=detail_sigma)
+    write("change.png", change_layer(pixels, output))
+    gain = _gain(pixels.shape, edits, detail_sigma)
+    write("gain.png", gain)
+    mask, low = _mask_and_low(pixels.shape, [face for face, _ in edits], detail_sigma)
+    write("mask.png", mask)
+    write("low.png", low)
+    _turn_into_delta(output, pixels, gain, low)
+    write("delta.png", output)
+
+
+def change_layer(photo: Pixels, output: Pixels) -> Pixels:
+    """The layer (H, W, 4) uint16 which, laid over ``photo`` in normal mode, shows ``output``.
+
+    ``photo`` is (H, W, 3) uint8 or uint16, ``output`` (H, W, 3) uint16; alpha is not premultiplied. Of all such
+    layers this is the most transparent: alpha is only as large as colours from black to white allow, so that
+    retouches of the photo beneath show through.
+    """
+    layer = np.zeros((*output.shape[:2], 4), np.uint16)
+    for rows in _bands(len(output)):
+        below = _sixteen_bits(photo[rows]).astype(np.float32)
+        change = output[rows] - below
+        if not change.any():
+            continue
+        room = np.where(change > 0, _FULL - below, below)
+        alpha = np.ceil(_FULL * (np.abs(change) / np.maximum(room, 1)).max(2))
+        colour = below + change * (_FULL / np.maximum(alpha, 1))[..., None]
+        layer[rows, :, :3] = np.rint(np.clip(colour, 0, _FULL)) * (alpha > 0)[..., None]
+        layer[rows, :, 3] = alpha
+    return layer
+
+
+def _gain(shape: tuple[int, ...], edits: Sequence[tuple[AlignedFace, Edit]], detail_sigma: float) -> Pixels:
+    """The gain of all faces together (H, W) uint16, as it stands in the file."""
+    samples = np.full(shape[:2], ZERO, np.uint16)
+    for face, edit in edits:
+        for rows, columns, _, gain, _ in lift(shape, face, edit, detail_sigma):
+            added = samples[rows, columns] + np.rint(gain * GAIN_ONE)
+            samples[rows, columns] = np.clip(added, 0, _FULL)
+    return samples
+
+
+def _mask_and_low(
+    shape: tuple[int, ...], faces: Sequence[AlignedFace], detail_sigma: float
+) -> tuple[Pixels, Pixels]:
+    """The masks (H, W) uint8 of all faces, and the blurred faces (H, W, 3) uint16 where a mask is not zero."""
+    mask, low = np.zeros(shape[:2], np.uint8), np.zeros(shape, np.uint16)
+    for face in faces:
+        everywhere = Edit(
+            np.zeros_like(face.pixels), np.ones_like(face.mask)
+        )  # a gain of 1: lifted, the mask
+        for rows, columns, _, weight, blurred in lift(shape, face, everywhere, detail_sigma):
+            samples = np.rint(np.clip(weight, 0, 1) * 255).astype(np.uint8)
+            mask[rows, columns] = np.maximum(mask[rows, columns], samples)
+            seen = np.rint(np.clip((blurred + 1) * (_FULL / 2), 0, _FULL)).astype(np.uint16)
+            low[rows, columns] = np.where(weight[..., None] == 0, low[rows, columns], seen)
+    return mask, low
+
+
+def _turn_into_delta(output: Pixels, photo: Pixels, gain: Pixels, low: Pixels) -> None:
+    """Put the samples of ``delta.png`` in the place of ``output``: what is left when photo and gain have had their
+    share as they stand in the files, so that neither their rounding nor where faces overlap loses anything."""
+    for rows in _bands(len(output)):
+        below = _sixteen_bits(photo[rows]).astype(np.float32)
+        factor = (gain[rows].astype(np.float32) - ZERO) / GAIN_ONE
+        delta = output[rows] - below - factor[..., None] * (below - low[rows])
+        output[rows] = np.clip(np.rint(delta * (DELTA_ONE / _FULL)) + ZERO, 0, _FULL)
+
+
+def _readme(mark: Provenance) -> str:
+    faces = "".join(f"A face of {source:g} years, made {target:g}.\n" for source, target in mark.faces)
+    edits = "".join(f"With {edit}.\n" for edit in mark.edits)
+    return _README.format(
+        tool=mark.tool,
+        model=mark.model,
+        faces=faces + edits,
+        zero=ZERO,
+        delta_one=DELTA_ONE,
+        gain_one=GAIN_ONE,
+    )
+
+
+def _bands(height: int) -> Iterator[slice]:
+    return (slice(top, top + _BAND) for top in range(0, height, _BAND))
+
+
+def _sixteen_bits(pixels: Pixels) -> Pixels:
+    """A copy of uint8 or uint16 samples as uint16, white staying white."""
+    return np.asarray(pixels.astype(np.uint16) * np.uint16(_FULL // np.iinfo(pixels.dtype).max))

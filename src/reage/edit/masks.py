@@ -1,0 +1,163 @@
+"""Where on an aligned face an edit may act: up to its outline, not on eyeballs or teeth, never at the border.
+
+And the regions of a face, by which an edit can be scaled apart.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from reage.arrays import Float32
+from reage.errors import RegionError
+
+REGIONS = ("forehead", "eyes", "cheeks", "mouth", "neck")
+"""Parts of a face: forehead with temples and frown lines; eyes with brows, lids, bags and crow's feet; cheeks with
+nose and jowls; mouth with lips, chin and the folds from the nose; neck, all that lies below the jaw line."""
+MAX_REGION = 1.5
+"""The largest factor of a region, as of the whole edit."""
+
+# Landmark rings of MediaPipe Face Mesh; right and left are those of the person shown.
+FACE_OVAL = (
+    10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377,
+    152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
+)  # fmt: skip
+RIGHT_EYE = (33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246)
+LEFT_EYE = (263, 249, 390, 373, 374, 380, 381, 382, 362, 398, 384, 385, 386, 387, 388, 466)
+INNER_LIPS = (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 415, 310, 311, 312, 13, 82, 81, 80, 191)
+_RIGHT_SOCKET = (107, 66, 105, 63, 71, 139, 34, 117, 118, 119, 120, 121, 128, 193, 55)
+_LEFT_SOCKET = (336, 296, 334, 293, 301, 368, 264, 346, 347, 348, 349, 350, 357, 417, 285)
+_BROWS = (139, 71, 63, 105, 66, 107, 55, 193, 168, 417, 285, 336, 296, 334, 293, 301, 368)
+"""From temple to temple over the brows, but down to the root of the nose between them, where frown lines are."""
+_MOUTH_AND_CHIN = (
+    2, 97, 98, 129, 36, 207, 214, 169, 150, 149, 176, 148, 152,
+    377, 400, 378, 379, 394, 434, 427, 266, 358, 327, 326,
+)  # fmt: skip
+_JAW = (132, 58, 172, 136, 150, 149, 176, 148, 152, 377, 400, 378, 379, 365, 397, 288, 361)
+
+_FOREHEAD = 1.06
+"""The mesh ends below the hairline: points above the eyes move away from them by this factor."""
+_EYE_WEIGHT = 0.1
+_MOUTH_WEIGHT = 0.2
+"""What is left of the edit on eyeballs and inside the lips."""
+_BORDER = 0.07
+"""Part of the side over which the mask falls to zero at the edge of the crop, whatever the landmarks say."""
+_FEATHER = 0.09
+"""Blur of the borders between regions, in eye distances."""
+
+
+def face_mask(landmarks: npt.NDArray[Any], size: int) -> Float32:
+    """Weight of an edit (size, size) in [0, 1] for a face with ``landmarks`` (468, 2+) in that aligned frame."""
+    points = np.asarray(landmarks, np.float32)[:, :2]
+    unit = _eye_distance(points)
+    mask = face_outline(points, size)
+    # Blurred, then steepened so that half weight moves inwards: 0.02 is left on the outline, 0.08 where it is hollow,
+    # and nothing a tenth of the eye distance beyond it.
+    mask = _smoothstep((_blur(mask, 0.11 * unit) - 0.45) / 0.5)
+    eyes = np.maximum(_fill(points[list(RIGHT_EYE)], size), _fill(points[list(LEFT_EYE)], size))
+    mask *= 1 - (1 - _EYE_WEIGHT) * np.minimum(1, 1.3 * _blur(eyes, 0.025 * unit))
+    mask *= 1 - (1 - _MOUTH_WEIGHT) * np.minimum(
+        1, 1.3 * _blur(_fill(points[list(INNER_LIPS)], size), 0.025 * unit)
+    )
+    return np.asarray(mask * _window(size), np.float32)
+
+
+def face_outline(landmarks: npt.NDArray[Any], size: int) -> Float32:
+    """1 inside the outline of a face with ``landmarks`` (468, 2+), forehead included, 0 outside: (size, size)."""
+    return _fill(_raise_forehead(np.asarray(landmarks, np.float32)[:, :2])[list(FACE_OVAL)], size)
+
+
+def region_weights(landmarks: npt.NDArray[Any], size: int) -> Float32:
+    """Weights (5, size, size) of the `REGIONS` at each place of an aligned face; everywhere their sum is one.
+
+    ``landmarks`` (468, 2+) are in that frame. The borders are soft. The regions fill the whole frame, so that
+    hair belongs to the forehead and ears to the cheeks; where an edit acts at all is for `face_mask` to say.
+    """
+    points = np.asarray(landmarks, np.float32)[:, :2]
+    unit, (along, up) = _eye_distance(points), _axes(points)
+    far = 8 * unit
+    claims = {
+        "eyes": np.maximum(*(_fill(points[list(ring)], size) for ring in (_RIGHT_SOCKET, _LEFT_SOCKET))),
+        "mouth": _fill(points[list(_MOUTH_AND_CHIN)], size),
+        "forehead": _fill(_beyond(points[list(_BROWS)], along * far, up * far), size),
+        "neck": _fill(_beyond(points[list(_JAW)], along * far, -up * far), size),
+    }
+    free, weights = np.ones((size, size), np.float32), {}
+    for name, claim in claims.items():  # where two overlap, the first has it
+        weights[name] = _blur(claim * free, _FEATHER * unit)
+        free = free * (1 - claim)
+    weights["cheeks"] = _blur(free, _FEATHER * unit)
+    return np.stack([weights[name] for name in REGIONS])
+
+
+def region_factor(landmarks: npt.NDArray[Any], size: int, regions: Mapping[str, float]) -> Float32:
+    """Factor (size, size) of an edit of a face with ``landmarks`` (468, 2+) in that aligned frame.
+
+    ``regions`` names some of the `REGIONS` and the factor of each; the others keep 1.
+    """
+    change = np.array([regions.get(name, 1) - 1 for name in REGIONS], np.float32)
+    return np.asarray(1 + np.tensordot(change, region_weights(landmarks, size), 1), np.float32)
+
+
+def check_regions(regions: Mapping[str, float]) -> None:
+    """Raises `RegionError` for a name that is not one of the `REGIONS` or a factor outside 0 to `MAX_REGION`."""
+    for name, factor in regions.items():
+        if name not in REGIONS:
+            near = difflib.get_close_matches(name, REGIONS, 1)
+            hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(REGIONS)}"
+            raise RegionError(f"unknown region '{name}'; {hint}")
+        if not 0 <= factor <= MAX_REGION:
+            raise RegionError(f"region {name}={factor:g} is outside 0 to {MAX_REGION:g}")
+
+
+def _beyond(line: Float32, along: Float32, outward: Float32) -> Float32:
+    """The polygon of all that lies ``outward`` of a line across the face, itself lengthened ``along`` both ways.
+
+    Both vectors lead out of the frame.
+    """
+    first, last = line[:1] - along, line[-1:] + along
+    return np.concatenate([first, line, last, last + outward, first + outward])
+
+
+def _eye_distance(points: Float32) -> float:
+    return float(np.linalg.norm(points[[33, 133]].mean(0) - points[[362, 263]].mean(0)))
+
+
+def _axes(points: Float32) -> tuple[Float32, Float32]:
+    """Unit vectors from the right to the left eye of the person shown, and up their face."""
+    right, left = points[list(RIGHT_EYE)].mean(0), points[list(LEFT_EYE)].mean(0)
+    along = (left - right) / max(float(np.linalg.norm(left - right)), 1e-6)
+    return along, np.array([along[1], -along[0]], np.float32)
+
+
+def _raise_forehead(points: Float32) -> Float32:
+    right, (_, up) = points[list(RIGHT_EYE)].mean(0), _axes(points)
+    height = (points - right) @ up
+    return np.asarray(points + np.maximum(height, 0)[:, None] * (_FOREHEAD - 1) * up, np.float32)
+
+
+def _fill(polygon: Float32, size: int) -> Float32:
+    canvas = np.zeros((size, size), np.uint8)
+    fixed = np.round(polygon * 16).astype(np.int32)  # four fractional bits
+    cv2.fillPoly(canvas, [fixed], 255, lineType=cv2.LINE_AA, shift=4)
+    return np.asarray(canvas.astype(np.float32) / 255, np.float32)
+
+
+def _blur(mask: Float32, sigma: float) -> Float32:
+    return np.asarray(cv2.GaussianBlur(mask, (0, 0), max(sigma, 0.3)), np.float32)
+
+
+def _smoothstep(x: Float32) -> Float32:
+    t = np.clip(x, 0, 1)
+    return np.asarray(t * t * (3 - 2 * t), np.float32)
+
+
+def _window(size: int) -> Float32:
+    edge = np.minimum(np.arange(size), np.arange(size)[::-1]).astype(np.float32) / (size * _BORDER)
+    row = _smoothstep(edge)
+    return np.asarray(row[:, None] * row, np.float32)

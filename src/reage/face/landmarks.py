@@ -1,0 +1,69 @@
+"""The 468 landmarks of a face (MediaPipe Face Mesh), read from a square crop around it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from reage.arrays import Float32, UInt8
+from reage.assets import asset
+from reage.face.alignment import apply_transform, fit_similarity, invert_transform, warp
+from reage.onnx_session import open_session
+
+CROP = 192
+"""Side of the network's input in pixels."""
+
+
+class LandmarkNetwork:
+    """Reads landmarks from crops given as a centre, a side and a roll, all in the photo frame."""
+
+    def __init__(self, *, threads: int | None = None) -> None:
+        self._session = open_session(asset("face_landmarks.onnx"), threads=threads)
+
+    def read(
+        self, pixels: UInt8, centre: tuple[float, float], side: float, roll: float
+    ) -> tuple[Float32, float]:
+        """Landmarks (468, 3) in the photo frame and the probability that a face is there.
+
+        ``pixels`` is (H, W, 3); ``roll`` in radians is the angle of the line from the right eye to the left
+        eye of the person, 0 for an upright face. Pixels outside the photo are black, as in training.
+        """
+        matrix = square_transform(centre, side, roll)
+        crop = warp(pixels, matrix, (CROP, CROP), border=cv2.BORDER_CONSTANT)
+        batch = np.ascontiguousarray(crop.transpose(2, 0, 1)[None], np.float32)
+        landmarks, presence = self._session.run(None, {"image": batch})
+        points = landmarks[0].astype(np.float32)
+        found = np.concatenate([apply_transform(invert_transform(matrix), points[:, :2]), points[:, 2:]], 1)
+        found[:, 2] *= side / CROP
+        return found, float(presence[0])
+
+    def refine(self, pixels: UInt8, landmarks: Float32) -> tuple[Float32, float]:
+        """A second reading, from the crop that a first one suggests; steadier than the detector's box."""
+        centre, side, roll = frame_of(landmarks)
+        return self.read(pixels, centre, side, roll)
+
+
+def square_transform(centre: tuple[float, float], side: float, roll: float) -> Float32:
+    """The similarity (2, 3) from the photo to a ``CROP`` square of the given centre, side and roll."""
+    along = np.array([np.cos(roll), np.sin(roll)])
+    down = np.array([-along[1], along[0]])
+    half = side / 2
+    middle = np.asarray(centre)
+    source = np.stack([middle, middle + half * along, middle + half * down]).astype(np.float32)
+    mid = CROP / 2 - 0.5
+    target = np.array([[mid, mid], [mid + CROP / 2, mid], [mid, mid + CROP / 2]], np.float32)
+    return fit_similarity(source, target)
+
+
+def frame_of(landmarks: Float32) -> tuple[tuple[float, float], float, float]:
+    """Centre, side and roll of the crop that suits a face with these landmarks (468, 2+)."""
+    right, left = landmarks[[33, 133], :2].mean(0), landmarks[[362, 263], :2].mean(0)
+    roll = float(np.arctan2(left[1] - right[1], left[0] - right[0]))
+    turn = np.array([[np.cos(roll), np.sin(roll)], [-np.sin(roll), np.cos(roll)]])
+    level: npt.NDArray[Any] = landmarks[:, :2] @ turn.T
+    low, high = level.min(0), level.max(0)
+    centre = turn.T @ ((low + high) / 2)
+    return (float(centre[0]), float(centre[1])), 1.5 * float((high - low).max()), roll

@@ -1,0 +1,1 @@
+"""Everything with time in it: videos, films, the people followed through them."""

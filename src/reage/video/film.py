@@ -1,0 +1,282 @@
+"""A film of one face growing older: `reage film`. MP4 needs the extra ``video``; GIF and WebP need nothing more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from importlib.util import find_spec
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from PIL import Image, ImageCms, ImageDraw, ImageFont
+
+from reage._version import __version__
+from reage.arrays import Float32, UInt8
+from reage.batch import DEFAULTS, Options, beside, head_box, refuse_existing
+from reage.edit.compositing import AlignedFace, Edit, composite
+from reage.errors import NoFaceError, VideoError
+from reage.face.alignment import compose, resizing
+from reage.files import atomic_path
+from reage.photo.files import Photo, Provenance
+from reage.photo.photo import eight_bits
+from reage.reager import (
+    Faces,
+    Reager,
+    Sitting,
+    SittingFace,
+    apart_regions,
+    check_age,
+    check_wish,
+    edits_in_words,
+)
+from reage.video.animation import frame_milliseconds, write_gif, write_webp
+
+SUFFIXES = (".mp4", ".gif", ".webp")
+"""Of the films that can be written."""
+_SIDES = {".mp4": 720, ".gif": 400, ".webp": 480}
+"""Longest sides in pixels, unless another is asked for; a photo with fewer pixels gives fewer."""
+_KNOT_YEARS = 2.5
+"""The network is asked every so many years; what lies between is interpolated."""
+_REST = 0.5
+"""Seconds for which the first and the last age stand still, in films that are long enough."""
+_SAMPLES = 6
+"""Frames that a GIF's palette is made for."""
+
+
+@dataclass(frozen=True)
+class _Scene:
+    """What all frames of a film share: the picture, the face in it, and its edits at some ages."""
+
+    base: UInt8
+    face: AlignedFace
+    knots: list[float]
+    edits: list[Edit]
+    detail_sigma: float
+    labels: bool
+
+    def frame(self, age: float) -> UInt8:
+        """The picture (H, W, 3) at ``age`` years."""
+        out = self.base.copy()
+        composite(self.base, out, self.face, self.edit(age), detail_sigma=self.detail_sigma)
+        return _labelled(out, f"{age:.0f}") if self.labels else out
+
+    def edit(self, age: float) -> Edit:
+        """The edit at ``age``, between those of the two nearest knots."""
+        at = float(np.interp(age, self.knots, np.arange(len(self.knots))))
+        one, other = self.edits[int(at)], self.edits[int(np.ceil(at))]
+        part = np.float32(at - int(at))
+        return Edit(one.delta + part * (other.delta - one.delta), one.gain + part * (other.gain - one.gain))
+
+
+def write_film(
+    sitting: Sitting,
+    ages: tuple[float, float],
+    path: Path,
+    *,
+    face: Faces = 0,
+    seconds: float = 6.0,
+    fps: float = 24,
+    side: int | None = None,
+    labels: bool = True,
+    there_and_back: bool = False,
+    whole: bool = False,
+    source: float | None = None,
+    strength: float = 1.0,
+    male: float | None = None,
+    regions: Mapping[str, float] | None = None,
+    overwrite: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> Path:
+    """Write a film of one face from the first of ``ages`` to the last; returns ``path``.
+
+    The suffix names the format: .mp4, .gif or .webp. ``side`` is the longest side in pixels. The film shows head
+    and shoulders, or the ``whole`` photo; ``there_and_back`` returns to the first age, so that a loop has no
+    jump. ``source``, ``strength``, ``male`` and ``regions`` are those of `Sitting.age`. Ages beyond what the model
+    was trained on are clamped, so that no part of the film stands still. ``progress`` is told frames done and their
+    number.
+
+    Raises `AgeError`, `NoFaceError` for a face that there is not, `PhotoError` if ``path`` exists (unless
+    ``overwrite``), and `VideoError` for what else cannot be done.
+    """
+    path = Path(path)
+    for age in ages:
+        check_age(age)
+    check_wish(source, strength)
+    apart = apart_regions(regions)
+    suffix = _check_film(path, seconds, fps, side)
+    refuse_existing(path, overwrite)
+    chosen = sitting.choose(face)
+    if len(chosen) != 1:
+        raise NoFaceError(f"a film shows one face, not {len(chosen)}; choose one, 0 being the largest")
+    manifest = sitting.reager.bundle.manifest
+    first, last = (float(manifest.nearest(age)) for age in ages)
+    age, gender = chosen[0].told(source, male)
+    base, matrix = _picture(sitting.photo, chosen[0], side, _SIDES[suffix], whole)
+    knots = _knots(first, last, age)
+    by = strength * chosen[0].factor(apart) if apart else strength
+    edits = [sitting.edit(chosen[0], to=knot, source=age, male=gender).scaled(by) for knot in knots]
+    there = replace(chosen[0].aligned, matrix=compose(chosen[0].aligned.matrix, matrix))
+    scene = _Scene(base, there, knots, edits, manifest.detail_sigma, labels)
+    mark = Provenance(
+        tool=f"reage {__version__}",
+        model=manifest.title,
+        faces=((round(age, 1), first), (round(age, 1), last)),
+        edits=edits_in_words(strength, apart),
+    )
+    plan = _plan(first, last, seconds, fps, there_and_back)
+    try:
+        with atomic_path(path) as part:
+            _encode(scene, plan, fps, suffix, part, mark, progress)
+    except (OSError, ValueError) as error:  # ValueError: a null character in the name
+        reason = getattr(error, "strerror", None) or error
+        raise VideoError(f"{str(path)!r} cannot be written: {reason}") from error
+    return path
+
+
+def film_photo(
+    photo: Path,
+    ages: tuple[float, float],
+    output: Path | None = None,
+    options: Options = DEFAULTS,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+    **look: Any,
+) -> Path:
+    """`write_film` of a photo on disk, by default an MP4 beside it; ``look`` is its seconds, fps and so on."""
+    place = output or beside(photo, f"{photo.stem}-film.mp4")
+    refuse_existing(place, options.overwrite)
+    sitting = options.open(Reager.from_bundle(options.model), photo)
+    return write_film(
+        sitting,
+        ages,
+        place,
+        face=options.faces or "largest",
+        source=options.source,
+        strength=options.strength,
+        male=options.male,
+        regions=options.regions,
+        overwrite=options.overwrite,
+        progress=progress,
+        **look,
+    )
+
+
+def _check_film(path: Path, seconds: float, fps: float, side: int | None) -> str:
+    """The suffix of a film that can be made."""
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise VideoError(f"a film is written as {', '.join(SUFFIXES)}, not as '{path.suffix or path.name}'")
+    if suffix == ".mp4" and find_spec("av") is None:
+        raise VideoError("MP4 needs PyAV: pip install 'reage[video]'; .gif and .webp need nothing more")
+    most = 50 if suffix == ".gif" else 120
+    if not 1 <= fps <= most:
+        raise VideoError(f"{fps:g} frames a second: {suffix[1:].upper()} films have 1 to {most}")
+    if not 2 / fps <= seconds <= 600:
+        raise VideoError(f"a film of {seconds:g} seconds: say at most 600, and at least two frames")
+    if side is not None and not 32 <= side <= 4096:
+        raise VideoError(f"a film of {side} pixels a side: say 32 to 4096")
+    return suffix
+
+
+def _picture(
+    photo: Photo, face: SittingFace, side: int | None, usual: int, whole: bool
+) -> tuple[UInt8, Float32]:
+    """What the film shows, unedited, (H, W, 3) of even sides; and the transform (2, 3) from it to the photo."""
+    x0, y0, x1, y1 = (0, 0, photo.width, photo.height) if whole else head_box(face, photo.pixels.shape)
+    crop = np.ascontiguousarray(eight_bits(photo.pixels[y0:y1, x0:x1]))
+    if photo.alpha is not None:
+        alpha = eight_bits(photo.alpha[y0:y1, x0:x1])[..., None] / np.float32(255)
+        crop = np.rint(crop * alpha + 255 * (1 - alpha)).astype(np.uint8)  # on white
+    crop = _in_srgb(crop, photo.meta.icc)
+    longest = max(x1 - x0, y1 - y0)
+    scale = (side or min(usual, longest)) / longest
+    size = (max(2, 2 * round((x1 - x0) * scale / 2)), max(2, 2 * round((y1 - y0) * scale / 2)))
+    way = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    matrix = resizing(size, (x1 - x0, y1 - y0))
+    matrix[:, 2] += (x0, y0)
+    return np.asarray(cv2.resize(crop, size, interpolation=way), np.uint8), matrix
+
+
+def _in_srgb(pixels: UInt8, icc: bytes | None) -> UInt8:
+    """``pixels`` (H, W, 3) of the profile ``icc``: films carry none, and are taken for sRGB."""
+    if icc is None or icc[16:20] != b"RGB ":
+        return pixels
+    try:
+        profile = ImageCms.ImageCmsProfile(BytesIO(icc))
+        picture = Image.fromarray(pixels)
+        return np.asarray(ImageCms.profileToProfile(picture, profile, ImageCms.createProfile("sRGB")))
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        return pixels  # a broken profile is as good as none
+
+
+def _knots(first: float, last: float, source: float) -> list[float]:
+    """Ages to ask the network for, ascending. The source age is one of them: there its answers have a kink."""
+    low, high = min(first, last), max(first, last)
+    count = max(1, int(np.ceil((high - low) / _KNOT_YEARS)))
+    ages = {float(age) for age in np.linspace(low, high, count + 1)}
+    return sorted(ages | ({source} if low < source < high else set()))
+
+
+def _plan(first: float, last: float, seconds: float, fps: float, there_and_back: bool) -> list[float]:
+    """The age of each frame."""
+    count = round(seconds * fps)
+    rest = min(_REST / seconds, 0.1)
+    if there_and_back:
+        corners, ages = [rest / 2, 0.5 - rest / 2, 0.5 + rest / 2, 1 - rest / 2], [first, last, last, first]
+        times = np.arange(count) / count  # the first frame follows upon the last
+    else:
+        corners, ages = [rest, 1 - rest], [first, last]
+        times = np.arange(count) / (count - 1)
+    return [float(age) for age in np.interp(times, corners, ages)]
+
+
+def _encode(
+    scene: _Scene,
+    plan: list[float],
+    fps: float,
+    suffix: str,
+    place: Path,
+    mark: Provenance,
+    progress: Callable[[int, int], None] | None,
+) -> None:
+    def frames() -> Iterator[UInt8]:
+        for done, age in enumerate(plan, 1):
+            yield scene.frame(age)
+            if progress:
+                progress(done, len(plan))
+
+    if suffix == ".webp":
+        write_webp(frames(), frame_milliseconds(len(plan), fps, 1), place, mark)
+    elif suffix == ".gif":
+        samples = [scene.frame(age) for age in np.linspace(min(plan), max(plan), _SAMPLES)]
+        write_gif(frames(), samples, frame_milliseconds(len(plan), fps, 10), place, mark)
+    else:
+        from reage.video.files import Coding, writing
+
+        rate = Fraction(fps).limit_denominator(1001)
+        coding = Coding(scene.base.shape[1], scene.base.shape[0], rate, 1 / rate)
+        with writing(place, suffix, coding, mark) as writer:
+            for number, frame in enumerate(frames()):
+                writer.write(frame, number, 1)
+
+
+def _labelled(picture: UInt8, text: str) -> UInt8:
+    """The picture with ``text`` in its lower left corner, light with a dark rim: readable on anything."""
+    drawn = Image.fromarray(picture)
+    size = max(12, min(drawn.size) // 9)
+    font: Any = ImageFont.load_default(size=size)
+    place = (size * 0.5, drawn.height - size * 0.4)
+    ImageDraw.Draw(drawn).text(
+        place,
+        text,
+        (255, 255, 255),
+        font,
+        anchor="ls",
+        stroke_width=max(1, size // 14),
+        stroke_fill=(30, 30, 30),
+    )
+    return np.asarray(drawn)

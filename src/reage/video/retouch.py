@@ -1,0 +1,212 @@
+"""Videos on disk: `reage video`. Everybody in every frame made older or younger, steadily.
+
+Two passes: the first follows the faces, the second edits and writes. So each person's age is the median over
+the whole video, and smoothing may look ahead. Only one frame is in memory at a time; of each face, its landmarks.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from reage._version import __version__
+from reage.arrays import UInt8
+from reage.batch import DEFAULTS, Options, beside, refuse_existing
+from reage.edit.compositing import AlignedFace, Edit, composite
+from reage.edit.masks import region_factor
+from reage.errors import NoFaceError, VideoError
+from reage.files import atomic_path
+from reage.photo.files import Provenance
+from reage.reager import Reager, Target, apart_regions, check_target, check_wish, edits_in_words
+from reage.video.files import CRF, WRITABLE_SUFFIXES, Still, VideoReader, can_hold, reading, writing
+from reage.video.smoothing import EditSmoother, Pose, poses
+from reage.video.tracking import Track, Tracker
+
+Progress = Callable[[str, int, int | None], None]
+"""Told what is being done, frames done, and how many there are, if that is known."""
+
+
+@dataclass
+class Role:
+    """A person, with what is to be done: ages in years, ``male`` 0 or 1, and the ``poses`` of the face by frame;
+    ``strength`` and ``regions`` as in `Sitting.age`."""
+
+    track: Track
+    source: float
+    target: float
+    male: float
+    poses: dict[int, Pose]
+    strength: float = 1.0
+    regions: Mapping[str, float] = field(default_factory=dict)
+    smoother: EditSmoother = field(default_factory=EditSmoother)
+    time: float = 0.0
+
+    def edit(
+        self, reager: Reager, pixels: UInt8, number: int, time: float, *, smooth: bool = True
+    ) -> tuple[AlignedFace, Edit]:
+        """The face in frame ``number`` (H, W, 3), shown at ``time`` seconds, and its edit: frames in order."""
+        pose = self.poses[number]
+        face = reager.align(pixels, pose.matrix, pose.landmarks)
+        edit = reager.edit(face, to=self.target, source=self.source, male=self.male)
+        if smooth:
+            edit = self.smoother.next(edit, face.pixels, time - self.time, fresh=pose.fresh)
+        self.time = time
+        weight = pose.weight * self.strength
+        if self.regions:
+            return face, edit.scaled(weight * region_factor(pose.landmarks, face.size, self.regions))
+        return face, edit.scaled(weight)
+
+    def describe(self) -> str:
+        """For people."""
+        first, last = self.track.times[0], self.track.times[-1]
+        return f"{first:.1f} to {last:.1f} s: a face that looks {self.track.apparent_age:.0f}, made {self.target:g}"
+
+
+@dataclass(frozen=True)
+class VideoOutcome:
+    """What became of a video."""
+
+    output: Path
+    frames: int
+    people: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def age_video(
+    video: Path,
+    target: Target,
+    output: Path | None = None,
+    options: Options = DEFAULTS,
+    *,
+    crf: int = CRF,
+    progress: Progress | None = None,
+) -> VideoOutcome:
+    """Make the people in ``video`` ``target`` years old, or older or younger, in every frame.
+
+    ``options.faces`` is "all" or "largest": then only whoever fills most of the picture over the whole video.
+    The output (default: beside the input) appears when it is complete. Raises `ReageError`.
+    """
+    place = _check(video, target, output, options)
+    reager = Reager.from_bundle(options.model)
+    tell = progress or (lambda *_: None)
+    with reading(video) as source:
+        copied, notes = _copied(source, place)
+        tracker = follow(reager, source, tell)
+        roles = cast(reager, tracker, target, options)
+        mark = Provenance(
+            tool=f"reage {__version__}",
+            model=reager.bundle.manifest.title,
+            faces=tuple((round(role.source, 1), round(float(role.target), 1)) for role in roles),
+            edits=edits_in_words(options.strength, apart_regions(options.regions)),
+        )
+        frames = 0
+        try:
+            with (
+                atomic_path(place) as part,
+                writing(part, place.suffix, source.coding, mark, crf=crf, copied=copied) as writer,
+            ):
+                for item in source.play(copied):
+                    if not isinstance(item, Still):
+                        writer.copy(item)
+                        continue
+                    time = float(item.pts * source.coding.time_base)
+                    pixels = retouch(reager, item.pixels, roles, frames, time)
+                    writer.write(pixels, item.pts, item.duration)
+                    frames += 1
+                    tell("editing", frames, len(tracker.times))
+        except (OSError, ValueError) as error:  # ValueError: a null character in the name
+            reason = getattr(error, "strerror", None) or error
+            raise VideoError(f"{str(place)!r} cannot be written: {reason}") from error
+        if source.damaged:
+            notes.append(f"{source.damaged} damaged packets of {video} were left out")
+    return VideoOutcome(place, frames, tuple(role.describe() for role in roles), tuple(notes))
+
+
+def _check(video: Path, target: Target, output: Path | None, options: Options) -> Path:
+    """Where the output goes; raises `ReageError` for what can be said to be wrong before any work."""
+    check_target(target)
+    check_wish(options.source, options.strength)
+    apart_regions(options.regions)
+    if options.faces not in (None, "all", "largest"):
+        raise NoFaceError(f"faces '{options.faces}': of a video, say all or largest")
+    if output and os.path.isdir(output):
+        raise VideoError(f"{output} is a folder; give the name of a file in it")
+    place = output or beside(video, _name(video, target))
+    if place.suffix.lower() not in WRITABLE_SUFFIXES:
+        raise VideoError(f"a video is written as {', '.join(WRITABLE_SUFFIXES)}, not as '{place.suffix}'")
+    refuse_existing(place, options.overwrite)
+    return place
+
+
+def follow(reager: Reager, source: VideoReader, tell: Progress) -> Tracker:
+    """The first pass: the people of a video."""
+    tracker = reager.tracker()
+    for number, still in enumerate(source.stills(), 1):
+        tracker.feed(still.pixels, float(still.pts * source.coding.time_base))
+        tell("following", number, source.count)
+    return tracker
+
+
+def cast(
+    reager: Reager, tracker: Tracker, target: Target, options: Options, *, smooth: bool = True
+) -> list[Role]:
+    """What is to be done with whom; raises `NoFaceError` where no face was found."""
+    tracks = [track for track in tracker.tracks if track.frames]
+    if not tracks:
+        raise NoFaceError("no face found in the video; a face must be at least 40 pixels high in some frames")
+    if options.faces == "largest":
+        tracks = [max(tracks, key=lambda track: track.prominence)]
+    manifest, times, roles = reager.bundle.manifest, np.array(tracker.times), []
+    for track in tracks:
+        source = track.apparent_age if options.source is None else options.source
+        male = float(track.male_probability > 0.5) if options.male is None else options.male
+        goal = manifest.goal(target, source) if isinstance(target, str) else manifest.reached(source, target)
+        where = poses(track, manifest.size, times, tracker.cuts, smooth=smooth)
+        apart = apart_regions(options.regions)
+        roles.append(Role(track, source, goal, male, where, options.strength, apart))
+    return roles
+
+
+def retouch(
+    reager: Reager,
+    pixels: UInt8,
+    roles: list[Role],
+    number: int,
+    time: float,
+) -> UInt8:
+    """Frame ``number`` (H, W, 3), shown at ``time`` seconds, with everybody's edit."""
+    out: UInt8 = pixels.copy()
+    for role in roles:
+        if number in role.poses:
+            face, edit = role.edit(reager, pixels, number, time)
+            composite(pixels, out, face, edit, detail_sigma=reager.bundle.manifest.detail_sigma)
+    return out
+
+
+def _copied(source: VideoReader, place: Path) -> tuple[list[Any], list[str]]:
+    """The streams to copy, and what is to be said about others; raises `VideoError` for sound that does not fit."""
+    copied = []
+    notes = [
+        f"its {stream.type} (stream {stream.index}) was left out: FFmpeg has no decoder for it"
+        for stream in source.unknown
+    ]
+    for stream in source.copied:
+        kind = f"{stream.type} ({stream.codec_context.name})"
+        if can_hold(place.suffix, stream):
+            copied.append(stream)
+        elif stream.type == "audio":
+            raise VideoError(f"{place.suffix} cannot hold its {kind} as it is; try .mkv or .mov")
+        else:
+            notes.append(f"its {kind} was left out: {place.suffix} cannot hold it; try .mkv")
+    return copied, notes
+
+
+def _name(video: Path, target: Target) -> str:
+    label = target if isinstance(target, str) else f"{target:g}"
+    suffix = video.suffix if video.suffix.lower() in WRITABLE_SUFFIXES else ".mp4"
+    return f"{video.stem}-{label}{suffix}"

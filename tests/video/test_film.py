@@ -1,0 +1,210 @@
+"""Films of a bundled portrait: what they show, how long, and what they say of themselves."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import pytest
+from click.testing import CliRunner
+from PIL import Image, ImageCms, ImageSequence
+
+import reage.video.film
+from reage import Reager
+from reage.cli.main import main
+from reage.cli.parsing import parse_span
+from reage.errors import AgeError, NoFaceError, PhotoError, RegionError, VideoError
+from reage.photo.files import Photo, read_photo, read_provenance
+from reage.photo.photo import PhotoMeta
+from reage.reager import Sitting
+from reage.video.files import reading
+from reage.video.film import film_photo, write_film
+
+Frame = npt.NDArray[np.uint8]
+
+
+@pytest.fixture(scope="module")
+def sitting(reager: Reager, portrait: Path) -> Sitting:
+    return reager.open(portrait)
+
+
+def frames_of(path: Path) -> tuple[list[Frame], float]:
+    """The frames of a film, and how long it lasts in seconds."""
+    if path.suffix == ".mp4":
+        with reading(path) as video:
+            stills = list(video.stills())
+            end = stills[-1].pts + stills[-1].duration
+            return [still.pixels for still in stills], float(end * video.coding.time_base)
+    shown, lasts = [], 0
+    with Image.open(path) as film:
+        for frame in ImageSequence.Iterator(film):
+            shown.append(np.asarray(frame.convert("RGB")))
+            frame.load()
+            lasts += frame.info["duration"]
+    return shown, lasts / 1000
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".gif", ".webp"])
+def test_a_face_grows_older(reager: Reager, sitting: Sitting, tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"life{suffix}"
+    assert write_film(sitting, (20, 80), path, seconds=1, fps=12, side=200, labels=False) == path
+    frames, lasts = frames_of(path)
+    assert lasts == pytest.approx(1, abs=0.011)
+    assert frames[0].shape == (200, 200, 3)
+    young, old = (reager.sit(Photo(frame)).faces[0].apparent_age for frame in (frames[0], frames[-1]))
+    assert old > young + 8
+    still = [frame[:30, :30].astype(int) for frame in frames]
+    assert max(np.abs(b - a).max() for a, b in pairwise(still)) <= (0 if suffix == ".gif" else 3)
+    mark = read_provenance(path)
+    assert mark is not None
+    assert mark["digital_source_type"].endswith("compositeWithTrainedAlgorithmicMedia")
+    assert [face["target_age"] for face in mark["faces"]] == [20, 80]
+
+
+def test_a_gif_says_so_in_a_comment_too(sitting: Sitting, tmp_path: Path) -> None:
+    path = write_film(sitting, (30, 60), tmp_path / "a.gif", seconds=0.5, fps=10, side=100)
+    with Image.open(path) as film:
+        assert b"AI-edited" in film.info["comment"]
+        assert film.info["loop"] == 0
+    assert path.read_bytes().endswith(b";")
+
+
+def test_interpolated_edits_are_those_of_the_network(sitting: Sitting) -> None:
+    face = sitting.faces[0]
+    age, gender = face.told(None, None)
+    knots = reage.video.film._knots(20, 80, age)
+    assert knots[0] == 20
+    assert knots[-1] == 80
+    assert age in knots
+    edits = [sitting.edit(face, to=knot, source=age, male=gender) for knot in knots]
+    scene = reage.video.film._Scene(sitting.photo.pixels, face.aligned, knots, edits, 0.01, False)
+    for wanted in (21.3, age + 1, 48.9, 78.8):
+        own = sitting.edit(face, to=wanted, source=age, male=gender)
+        assert np.abs(scene.edit(wanted).delta - own.delta).max() * 127.5 < 2
+        assert np.abs(scene.edit(wanted).gain - own.gain).max() < 0.05
+
+
+def test_there_and_back_ends_where_it_begins(sitting: Sitting, tmp_path: Path) -> None:
+    path = tmp_path / "loop.mp4"
+    write_film(sitting, (25, 75), path, seconds=1, fps=16, side=160, labels=False, there_and_back=True)
+    frames, _ = frames_of(path)
+
+    def apart(one: int, other: int) -> float:
+        return float(np.abs(frames[one].astype(int) - frames[other]).mean())
+
+    assert apart(4, 12) < 0.5 * apart(4, 8)
+    assert apart(15, 0) < 0.5 * apart(8, 0)
+
+
+def test_labels_name_the_age(sitting: Sitting, tmp_path: Path) -> None:
+    films = [
+        frames_of(
+            write_film(sitting, (40, 40), tmp_path / f"{on}.mp4", seconds=0.5, fps=4, side=200, labels=on)
+        )[0]
+        for on in (False, True)
+    ]
+    changed = np.abs(films[0][0].astype(int) - films[1][0]).max(2) > 60
+    ys, xs = np.nonzero(changed)
+    assert ys.min() > 150
+    assert xs.max() < 80
+
+
+def test_ages_are_clamped_to_those_of_the_model(sitting: Sitting, tmp_path: Path) -> None:
+    path = write_film(sitting, (0, 116), tmp_path / "a.webp", seconds=0.5, fps=4, side=64)
+    mark = read_provenance(path)
+    assert mark is not None
+    assert [face["target_age"] for face in mark["faces"]] == list(sitting.reager.bundle.manifest.target_ages)
+
+
+def test_the_whole_photo_and_its_shape(sitting: Sitting, tmp_path: Path) -> None:
+    path = write_film(sitting, (30, 60), tmp_path / "a.mp4", seconds=0.5, fps=4, side=101, whole=True)
+    frames, _ = frames_of(path)
+    assert max(frames[0].shape) in (100, 102)
+    height, width = sitting.photo.pixels.shape[:2]
+    assert frames[0].shape[1] / frames[0].shape[0] == pytest.approx(width / height, rel=0.03)
+
+
+def test_transparency_deep_samples_and_profiles(reager: Reager, portrait: Path, tmp_path: Path) -> None:
+    photo = read_photo(portrait)
+    alpha = np.full(photo.pixels.shape[:2], 65535, np.uint16)
+    alpha[:60] = 0
+    icc = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    deep = Photo(photo.pixels.astype(np.uint16) * 257, alpha, PhotoMeta(icc=icc))
+    path = write_film(
+        reager.sit(deep), (30, 31), tmp_path / "a.mp4", seconds=0.5, fps=4, whole=True, side=256, labels=False
+    )
+    frame = frames_of(path)[0][0]
+    assert frame[:20].min() > 245
+    small = cv2.resize(photo.pixels, (256, 256), interpolation=cv2.INTER_AREA)
+    assert np.abs(frame[-60:].astype(int) - small[-60:]).mean() < 4
+
+
+def test_a_film_is_refused_with_a_reason(sitting: Sitting, tmp_path: Path, monkeypatch: Any) -> None:
+    there = tmp_path / "there.gif"
+    there.touch()
+    refusals: list[tuple[type[Exception], str, Path, dict[str, Any]]] = [
+        (PhotoError, "--overwrite", there, {}),
+        (VideoError, "is written as", tmp_path / "a.avi", {}),
+        (VideoError, "frames a second", tmp_path / "a.gif", {"fps": 60}),
+        (VideoError, "seconds", tmp_path / "a.gif", {"seconds": 0.01}),
+        (VideoError, "pixels a side", tmp_path / "a.gif", {"side": 5}),
+        (VideoError, "cannot be written", there / "a.gif", {"seconds": 0.5, "fps": 4}),
+        (AgeError, "strength", tmp_path / "a.gif", {"strength": 3}),
+        (AgeError, "outside 0 to 116", tmp_path / "a.gif", {"source": -4}),
+        (NoFaceError, "no face 3", tmp_path / "a.gif", {"face": 3}),
+    ]
+    for error, message, path, wish in refusals:
+        with pytest.raises(error, match=message):
+            write_film(sitting, (20, 80), path, **wish)
+    monkeypatch.setattr(reage.video.film, "find_spec", lambda name: None)
+    with pytest.raises(VideoError, match="reage\\[video\\]"):
+        write_film(sitting, (20, 80), tmp_path / "a.mp4")
+    assert [path.name for path in tmp_path.iterdir()] == ["there.gif"]
+
+
+def test_an_interrupted_film_leaves_nothing(sitting: Sitting, tmp_path: Path) -> None:
+    def progress(done: int, total: int) -> None:
+        assert total == 8
+        if done == 3:
+            raise KeyboardInterrupt
+
+    for suffix in (".mp4", ".gif", ".webp"):
+        with pytest.raises(KeyboardInterrupt):
+            write_film(
+                sitting, (20, 80), tmp_path / f"a{suffix}", seconds=1, fps=8, side=64, progress=progress
+            )
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_command(portrait: Path, tmp_path: Path) -> None:
+    path = tmp_path / "life.webp"
+    command = ["film", str(portrait), "--ages", "30:60", "-o", str(path), "--seconds", "0.5", "--side", "64"]
+    result = CliRunner().invoke(main, command)
+    assert result.exit_code == 0, result.output
+    assert result.output.strip() == str(path)
+    assert CliRunner().invoke(main, command).exit_code == 2
+    assert parse_span("20:80") == (20, 80)
+    for wrong in ("20", "20:80:10", "a:b", ""):
+        with pytest.raises(AgeError, match="first:last"):
+            parse_span(wrong)
+    with pytest.raises(PhotoError, match="does not exist"):
+        film_photo(tmp_path / "absent.jpg", (20, 80))
+
+
+def test_regions_that_are_left_out_stay_young(sitting: Sitting, tmp_path: Path) -> None:
+    look: dict[str, Any] = {"seconds": 1, "fps": 4, "side": 200, "labels": False}
+    whole = write_film(sitting, (20, 80), tmp_path / "whole.webp", **look)
+    without = dict.fromkeys(("forehead", "eyes", "cheeks", "mouth", "neck"), 0.0)
+    still = write_film(sitting, (20, 80), tmp_path / "still.webp", regions=without, **look)
+    ends = [[frames_of(path)[0][i].astype(int) for i in (0, -1)] for path in (whole, still)]
+    assert np.abs(ends[0][1] - ends[0][0]).max() > 40
+    assert np.abs(ends[1][1] - ends[1][0]).max() < 8
+    mark = read_provenance(still)
+    assert mark is not None
+    assert "regions forehead 0" in str(mark)
+    with pytest.raises(RegionError, match="did you mean 'eyes'"):
+        write_film(sitting, (20, 80), tmp_path / "no.webp", regions={"eye": 0.5})

@@ -1,0 +1,216 @@
+"""Videos of the bundled portraits under a moving camera: who is followed, and what comes out."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from clips import Frame, camera, filmed, portrait, write_clip
+
+from reage import Reager
+from reage.batch import Options
+from reage.cli.main import main
+from reage.errors import NoFaceError
+from reage.photo.files import Photo, read_provenance
+from reage.video.files import reading
+from reage.video.retouch import Role, age_video, cast
+from reage.video.tracking import Tracker
+
+FPS = 12
+
+
+def clip(name: str, count: int = 12, swing: float = 0.5) -> list[Frame]:
+    return filmed(portrait(name), camera(count, 320, swing=swing), noise=1)
+
+
+def hide(frames: list[Frame]) -> None:
+    """Hold something before the face, in place."""
+    for pixels in frames:
+        pixels[50:200, 90:240] = (150, 110, 90)
+
+
+def followed(reager: Reager, frames: list[Frame]) -> Tracker:
+    tracker = reager.tracker()
+    for number, pixels in enumerate(frames):
+        tracker.feed(pixels, number / FPS)
+    return tracker
+
+
+def roles_of(reager: Reager, frames: list[Frame], **options: Any) -> list[Role]:
+    return cast(reager, followed(reager, frames), 75, Options(**options))
+
+
+def reage(*arguments: Any) -> Any:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def stills(path: Path) -> list[Frame]:
+    with reading(path) as video:
+        return [still.pixels for still in video.stills()]
+
+
+def test_a_video_from_the_command_line(reager: Reager, tmp_path: Path) -> None:
+    source = write_clip(tmp_path / "me.mp4", clip("house_grace-meng"), fps=FPS)
+    result = reage("video", source, "--to", 80, "--quiet")
+    assert result.exit_code == 0, result.output
+    output = tmp_path / "me-80.mp4"
+    before, after = stills(source), stills(output)
+    assert len(after) == len(before) == 12
+    one, other = (reager.sit(Photo(frames[6])).faces[0].apparent_age for frames in (before, after))
+    assert other > one + 8
+    corner = np.s_[:40, -40:]
+    assert np.abs(before[6][corner].astype(int) - after[6][corner]).mean() < 4
+    mark = read_provenance(output)
+    assert mark is not None
+    assert mark["faces"][0]["target_age"] == 80
+    with av.open(str(output)) as container:
+        assert [stream.type for stream in container.streams] == ["video", "audio"]
+    again = reage("video", source, "--to", 80, "--quiet")
+    assert again.exit_code == 2
+    assert "--overwrite" in again.output
+
+
+def test_two_people_keep_their_own_ages(reager: Reager) -> None:
+    young, old = clip("house_grace-meng", swing=1), clip("senate_angus-king", swing=0.7)
+    tracker = followed(reager, [np.hstack(pair) for pair in zip(young, old, strict=True)])
+    assert [len(track.frames) for track in tracker.tracks] == [12, 12]
+    roles = sorted(cast(reager, tracker, "older", Options()), key=lambda role: role.source)
+    alone = [roles_of(reager, frames)[0].source for frames in (young, old)]
+    assert [role.source for role in roles] == pytest.approx(alone, abs=3)
+    assert roles[1].source > roles[0].source + 20
+    assert roles[0].male == 0
+    assert roles[1].male == 1
+    middles = [role.track.landmarks[-1][:, 0].mean() for role in roles]
+    assert middles[0] < 320 < middles[1]
+    beyond = cast(reager, tracker, 110, Options())
+    assert {role.target for role in beyond} == {reager.bundle.manifest.target_ages[1]}
+    largest = cast(reager, tracker, 75, Options(faces="largest"))
+    assert len(largest) == 1
+    with pytest.raises(NoFaceError, match="all or largest"):
+        age_video(Path("any.mp4"), 75, options=Options(faces="1"))
+
+
+def test_a_cut_begins_anew_and_fades_nothing(reager: Reager) -> None:
+    frames = clip("house_grace-meng", 8) + clip("senate_angus-king", 8)
+    tracker = followed(reager, frames)
+    assert tracker.cuts == {8}
+    first, second = cast(reager, tracker, 75, Options())
+    assert sorted(first.poses) == list(range(8))
+    assert sorted(second.poses) == list(range(8, 16))
+    assert first.poses[7].weight == second.poses[8].weight == 1
+    assert second.poses[8].fresh
+    assert second.source > first.source + 20
+
+
+def test_a_flash_changes_nobody(reager: Reager) -> None:
+    frames = clip("house_grace-meng", 10)
+    frames[5] = np.clip(frames[5].astype(int) * 2, 0, 255).astype(np.uint8)
+    tracker = followed(reager, frames)
+    assert len(tracker.tracks) == 1
+    assert all(pose.weight == 1 for pose in cast(reager, tracker, 75, Options())[0].poses.values())
+
+
+def test_a_face_that_was_lost_is_the_same_person(reager: Reager) -> None:
+    frames = clip("house_karen-bass", 26, swing=0.2)
+    hide(frames[10:15])
+    (track,) = followed(reager, frames).tracks
+    missing = set(range(26)) - set(track.frames)
+    assert set(range(10, 15)) <= missing
+    assert max(missing) < 19
+    (role,) = roles_of(reager, frames)
+    assert role.poses[0].weight == role.poses[25].weight == 1
+    assert role.poses[9].weight < 0.1  # faded out while the face could still be seen
+    assert role.poses[max(missing) + 1].fresh
+    assert not set(role.poses) & set(range(10, 15))
+
+
+def test_an_appearing_face_fades_in(reager: Reager) -> None:
+    frames = clip("house_karen-bass", 12, swing=0.2)
+    hide(frames[:3])
+    (role,) = roles_of(reager, frames)
+    weights = [role.poses[number].weight for number in sorted(role.poses)]
+    assert weights[0] < 0.1
+    assert weights == sorted(weights)
+    assert weights[-1] == 1
+
+
+def test_smoothing_steadies_edits(reager: Reager) -> None:
+    frames = filmed(portrait("house_andre-carson"), camera(10, 320, swing=0), noise=3)
+    tracker, unrest = followed(reager, frames), []
+    for smooth in (False, True):
+        (role,) = cast(reager, tracker, 75, Options(), smooth=smooth)
+        edits = [
+            role.edit(reager, pixels, number, number / FPS, smooth=smooth)[1].delta
+            for number, pixels in enumerate(frames)
+        ]
+        unrest.append(np.mean([np.abs(b - a).mean() for a, b in pairwise(edits)]))
+    assert unrest[1] < 0.5 * unrest[0]
+
+
+def test_an_interrupted_run_leaves_nothing(tmp_path: Path) -> None:
+    source = write_clip(tmp_path / "me.mp4", clip("house_grace-meng", 6), fps=FPS)
+    stages = []
+
+    def progress(stage: str, done: int, total: int | None) -> None:
+        stages.append((stage, done, total))
+        if stage == "editing" and done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        age_video(source, 70, progress=progress)
+    assert [path.name for path in tmp_path.iterdir()] == ["me.mp4"]
+    assert ("following", 6, 6) in stages
+    assert stages[-1] == ("editing", 3, 6)
+
+
+def test_clear_ends(tmp_path: Path) -> None:
+    ramp = np.tile(np.linspace(0, 255, 320).astype(np.uint8)[None, :, None], (240, 1, 3))
+    blank = write_clip(tmp_path / "blank.mp4", [ramp] * 3, tone=False)
+    face = write_clip(tmp_path / "face.mp4", clip("house_grace-meng", 2), tone=False)
+    noise = tmp_path / "noise.mp4"
+    noise.write_bytes(bytes(range(256)) * 40)
+    sound = write_clip(tmp_path / "sound.mkv", [ramp] * 3, sound="wavpack")
+    ends = {
+        "no face found": ["video", blank, "--to", 50],
+        "not a video": ["video", noise, "--to", 50],
+        "does not exist": ["video", tmp_path / "absent.mp4", "--to", 50],
+        "is a folder": ["video", tmp_path, "--to", 50],
+        "is written as": ["video", blank, "--to", 50, "-o", tmp_path / "out.avi"],
+        "outside 0 to 116": ["video", blank, "--to", 130],
+        "all or largest": ["video", blank, "--to", 50, "--faces", "0"],
+        "try .mkv": ["video", sound, "--to", 50, "-o", tmp_path / "out.mp4"],
+        "cannot be written": ["video", face, "--to", 50, "-o", noise / "out.mp4"],
+    }
+    for message, arguments in ends.items():
+        result = reage(*arguments, "--quiet")
+        assert result.exit_code == 2, (message, result.output)
+        assert message in result.output
+        assert len(result.output.strip().splitlines()) == 1, result.output
+        assert result.output.startswith("reage: ")
+    assert {path.name for path in tmp_path.iterdir()} == {"blank.mp4", "face.mp4", "noise.mp4", "sound.mkv"}
+
+
+def test_regions_that_are_left_out_stay_as_they_were(reager: Reager) -> None:
+    frames = clip("house_grace-meng", 3)
+    none = dict.fromkeys(("forehead", "eyes", "cheeks", "mouth", "neck"), 0.0)
+    (whole,), (kept,) = roles_of(reager, frames), roles_of(reager, frames, regions=none)
+    changes = [np.abs(role.edit(reager, frames[0], 0, 0.0)[1].delta).max() for role in (whole, kept)]
+    assert changes[0] > 0.05
+    assert changes[1] < 1e-5
+
+
+def test_sound_that_cannot_be_copied_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    source = Path("me:1.mkv")
+    write_clip(tmp_path / "plain.mkv", clip("house_grace-meng", 3)).rename(source)
+    source.write_bytes(source.read_bytes().replace(b"A_AAC", b"A_XYZ"))
+    outcome = age_video(source, 70)
+    assert outcome.output == Path("me:1-70.mkv")
+    assert outcome.notes == ("its audio (stream 1) was left out: FFmpeg has no decoder for it",)
+    with av.open(str(tmp_path / outcome.output)) as container:
+        assert [stream.type for stream in container.streams] == ["video"]
