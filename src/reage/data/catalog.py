@@ -15,9 +15,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
+from reage.arrays import Int64
 from reage.data.duplicates import (
     THUMBNAIL,
-    Pairs,
     connected_groups,
     duplicate_pairs,
     perceptual_hash,
@@ -276,7 +276,7 @@ def _tabulate(records: Sequence[Record], measured: Sequence[Measurement]) -> pd.
     return df
 
 
-def _equal_pairs(values: pd.Series[str]) -> Pairs:
+def _equal_pairs(values: pd.Series[str]) -> Int64:
     """Pairs (P, 2) of positions with equal values, each with the first of its kind; blanks are not equal."""
     first: dict[str, int] = {}
     pairs = [(first.setdefault(v, i), i) for i, v in enumerate(values) if isinstance(v, str) and v]
@@ -298,7 +298,7 @@ def _keep(df: pd.DataFrame) -> pd.Series[bool]:
     return keep
 
 
-def _split(df: pd.DataFrame, pairs: Pairs) -> list[str]:
+def _split(df: pd.DataFrame, pairs: Int64) -> list[str]:
     """Splits by duplicate group, widened to whole subjects, so that nobody is in two splits."""
     unit = connected_groups(len(df), np.concatenate([pairs, _equal_pairs(df["subject"])]))
     key = df["md5"].where(df["md5"] != "", df["path"])

@@ -54,7 +54,8 @@ class Stepper:
         ]
         figures: dict[str, Tensor] = {}
         for player in self._family.players:
-            figures |= self._move(player, batches, step)
+            for _ in range(player.moves):
+                figures |= self._move(player, batches, step)
         for name, average in self.averages.items():
             update_average(average, self._family.networks[name], self._settings.ema, step)
         return figures

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
+import cv2
 import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 
+from reage.assets import portraits
 from reage.data.augment import draw_affine, draw_colour, shift_colour, warp_affine
-from reage.data.cache import open_cache
+from reage.data.cache import Aligner, open_cache
 from reage.data.sampling import FacePool, Share, step_rng
 from reage.errors import ConfigError
 from reage.networks.age_net import AgeNet, expected_age
 from reage.training.config import Settings, TrainSettings, Width, validate
-from reage.training.families.base import CHUNK, Batch, Device, Exported, Family, Networks, Player
+from reage.training.editing import to_tensor, to_uint8
+from reage.training.families.base import CHUNK, Batch, Device, Exported, Family, Networks, Player, Sheet
 from reage.training.losses import soft_age_cross_entropy
+from reage.training.robust import ascend, steepest_change
+
+SHEET_AGES = (20.0, 50.0, 75.0)
+SHEET_RADII = (8.0, 16.0)
+"""L2 norms of the changes on its sample sheet, at 96 px; in proportion to the side at other sizes."""
+SHEET_STEPS = 30
 
 
 class AgeOptions(Settings):
@@ -29,6 +39,16 @@ class AgeOptions(Settings):
     learning_rate: float = Field(2e-3, gt=0, description="Peak learning rate (AdamW).")
     weight_decay: float = Field(0.02, ge=0, description="Weight decay (AdamW).")
     gender: float = Field(0.3, ge=0, description="Weight of the gender loss.")
+    robust: Literal["none", "free"] = Field(
+        "none",
+        description="'free': also learn from worst-case changes of the faces, by free adversarial training.",
+    )
+    radius: float = Field(
+        2.0, gt=0, description="Largest L2 norm of such a change, of a whole face in [-1, 1] units."
+    )
+    replays: int = Field(
+        4, ge=2, description="Moves on the same faces, each against a worse change, where training is robust."
+    )
     colour: float = Field(
         0.25, ge=0, le=1, description="Largest random change of brightness, contrast, saturation."
     )
@@ -50,8 +70,16 @@ class AgeFamily(Family):
         self._train = self._pool("train", settings.data.evenness)
         self._pool("val", 0)  # raises here, not at the end of the first epoch
         self.players = [
-            Player("age", ["age"], self._loss, options.learning_rate, (0.9, 0.99), options.weight_decay)
-        ]
+            Player(
+                "age", ["age"], self._loss, options.learning_rate, (0.9, 0.99), options.weight_decay,
+                moves=options.replays if self.robust else 1,
+            )
+        ]  # fmt: skip
+
+    @property
+    def robust(self) -> bool:
+        """Whether it learns from worst-case changes, too."""
+        return self.options.robust != "none"
 
     def _pool(self, split: str, evenness: float) -> FacePool:
         data = self.settings.data
@@ -69,7 +97,7 @@ class AgeFamily(Family):
 
     def _loss(self, drawn: _Step, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         batch = drawn.batch
-        x = shift_colour(warp_affine(batch.face, drawn.turns), drawn.colours)
+        x = drawn.attacked(self.options.radius) if self.robust else drawn.shown
         with self.place.autocast():
             logits, male = self.networks["age"](x.contiguous(memory_format=torch.channels_last))
         age = soft_age_cross_entropy(logits, batch.age)
@@ -77,20 +105,64 @@ class AgeFamily(Family):
         years = (expected_age(logits.detach()) - batch.age).abs().mean()
         return age + self.options.gender * gender, {"age": age, "gender": gender, "years": years}
 
-    @torch.no_grad()
     def validate(self, networks: Networks, split: str) -> dict[str, float]:
         pool = self._pool(split, 0)
-        chosen, errors, hits = pool.spread(1200), [], []
+        figures = self._errors(networks["age"], pool, pool.spread(1200))
+        if self.robust:
+            attacked = self._errors(networks["age"], pool, pool.spread(300), attack_steps=5)
+            figures["years_error_attacked"] = attacked["years_error"]
+        return figures
+
+    def _errors(
+        self, net: nn.Module, pool: FacePool, chosen: npt.NDArray[np.intp], *, attack_steps: int = 0
+    ) -> dict[str, float]:
+        """Mean error of the age and share of genders read right, of faces changed for the worst if told so."""
+        errors, hits = [], []
         for part in np.array_split(chosen, max(1, len(chosen) // CHUNK)):
             batch = Batch(pool.take(part, masks=False), self.place.device)
-            with self.place.autocast():
-                logits, male = networks["age"](batch.face)
+            face = batch.face
+            if attack_steps:
+
+                def error(x: Tensor, age: Tensor = batch.age) -> Tensor:
+                    return (expected_age(net(x)[0]) - age).abs()
+
+                face = face + steepest_change(error, face, radius=self.options.radius, steps=attack_steps)
+            with torch.no_grad(), self.place.autocast():
+                logits, male = net(face.clamp(-1, 1))
             errors.append((expected_age(logits) - batch.age).abs())
             hits.append((male > 0) == (batch.male > 0.5))
         return {
             "years_error": float(torch.cat(errors).mean()),
             "gender_right": float(torch.cat(hits).float().mean()),
         }
+
+    def sheet(self, networks: Networks) -> Sheet | None:
+        """What the network has learned to see: the bundled portraits, changed by ascent towards other ages."""
+        faces = self._portraits()
+        if not faces:
+            return None
+        face = to_tensor(torch.from_numpy(np.stack(faces)).to(self.place.device))
+        cells, columns = [to_uint8(face)], ["input"]
+        for radius in SHEET_RADII:
+            for age in SHEET_AGES:
+                target = torch.full((len(face),), age, device=face.device)
+
+                def fit(x: Tensor, target: Tensor = target) -> Tensor:
+                    return -soft_age_cross_entropy(networks["age"](x)[0], target)
+
+                change = steepest_change(fit, face, radius=radius * self.size / 96, steps=SHEET_STEPS)
+                cells.append(to_uint8(face + change))
+                columns.append(f"{age:.0f}, {radius:g}")
+        return Sheet(torch.stack(cells, 1).cpu().numpy(), [f"{i}" for i in range(len(faces))], columns)
+
+    def _portraits(self) -> list[npt.NDArray[np.uint8]]:
+        align, faces = Aligner(self.size), []
+        for path in portraits():
+            picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
+            aligned = None if picture is None else align(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB))
+            if aligned is not None:
+                faces.append(aligned[0])
+        return faces
 
     def examples(self) -> dict[str, tuple[Any, ...]]:
         return {"age": (torch.zeros(1, 3, self.size, self.size),)}
@@ -107,3 +179,25 @@ class _Step:
     batch: Batch
     turns: Tensor
     colours: Tensor
+    shown: Tensor = field(init=False)
+    """The faces as they are shown: (B, 3, S, S)."""
+    change: Tensor | None = None
+    """The worst change of them found so far, with the gradient of the loss at it once that was computed."""
+
+    def __post_init__(self) -> None:
+        self.shown = shift_colour(warp_affine(self.batch.face, self.turns), self.colours)
+
+    def attacked(self, radius: float) -> Tensor:
+        """The faces with a change that is none at first and worse with every call.
+
+        Shafahi et al., "Adversarial Training for Free!", 2019: the backward pass that trains the network also
+        gives the gradient by which the change grows. Here every batch begins without one, so that the clean faces
+        take part, too, and a step depends on nothing before it.
+        """
+        if self.change is None:
+            change = torch.zeros_like(self.shown)
+        else:
+            assert self.change.grad is not None
+            change = ascend(self.change.detach(), self.change.grad, step=radius, radius=radius)
+        self.change = change.requires_grad_()
+        return (self.shown + self.change).clamp(-1, 1)

@@ -53,6 +53,8 @@ class Player:
     weight_decay: float = 0.0
     starts: int = 0
     """The step of its first move; until then its loss is computed all the same, for what others take from it."""
+    moves: int = 1
+    """Moves it takes in a step, one after the other, on the same drawn faces."""
 
 
 @dataclass
