@@ -5,8 +5,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from reage.arrays import Float32
 from reage.face.alignment import (
-    Float,
     align_landmarks,
     apply_transform,
     fit_similarity,
@@ -18,7 +18,7 @@ from reage.face.alignment import (
 )
 
 
-def similarity(scale: float, degrees: float, shift: tuple[float, float]) -> Float:
+def similarity(scale: float, degrees: float, shift: tuple[float, float]) -> Float32:
     turn = scale * np.exp(1j * np.radians(degrees))
     return np.array([[turn.real, -turn.imag, shift[0]], [turn.imag, turn.real, shift[1]]], np.float32)
 

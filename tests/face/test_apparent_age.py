@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from reage.face.alignment import Float
+from reage.arrays import Float32
 from reage.face.apparent_age import AgeReader, dlib_chip
 from reage.face.detection import FaceDetector
 
@@ -24,7 +24,7 @@ def load(name: str) -> Bytes:
 
 
 @pytest.fixture(scope="module")
-def landmarks() -> dict[str, Float]:
+def landmarks() -> dict[str, Float32]:
     detector = FaceDetector(threads=1)
     return {name: detector.detect(load(name))[0].landmarks_photo for name in PORTRAITS}
 
@@ -39,7 +39,9 @@ def test_the_index_lists_every_portrait() -> None:
 
 
 @pytest.mark.parametrize("name", AGED)
-def test_the_age_read_is_near_the_true_one(reader: AgeReader, landmarks: dict[str, Float], name: str) -> None:
+def test_the_age_read_is_near_the_true_one(
+    reader: AgeReader, landmarks: dict[str, Float32], name: str
+) -> None:
     """Within 12 years; the person may have been a day short of ``age_max`` + 1."""
     age = reader.read(load(name), landmarks[name]).age
     assert float(PORTRAITS[name]["age_min"]) - 12 < age < float(PORTRAITS[name]["age_max"]) + 1 + 12
@@ -47,7 +49,7 @@ def test_the_age_read_is_near_the_true_one(reader: AgeReader, landmarks: dict[st
 
 @pytest.mark.parametrize("name", list(PORTRAITS))
 def test_the_gender_read_is_the_one_on_record(
-    reader: AgeReader, landmarks: dict[str, Float], name: str
+    reader: AgeReader, landmarks: dict[str, Float32], name: str
 ) -> None:
     male = reader.read(load(name), landmarks[name]).male_probability
     assert 0 <= male <= 1
@@ -55,7 +57,7 @@ def test_the_gender_read_is_the_one_on_record(
 
 
 def test_a_reading_holds_when_the_photo_is_reduced_turned_or_mirrored(
-    reader: AgeReader, landmarks: dict[str, Float]
+    reader: AgeReader, landmarks: dict[str, Float32]
 ) -> None:
     name = AGED[0]
     pixels, points = load(name), landmarks[name]

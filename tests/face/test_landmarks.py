@@ -7,7 +7,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from reage.face.alignment import Float, align_landmarks, apply_transform, invert_transform
+from reage.arrays import Float32
+from reage.face.alignment import align_landmarks, apply_transform, invert_transform
 from reage.face.detection import FaceDetector
 from reage.face.landmarks import CROP, LandmarkNetwork, frame_of, square_transform
 
@@ -21,11 +22,11 @@ def load(name: str, side: int) -> Bytes:
     return np.asarray(cv2.resize(pixels, (side, side), interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def eye_distance(landmarks: Float) -> float:
+def eye_distance(landmarks: Float32) -> float:
     return float(np.linalg.norm(landmarks[[33, 133], :2].mean(0) - landmarks[[362, 263], :2].mean(0)))
 
 
-def grid_in_photo(landmarks: Float) -> Float:
+def grid_in_photo(landmarks: Float32) -> Float32:
     """Nine points of the aligned frame in the photo: what a user sees of an alignment."""
     line = np.linspace(20, 108, 3)
     grid = np.stack(np.meshgrid(line, line), -1).reshape(-1, 2).astype(np.float32)
@@ -38,7 +39,7 @@ def network() -> LandmarkNetwork:
 
 
 @pytest.fixture(scope="module")
-def faces() -> dict[str, Float]:
+def faces() -> dict[str, Float32]:
     """Landmarks (468, 2) of each portrait at 512 px."""
     detector = FaceDetector(threads=1)
     return {name: detector.detect(load(name, 512))[0].landmarks_photo for name in NAMES}
@@ -56,7 +57,7 @@ def test_a_square_fills_the_crop(centre: tuple[float, float], side: float, roll:
     )
 
 
-def test_the_frame_of_a_turned_face_turns_with_it(faces: dict[str, Float]) -> None:
+def test_the_frame_of_a_turned_face_turns_with_it(faces: dict[str, Float32]) -> None:
     landmarks = faces[NAMES[0]]
     (x, y), side, roll = frame_of(landmarks)
     turn = np.array([[0, -1], [1, 0]], np.float32)  # by 90 degrees
@@ -67,7 +68,7 @@ def test_the_frame_of_a_turned_face_turns_with_it(faces: dict[str, Float]) -> No
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_points_are_where_a_face_has_them(faces: dict[str, Float], name: str) -> None:
+def test_points_are_where_a_face_has_them(faces: dict[str, Float32], name: str) -> None:
     landmarks = faces[name]
     right_eye, left_eye, nose = landmarks[[33, 133]].mean(0), landmarks[[362, 263]].mean(0), landmarks[1]
     mouth, chin, forehead = landmarks[[61, 291]].mean(0), landmarks[152], landmarks[10]
@@ -79,7 +80,7 @@ def test_points_are_where_a_face_has_them(faces: dict[str, Float], name: str) ->
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("degrees", [-30, 15, 45])
 def test_alignment_turns_with_the_photo(
-    network: LandmarkNetwork, faces: dict[str, Float], name: str, degrees: float
+    network: LandmarkNetwork, faces: dict[str, Float32], name: str, degrees: float
 ) -> None:
     """The crop starts level and off centre, as a detector might give it."""
     pixels, landmarks = load(name, 512), faces[name]
@@ -97,7 +98,7 @@ def test_alignment_turns_with_the_photo(
 
 @pytest.mark.parametrize("name", NAMES)
 def test_alignment_scales_with_the_photo(
-    network: LandmarkNetwork, faces: dict[str, Float], name: str
+    network: LandmarkNetwork, faces: dict[str, Float32], name: str
 ) -> None:
     start = (faces[name] + 0.5) * 2 - 0.5
     large, _ = network.refine(load(name, 1024), start)
@@ -107,7 +108,7 @@ def test_alignment_scales_with_the_photo(
     assert error < 0.01 * eye_distance(large)
 
 
-def test_depth_is_in_pixels_of_the_photo(network: LandmarkNetwork, faces: dict[str, Float]) -> None:
+def test_depth_is_in_pixels_of_the_photo(network: LandmarkNetwork, faces: dict[str, Float32]) -> None:
     small, _ = network.refine(load(NAMES[0], 512), faces[NAMES[0]])
     large, _ = network.refine(load(NAMES[0], 1024), (faces[NAMES[0]] + 0.5) * 2 - 0.5)
     assert np.ptp(large[:, 2]) == pytest.approx(2 * np.ptp(small[:, 2]), rel=0.05)

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from reage.face.alignment import Float
+from reage.arrays import Float32
 from reage.photo.files import read_photo
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -26,7 +26,7 @@ def portrait(name: str, side: int = 320) -> Frame:
     return np.asarray(cv2.resize(pixels, (side, side), interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def camera(count: int, side: int, size: tuple[int, int] = SIZE, swing: float = 1.0) -> list[Float]:
+def camera(count: int, side: int, size: tuple[int, int] = SIZE, swing: float = 1.0) -> list[Float32]:
     """The transforms (2, 3) of a moving camera, from a square portrait of ``side`` to frames of ``size``.
 
     It starts and ends with the portrait filling the width; ``swing`` scales its movements.
@@ -54,7 +54,7 @@ def camera(count: int, side: int, size: tuple[int, int] = SIZE, swing: float = 1
 
 
 def filmed(
-    picture: Frame, matrices: Sequence[Float], size: tuple[int, int] = SIZE, noise: float = 0.0
+    picture: Frame, matrices: Sequence[Float32], size: tuple[int, int] = SIZE, noise: float = 0.0
 ) -> list[Frame]:
     """What the camera sees of a picture; ``noise`` is that of its sensor, in levels of 255."""
     rng, frames = np.random.default_rng(0), []
