@@ -10,19 +10,22 @@ from reage.training import losses
 
 
 def test_an_undecided_critic_costs_log_two_either_way() -> None:
-    for loss in (losses.taken_for_real, losses.taken_for_fake):
-        assert loss(torch.zeros(3, 4)).item() == pytest.approx(math.log(2))
+    for real in (True, False):
+        assert losses.logistic_loss(torch.zeros(3, 4), real=real).item() == pytest.approx(math.log(2))
 
 
 def test_a_sure_critic_costs_nothing_where_right_and_its_logit_where_wrong() -> None:
     sure = torch.full((2, 3), 50.0)
-    assert losses.taken_for_real(sure).item() == losses.taken_for_fake(-sure).item() == pytest.approx(0)
-    assert losses.taken_for_real(-sure).item() == losses.taken_for_fake(sure).item() == pytest.approx(50)
+    for logits, real in ((sure, True), (-sure, False)):
+        assert losses.logistic_loss(logits, real=real).item() == pytest.approx(0)
+        assert losses.logistic_loss(-logits, real=real).item() == pytest.approx(50)
 
 
-def test_the_generator_loss_keeps_its_gradient_where_the_critic_is_sure() -> None:
+def test_the_generator_pays_where_the_critic_sees_the_fake_and_keeps_its_gradient() -> None:
     logits = torch.tensor([-30.0, 30.0], requires_grad=True)
-    losses.taken_for_real(logits).backward()
+    loss = losses.nonsaturating_loss(logits)
+    assert loss.item() == pytest.approx(15)
+    loss.backward()
     assert logits.grad is not None
     assert logits.grad.tolist() == pytest.approx([-0.5, 0], abs=1e-6)
 
@@ -35,35 +38,44 @@ def test_only_places_on_the_faces_count() -> None:
     coarse = 100 + torch.arange(8.0).reshape(2, 1, 2, 2)
     less = [fine - torch.log(torch.expm1(fine + 1)), coarse]  # softplus of the difference: fine + 1, log 2
     places = torch.tensor([*range(8), 26.0, 27, 30, 31]) + 1
-    assert losses.more_real([fine, coarse], less, mask).item() > 0
-    found = losses.more_real(less, [fine, coarse], mask).item()
+    found = losses.relativistic_loss(less, [fine, coarse], mask).item()
     assert found == pytest.approx((places.mean().item() + math.log(2)) / 2, rel=1e-4)
 
 
-def test_a_critic_that_cannot_tell_has_half_the_lead_and_costs_log_two() -> None:
+def test_the_relativistic_loss_sees_differences_alone_and_falls_where_the_first_is_more_real() -> None:
+    logits, mask = torch.randn(4, 1, 4, 4, generator=torch.Generator().manual_seed(0)), torch.ones(4, 1, 8, 8)
+    assert losses.relativistic_loss([logits], [logits], mask).item() == pytest.approx(math.log(2))
+    above, below = (
+        losses.relativistic_loss([logits + shift], [logits], mask).item() for shift in (3.0, -3.0)
+    )
+    assert above == pytest.approx(math.log1p(math.exp(-3)))
+    assert below == pytest.approx(math.log1p(math.exp(3)))
+
+
+def test_a_critic_that_cannot_tell_is_right_at_half_of_the_places() -> None:
     draw = torch.Generator().manual_seed(0)
-    these, those = (torch.randn(8, 1, 16, 16, generator=draw) for _ in range(2))
+    real, fake = (torch.randn(8, 1, 16, 16, generator=draw) for _ in range(2))
     mask = torch.ones(8, 1, 32, 32)
-    assert losses.lead([these], [those], mask).item() == pytest.approx(0.5, abs=0.03)
-    assert losses.lead([these + 9], [those], mask).item() == 1
-    assert losses.more_real([these], [these], mask).item() == pytest.approx(math.log(2))
+    assert losses.pairwise_accuracy([real], [fake], mask).item() == pytest.approx(0.5, abs=0.03)
+    assert losses.pairwise_accuracy([real + 9], [fake], mask).item() == 1
+    assert losses.pairwise_accuracy([real - 9], [fake], mask).item() == 0
 
 
-def test_least_squares_is_the_mean_square_from_what_is_wanted() -> None:
-    assert losses.least_squares(torch.tensor([[1.0, 3.0]]), 1).item() == 2
-    assert losses.least_squares(torch.tensor([[1.0, 3.0]]), 0).item() == 5
+def test_least_squares_is_the_mean_squared_distance_from_the_target() -> None:
+    assert losses.least_squares_loss(torch.tensor([[1.0, 3.0]]), 1).item() == 2
+    assert losses.least_squares_loss(torch.tensor([[1.0, 3.0]]), 0).item() == 5
 
 
 def test_feature_matching_weighs_each_map_alike() -> None:
     small, large = torch.zeros(2, 3, 2, 2), torch.zeros(2, 5, 8, 8)
-    assert losses.feature_matching([small + 1, large + 3], [small, large]).item() == 2
+    assert losses.feature_matching_loss([small + 1, large + 3], [small, large]).item() == 2
 
 
-def test_embeddings_that_point_the_same_way_are_not_apart() -> None:
+def test_the_cosine_distance_is_that_of_directions_whatever_the_lengths() -> None:
     x = torch.tensor([[1.0, 2.0, 2.0]])
-    assert losses.apart(x, 3 * x).item() == pytest.approx(0, abs=1e-6)
-    assert losses.apart(x, -x).item() == pytest.approx(2)
-    assert losses.apart(x, torch.tensor([[2.0, 1.0, -2.0]])).item() == pytest.approx(1)
+    assert losses.cosine_distance(x, 3 * x).item() == pytest.approx(0, abs=1e-6)
+    assert losses.cosine_distance(x, -x).item() == pytest.approx(2)
+    assert losses.cosine_distance(x, torch.tensor([[2.0, 1.0, -2.0]])).item() == pytest.approx(1)
 
 
 @pytest.mark.parametrize("batch", [1, 3])
@@ -119,8 +131,8 @@ def test_the_total_variation_of_a_ramp_is_its_slope() -> None:
 @pytest.mark.parametrize(
     "loss",
     [
-        losses.taken_for_real,
-        losses.taken_for_fake,
+        losses.nonsaturating_loss,
+        lambda x: losses.logistic_loss(x, real=False),
         lambda x: losses.soft_age_cross_entropy(x, torch.tensor([20.0])),
         lambda x: losses.age_distance(x, torch.tensor([20.0])).sum(),
     ],

@@ -443,7 +443,7 @@ def test_the_log_has_figures_and_validation_at_their_steps(age_run: Path, delta_
     assert {"age/age", "age/gender", "age/years", "age/norm"} <= figures.keys()
     assert 0 <= seen["years_error"] < 100
     assert 0 <= seen["gender_right"] <= 1
-    assert {"generator/age", "generator/norm", "critic/lead", "critic/norm"} <= log(delta_run)[0].keys()
+    assert {"generator/age", "generator/norm", "critic/accuracy", "critic/norm"} <= log(delta_run)[0].keys()
     assert {"teacher_reads_25", "teacher_reads_75", "change_50"} <= log(delta_run)[-2]["validation"].keys()
 
 

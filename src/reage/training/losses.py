@@ -1,4 +1,7 @@
-"""Losses: each a small function that cites its equation. Tensors are float32 whatever the networks run in."""
+"""Losses: each a small function that cites its equation. They compute in float32 whatever the networks run in.
+
+Each returns a scalar, the mean over the batch, unless it says otherwise. B is the batch, S the side of a face in px.
+"""
 
 from __future__ import annotations
 
@@ -11,78 +14,117 @@ from torch import Tensor
 from reage.networks.age_net import BINS, expected_age
 
 
-def taken_for_real(logits: Tensor) -> Tensor:
-    """``softplus(-D)``: small where the critic says "real". Goodfellow et al., 2014: the generator's loss in
-    its form with a gradient where the critic is sure (section 3), and the critic's own on real faces."""
-    return F.softplus(-logits.float()).mean()
+def logistic_loss(logits: Tensor, *, real: bool) -> Tensor:
+    """The critic's loss: ``softplus(-D(x))`` on faces that are real, ``softplus(D(x))`` on those that are not.
 
-
-def taken_for_fake(logits: Tensor) -> Tensor:
-    """``softplus(D)``: small where the critic says "fake"; the critic's loss on edited faces."""
-    return F.softplus(logits.float()).mean()
-
-
-def more_real(these: list[Tensor], those: list[Tensor], mask: Tensor) -> Tensor:
-    """``softplus(D(those) - D(these))`` place by place: small where the critic finds ``these`` the more real.
-
-    Jolicoeur-Martineau, "The relativistic discriminator", 2018, in its paired form, on logits of places
-    (B, 1, h, w) of several sizes, each size with the same weight; only places on the faces of ``mask``
-    (B, 1, S, S) count. Pairs are an edited face and its own source, so that what differs is the edit alone.
+    It is the binary cross entropy of Goodfellow et al., "Generative Adversarial Networks", 2014, equation 1.
+    ``logits`` may have any shape; large ones mean "real".
     """
-    return _on_faces(these, those, mask, lambda gap: F.softplus(-gap).mean())
+    logits = logits.float()
+    return F.softplus(-logits if real else logits).mean()
 
 
-def lead(these: list[Tensor], those: list[Tensor], mask: Tensor) -> Tensor:
-    """Share of places where the critic finds ``these`` more real than ``those``: 0.5 is chance. As `more_real`."""
-    return _on_faces(these, those, mask, lambda gap: (gap > 0).float().mean())
+def nonsaturating_loss(fake_logits: Tensor) -> Tensor:
+    """The generator's loss: ``softplus(-D(G(x)))``, small where the critic takes the generated face for real.
+
+    Goodfellow et al., 2014, section 3: unlike the negated loss of the critic, it keeps its gradient where the critic
+    is sure. ``fake_logits`` may have any shape.
+    """
+    return logistic_loss(fake_logits, real=True)
 
 
-def _on_faces(
-    these: list[Tensor], those: list[Tensor], mask: Tensor, measure: Callable[[Tensor], Tensor]
+def relativistic_loss(logits: list[Tensor], reference: list[Tensor], mask: Tensor) -> Tensor:
+    """``softplus(D(reference) - D(x))``, place by place: small where the critic finds ``x`` more real.
+
+    Jolicoeur-Martineau, "The relativistic discriminator", 2018, in its paired form: each edited face against its own
+    source, so that what differs is the edit alone. The critic passes the source's logits first, the generator those
+    of the edited face.
+
+    Args:
+        logits: for each depth of the critic, what it says of each place of ``x``: (B, 1, h, w).
+        reference: the same of the faces to compare with.
+        mask: (B, 1, S, S) in [0, 1]; only places that lie on the face count. Every depth has the same weight.
+    """
+    return _mean_on_face(logits, reference, mask, lambda difference: F.softplus(-difference).mean())
+
+
+def pairwise_accuracy(real: list[Tensor], fake: list[Tensor], mask: Tensor) -> Tensor:
+    """Share of places where the critic finds the real face more real than the edited one; 0.5 is chance.
+
+    A figure for the log, without a gradient. The arguments are those of `relativistic_loss`.
+    """
+    return _mean_on_face(real, fake, mask, lambda difference: (difference > 0).float().mean())
+
+
+def _mean_on_face(
+    logits: list[Tensor], reference: list[Tensor], mask: Tensor, measure: Callable[[Tensor], Tensor]
 ) -> Tensor:
-    levels = []
-    for this, that in zip(these, those, strict=True):
-        on_face = F.adaptive_avg_pool2d(mask, (this.shape[2], this.shape[3])) > 0.5
-        levels.append(measure((this.float() - that.float())[on_face]))
-    return torch.stack(levels).mean()
+    depths = []
+    for ours, theirs in zip(logits, reference, strict=True):
+        on_face = F.adaptive_avg_pool2d(mask, (ours.shape[2], ours.shape[3])) > 0.5
+        depths.append(measure((ours.float() - theirs.float())[on_face]))
+    return torch.stack(depths).mean()
 
 
-def least_squares(logits: Tensor, wanted: float) -> Tensor:
-    """``mean (D - wanted)^2``: Mao et al., "Least Squares Generative Adversarial Networks", 2017."""
-    return (logits.float() - wanted).square().mean()
+def least_squares_loss(logits: Tensor, target: float) -> Tensor:
+    """``mean (D(x) - target)^2``, for logits of any shape.
+
+    Mao et al., "Least Squares Generative Adversarial Networks", 2017: the critic's targets are 1 for real and 0 for
+    fake faces, the generator's is 1.
+    """
+    return (logits.float() - target).square().mean()
 
 
-def feature_matching(these: list[Tensor], those: list[Tensor]) -> Tensor:
-    """Mean L1 between the maps a discriminator sees two faces in: Salimans et al., "Improved Techniques for
-    Training GANs", 2016, face by face as Wang et al., "pix2pixHD", 2018."""
-    return torch.stack([F.l1_loss(a.float(), b.float()) for a, b in zip(these, those, strict=True)]).mean()
+def feature_matching_loss(maps: list[Tensor], reference: list[Tensor]) -> Tensor:
+    """Mean L1 distance between a discriminator's feature maps of two batches, face by face.
+
+    Salimans et al., "Improved Techniques for Training GANs", 2016, as in Wang et al., "High-Resolution Image
+    Synthesis ... with Conditional GANs" (pix2pixHD), 2018. Each map is (B, C, h, w); each has the same weight.
+    """
+    return torch.stack([F.l1_loss(a.float(), b.float()) for a, b in zip(maps, reference, strict=True)]).mean()
 
 
-def apart(these: Tensor, those: Tensor) -> Tensor:
-    """``1 - cosine`` between two embeddings (B, L): zero where they point the same way."""
-    return (1 - F.cosine_similarity(these.float(), those.float(), dim=1)).mean()
+def cosine_distance(one: Tensor, other: Tensor) -> Tensor:
+    """``1 - cos(one, other)`` between embeddings (B, L): 0 where they point the same way, 2 where opposite."""
+    return (1 - F.cosine_similarity(one.float(), other.float(), dim=1)).mean()
 
 
 def r1_penalty(real_logits: Tensor, real: Tensor) -> Tensor:
-    """``mean |grad_x D(x)|^2`` at real faces: Mescheder et al., "Which Training Methods for GANs do actually
-    Converge?", 2018, equation 9 (the factor is the caller's). ``real`` must require a gradient."""
+    """``mean |grad_x D(x)|^2`` at real faces; the weight, with its factor 1/2, is the caller's.
+
+    Mescheder et al., "Which Training Methods for GANs do actually Converge?", 2018, equation 9.
+
+    Args:
+        real_logits: one logit a face: (B,).
+        real: the faces they were computed from, (B, 3, S, S); must require a gradient.
+    """
     (gradient,) = torch.autograd.grad(real_logits.float().sum(), real, create_graph=True)
     return gradient.float().square().sum((1, 2, 3)).mean()
 
 
 def soft_age_cross_entropy(logits: Tensor, age: Tensor, width: float = 2.5) -> Tensor:
-    """Cross entropy against a Gaussian of ``width`` years around the label: Gao et al., "Deep Label
-    Distribution Learning", 2017. Shapes (B, 101), (B,) years -> scalar."""
+    """Cross entropy against a Gaussian around the true age instead of one year alone.
+
+    Gao et al., "Deep Label Distribution Learning", 2017.
+
+    Args:
+        logits: of each year from 0 to 100: (B, 101).
+        age: true ages in years: (B,). Those above 100 count as 100.
+        width: standard deviation of the Gaussian, in years.
+    """
     years = torch.arange(BINS, dtype=torch.float32, device=logits.device)
     target = F.softmax(-0.5 * ((years - age[:, None].clamp(0, BINS - 1)) / width) ** 2, 1)
     return -(target * F.log_softmax(logits.float(), 1)).sum(1).mean()
 
 
 def age_distance(logits: Tensor, age: Tensor, scale: float = 10.0) -> Tensor:
-    """``|E[age] - target| / scale``, per face: shape (B,)."""
+    """``|E[age] - target| / scale`` of each face: logits (B, 101), target ages (B,) in years -> (B,)."""
     return (expected_age(logits) - age).abs() / scale
 
 
 def total_variation(x: Tensor) -> Tensor:
-    """Mean absolute difference of neighbours: Rudin, Osher and Fatemi, 1992, anisotropic form."""
+    """Mean absolute difference of neighbouring pixels of (B, C, H, W), along rows plus along columns.
+
+    The anisotropic form of Rudin, Osher and Fatemi, "Nonlinear total variation based noise removal", 1992.
+    """
     return (x[..., 1:, :] - x[..., :-1, :]).abs().mean() + (x[..., :, 1:] - x[..., :, :-1]).abs().mean()

@@ -91,11 +91,11 @@ class CycleFamily(EditingFamily):
         options, nets = self.options, self.networks
         with self.place.autocast():
             drawn.old_fake, drawn.young_fake = nets["older"](drawn.young), nets["younger"](drawn.old)
-            adversarial = losses.least_squares(nets["old_critic"](drawn.old_fake), 1) + losses.least_squares(
-                nets["young_critic"](drawn.young_fake), 1
-            )
+            old_logits = nets["old_critic"](drawn.old_fake)
+            young_logits = nets["young_critic"](drawn.young_fake)
             parts = {
-                "adversarial": adversarial,
+                "adversarial": losses.least_squares_loss(old_logits, 1)
+                + losses.least_squares_loss(young_logits, 1),
                 "cycle": F.l1_loss(nets["younger"](drawn.old_fake), drawn.young)
                 + F.l1_loss(nets["older"](drawn.young_fake), drawn.old),
             }
@@ -121,7 +121,7 @@ class CycleFamily(EditingFamily):
                 real = real.detach().requires_grad_()
             with self.place.autocast():
                 verdict, fake_verdict = critic(real), critic(fake)
-            loss = 0.5 * (losses.least_squares(verdict, 1) + losses.least_squares(fake_verdict, 0))
+            loss = 0.5 * (losses.least_squares_loss(verdict, 1) + losses.least_squares_loss(fake_verdict, 0))
             figures[name] = loss
             total = total + loss
             if self.options.r1:

@@ -146,8 +146,8 @@ class DeltaFamily(EditingFamily):
         change = (fake - source.face).abs().mean((1, 2, 3))
         tone = gaussian_blur(fake - source.face, TONE_SIGMA * fake.shape[-1])
         parts = {
-            "realism": losses.more_real(places, real_places, mask),
-            "match": losses.taken_for_real(self._judge(pooled, target, source.male)),
+            "realism": losses.relativistic_loss(places, real_places, mask),
+            "match": losses.nonsaturating_loss(self._judge(pooled, target, source.male)),
             "age": losses.age_distance(age_logits, target).mean(),
             "change": (change * 30 / (10 + gap)).mean(),
             "tone": tone.square().mean(),
@@ -182,16 +182,17 @@ class DeltaFamily(EditingFamily):
                 self._judge(real_pooled, drawn.wrong, real.male),
             ]
         )
-        realism = losses.more_real(real_places, fake_places, mask)
-        match = losses.taken_for_real(fits) + losses.taken_for_fake(fake_fits)
-        mismatch = losses.taken_for_fake(wrong_fits)
+        realism = losses.relativistic_loss(real_places, fake_places, mask)
+        match = losses.logistic_loss(fits, real=True) + losses.logistic_loss(fake_fits, real=False)
+        mismatch = losses.logistic_loss(wrong_fits, real=False)
         total = options.realism * realism + options.match * match + options.mismatch * mismatch
         if penalised:
             logits = fits.mean(0) + torch.stack([places.mean((1, 2, 3)) for places in real_places]).mean(0)
             total = total + 0.5 * options.r1 * options.r1_every * losses.r1_penalty(logits, face)
         figures = {
             "realism": realism, "fits": fits.mean(), "fake_fits": fake_fits.mean(),
-            "wrong_fits": wrong_fits.mean(), "lead": losses.lead(real_places, fake_places, mask),
+            "wrong_fits": wrong_fits.mean(),
+            "accuracy": losses.pairwise_accuracy(real_places, fake_places, mask),
         }  # fmt: skip
         return total, figures
 

@@ -116,7 +116,7 @@ class LatentFamily(EditingFamily):
         fake, latent = self._paint(self.networks, source.face, drawn.target)
         drawn.fake = fake.detach()
         verdict = self._ask(fake)
-        parts = {"adversarial": losses.taken_for_real(verdict.real)}
+        parts = {"adversarial": losses.nonsaturating_loss(verdict.real)}
         again: Tensor | None = None
         if options.conditional:
             parts["age"] = self._age_loss(verdict, drawn.target)
@@ -127,9 +127,9 @@ class LatentFamily(EditingFamily):
         if options.identity:
             with torch.no_grad():
                 real_maps = self._ask(source.face).maps
-            parts["identity"] = losses.feature_matching(verdict.maps, real_maps)
+            parts["identity"] = losses.feature_matching_loss(verdict.maps, real_maps)
             if again is not None:
-                parts["identity"] = parts["identity"] + losses.apart(again, latent.detach())
+                parts["identity"] = parts["identity"] + losses.cosine_distance(again, latent.detach())
         total = torch.stack([getattr(options, name) * value for name, value in parts.items()]).sum()
         return total, parts
 
@@ -137,7 +137,7 @@ class LatentFamily(EditingFamily):
         options, source = self.options, drawn.source
         face = source.face.detach().requires_grad_() if options.r1 else source.face
         real, fake = self._ask(face), self._ask(drawn.fake)
-        adversarial = losses.taken_for_real(real.real) + losses.taken_for_fake(fake.real)
+        adversarial = losses.logistic_loss(real.real, real=True) + losses.logistic_loss(fake.real, real=False)
         figures = {"adversarial": adversarial}
         total = adversarial
         if options.conditional:
@@ -157,7 +157,7 @@ class LatentFamily(EditingFamily):
         target = torch.full_like(batch.age, 50)
         with self.place.autocast():
             verdict = networks["discriminator"](self.repaint(networks, batch, target))
-        figures["adversarial"] = losses.taken_for_real(verdict.real)
+        figures["adversarial"] = losses.nonsaturating_loss(verdict.real)
         if self.options.conditional:
             figures["age"] = self._age_loss(verdict, target)
         return {name: round(float(value), 5) for name, value in figures.items()}
