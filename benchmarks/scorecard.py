@@ -15,9 +15,9 @@ from families import DOCS, HERE, age_portraits, fill, training_figures
 
 from reage.assets import asset
 from reage.bundle import DEFAULT, open_bundle
+from reage.evaluation.measurement_cache import MeasurementCache
 from reage.evaluation.protocol import Protocol, evaluate
 from reage.evaluation.report import compare, write_report
-from reage.evaluation.stages import Stages
 from reage.evaluation.tables import table
 from reage.progress import progress_bar
 from reage.training.export import export_run
@@ -39,8 +39,8 @@ def main(index: Path, runs: tuple[Path, ...], minutes: int, work: Path) -> None:
     reports = []
     for name, path in bundles.items():
         with progress_bar() as progress:
-            kept = Stages(work / "stages")
-            judged = evaluate(open_bundle(path), index, Protocol(), kept, progress=progress)
+            cache = MeasurementCache(work / "measurements")
+            judged = evaluate(open_bundle(path), index, Protocol(), cache, progress=progress)
             reports.append(work / "reports" / name)
             write_report(judged, reports[-1], progress)
     shutil.copy(reports[-1] / "report.json", HERE / "embedded.json")

@@ -109,15 +109,17 @@ def test_what_was_measured_is_not_measured_again(
 
     monkeypatch.setattr(measuring.Measurer, "real", refuse)
     monkeypatch.setattr(measuring.Measurer, "edited", refuse)
-    broken = sorted((report / "stages").iterdir())
-    done = run("evaluate", "--index", index, *SMALL, "--stages", report / "stages", "-o", tmp_path / "shared")
+    broken = sorted((report / "measurements").iterdir())
+    done = run(
+        "evaluate", "--index", index, *SMALL, "--cache", report / "measurements", "-o", tmp_path / "shared"
+    )
     assert done.exit_code == 0, done.output
     assert without_cost(read(tmp_path / "shared")) == without_cost(read(report))
-    copy = tmp_path / "stages"
+    copy = tmp_path / "measurements"
     copy.mkdir()
     for file in broken:
         (copy / file.name).write_bytes(file.read_bytes()[:100])  # cut off: measured again, not believed
-    done = run("evaluate", "--index", index, *SMALL, "--stages", copy, "-o", tmp_path / "cut")
+    done = run("evaluate", "--index", index, *SMALL, "--cache", copy, "-o", tmp_path / "cut")
     assert isinstance(done.exception, AssertionError)
 
 
@@ -132,8 +134,8 @@ def test_a_judge_that_taught_is_refused_unless_forced(index: Path, report: Path,
     done = run("evaluate", bundle, "--index", index, *SMALL, "-o", tmp_path / "refused")
     assert done.exit_code == 2
     assert "taught by face_age.onnx" in done.output
-    stages = ("--stages", report / "stages")
-    done = run("evaluate", bundle, "--index", index, *SMALL, *stages, "--force", "-o", tmp_path / "forced")
+    cache = ("--cache", report / "measurements")
+    done = run("evaluate", bundle, "--index", index, *SMALL, *cache, "--force", "-o", tmp_path / "forced")
     assert done.exit_code == 0, done.output
     assert "judges that taught this model: face_age.onnx" in (tmp_path / "forced" / "report.md").read_text()
     side = run("compare", report, tmp_path / "forced", "-o", tmp_path / "compared")
@@ -147,8 +149,8 @@ def test_a_judge_that_taught_is_refused_unless_forced(index: Path, report: Path,
 
 
 def test_reports_of_other_faces_are_not_compared(report: Path, index: Path, tmp_path: Path) -> None:
-    stages = ("--stages", report / "stages")
-    done = run("evaluate", "--index", index, *SMALL, "--seed", "1", *stages, "-o", tmp_path / "other")
+    cache = ("--cache", report / "measurements")
+    done = run("evaluate", "--index", index, *SMALL, "--seed", "1", *cache, "-o", tmp_path / "other")
     assert done.exit_code == 0, done.output
     done = run("compare", report, tmp_path / "other")
     assert done.exit_code == 2

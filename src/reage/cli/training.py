@@ -183,7 +183,9 @@ def infer(run: Path, image: Path, target: float, output: Path, epoch: str, overw
 )
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True)
 @click.option(
-    "--stages", type=PATH, help="Where measurements are kept; default: stages/ in the report's folder."
+    "--cache",
+    type=PATH,
+    help="Folder that keeps the measurements, for several reports; default: measurements/ in the report's folder.",
 )
 @click.option("--force", is_flag=True, help="Let networks judge that taught the model; the report says so.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing report.")
@@ -192,27 +194,27 @@ def evaluate(
     index: Path,
     output: Path,
     ages: str,
-    stages: Path | None,
+    cache: Path | None,
     force: bool,
     overwrite: bool,
     **options: Any,
 ) -> None:
     """Judge BUNDLE (default: the embedded one) on labelled faces: age, identity, realism, what it leaves alone, groups.
 
-    A stopped evaluation goes on where it was. Reports that share --stages measure real faces once.
+    A stopped evaluation goes on where it stopped. Reports that share a --cache measure real faces only once.
     """
     need_extra("eval", *EVALUATION)
     from reage.bundle import open_bundle
+    from reage.evaluation.measurement_cache import MeasurementCache
     from reage.evaluation.protocol import Protocol, evaluate
     from reage.evaluation.report import make_folder, write_report
-    from reage.evaluation.stages import Stages
     from reage.progress import progress_bar
 
     protocol = Protocol(ages=tuple(parse_ages(ages)), **options)
     make_folder(output, overwrite=overwrite)
-    kept = Stages(stages or output / "stages")
+    measurements = MeasurementCache(cache or output / "measurements")
     with progress_bar() as progress:
-        judged = evaluate(open_bundle(bundle), index, protocol, kept, force=force, progress=progress)
+        judged = evaluate(open_bundle(bundle), index, protocol, measurements, force=force, progress=progress)
         write_report(judged, output, progress)
     click.echo(f"{output / 'report.md'}: written")
 

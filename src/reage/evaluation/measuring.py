@@ -16,9 +16,9 @@ from reage.edit.masks import face_outline
 from reage.errors import NoFaceError
 from reage.evaluation.features import Extractor
 from reage.evaluation.judges import Judges
+from reage.evaluation.measurement_cache import Arrays
 from reage.evaluation.measures import sharpness
 from reage.evaluation.people import PSNR_OF_EQUALS
-from reage.evaluation.stages import Arrays
 from reage.face.alignment import align_landmarks, apply_transform, warp
 from reage.photo.photo import eight_bits
 from reage.reager import Reager, Sitting

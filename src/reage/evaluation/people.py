@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reage.arrays import Bool, Float64
-from reage.evaluation.stages import Arrays
+from reage.evaluation.measurement_cache import Arrays
 
 PSNR_OF_EQUALS = 100.0
 """Decibels that stand for a picture that did not change at all."""

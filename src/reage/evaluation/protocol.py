@@ -24,11 +24,11 @@ from reage.errors import AgeError, DataError, ReageError
 from reage.evaluation.cost import Cost
 from reage.evaluation.features import NAMES, open_extractor, weights_file
 from reage.evaluation.judges import AGE_JUDGES, JUDGES
+from reage.evaluation.measurement_cache import Arrays, MeasurementCache
 from reage.evaluation.measures import Calibration, acceptance_threshold, calibrate
 from reage.evaluation.measuring import Measurer
 from reage.evaluation.people import Edits, People, do_nothing, edits_of, groups_of
 from reage.evaluation.scores import FEW, FEWEST, Report, Scorer, label_doubts, same_person
-from reage.evaluation.stages import Arrays, Stages
 from reage.reager import Reager, check_age
 
 FORMAT = 1
@@ -118,7 +118,7 @@ def evaluate(
     bundle: Bundle,
     index_path: Path,
     protocol: Protocol,
-    stages: Stages,
+    cache: MeasurementCache,
     *,
     force: bool = False,
     progress: Progress,
@@ -153,13 +153,13 @@ def evaluate(
     measured = {}
     for split, rows in drawn.items():
         tell = partial(progress, f"real faces, {split}")
-        measured[split] = stages.run("real", depends, rows, measurer.real, tell)
+        measured[split] = cache.measure("real", depends, rows, measurer.real, tell)
     chosen = protocol.sample(drawn[protocol.split])
     edited_rows = drawn[protocol.split].iloc[chosen]
     depends |= {"model": _behaviour(bundle), "ages": [float(age) for age in protocol.ages]}
     work = partial(measurer.edited, targets=protocol.ages)
     tell = partial(progress, f"faces aged by {bundle.manifest.title}")
-    edited = stages.run("edited", depends, edited_rows, work, tell)
+    edited = cache.measure("edited", depends, edited_rows, work, tell)
     races = dict(enumerate(UTKFACE_RACES)) if index.attrs["dataset"] == "utkface" else {}
     report, people, edits, seen = _score(protocol, drawn, measured, chosen, edited, races)
     cost = Cost.measure(bundle)

@@ -1,0 +1,79 @@
+"""A cache of measurements on disk, so that a stopped evaluation goes on, and reports share what is measured of real
+faces."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from reage.files import atomic_path
+
+CHUNK = 20
+"""Faces in one file: the most that a stopped evaluation has to measure again."""
+
+VERSION = 1
+"""Version of the measurements; raise it when their meaning changes, and no file of an earlier one is used again."""
+
+Arrays = dict[str, npt.NDArray[Any]]
+
+
+class MeasurementCache:
+    """Measurements in a ``folder`` of files ``KIND-KEY.npz``; the key is a hash of everything that they depend on."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def measure(
+        self,
+        kind: str,
+        depends_on: Mapping[str, Any],
+        rows: pd.DataFrame,
+        work: Callable[[pd.DataFrame], Arrays],
+        progress: Callable[[int, int], None],
+    ) -> Arrays:
+        """The measurements of the images in ``rows``, from the cache as far as it has them.
+
+        Args:
+            kind: begins the names of the files, for people who look into the folder.
+            depends_on: whatever the measurements depend on beside the images: hashes of networks, settings.
+            rows: rows of an index; the column ``md5`` stands for the content of an image.
+            work: measures some of the rows, and answers with arrays of one row for each of them.
+            progress: is told after each file how many rows are done, and of how many.
+
+        Returns:
+            The arrays of ``work``, with one row for each of ``rows``, in their order.
+        """
+        parts = []
+        for start in range(0, len(rows), CHUNK):
+            chunk = rows.iloc[start : start + CHUNK]
+            path = self.folder / f"{kind}-{_key(depends_on, chunk)}.npz"
+            arrays = _load(path)
+            if arrays is None:
+                arrays = work(chunk)
+                with atomic_path(path) as part, part.open("wb") as file:
+                    np.savez(file, **arrays)  # type: ignore[arg-type]
+            parts.append(arrays)
+            progress(start + len(chunk), len(rows))
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _key(depends_on: Mapping[str, Any], rows: pd.DataFrame) -> str:
+    content = json.dumps([VERSION, depends_on, list(rows["md5"])], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()[:20]
+
+
+def _load(path: Path) -> Arrays | None:
+    """The arrays in a file; None where there is no such file, or only part of one."""
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+            return dict(stored)
+    except (FileNotFoundError, ValueError, EOFError, zipfile.BadZipFile):
+        return None
