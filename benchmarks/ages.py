@@ -13,8 +13,8 @@ import click
 import numpy as np
 
 from reage import Reager
-from reage.batch import head_tile
 from reage.bundle import MAX_AGE
+from reage.face.framing import head_tile
 from reage.photo.files import Provenance, write_photo
 from reage.sheets import sheet_photo
 
@@ -40,9 +40,8 @@ def main(portraits: tuple[Path, ...], model: Path | None, sheet: Path, store: bo
         face = sitting.faces[0]
         results = [sitting.age(to=age, faces="largest") for age in AGES]
         readings.append([face.apparent_age, *(r.changes[0].apparent_after for r in results)])
-        rows.append(
-            np.stack([head_tile(p, face, 224) for p in (sitting.photo.pixels, *(r.pixels for r in results))])
-        )
+        pictures = (sitting.photo.pixels, *(r.pixels for r in results))
+        rows.append(np.stack([head_tile(p, face.face.landmarks_photo, 224) for p in pictures]))
         told += [(round(face.apparent_age, 1), float(min(age, MAX_AGE))) for age in AGES]
         click.echo(f"{path.name:45s}" + "".join(f"{reading:7.1f}" for reading in readings[-1]))
     table = np.array(readings)

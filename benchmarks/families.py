@@ -17,8 +17,8 @@ import click
 import numpy as np
 
 from reage import Reager
-from reage.batch import head_tile
 from reage.evaluation.tables import table
+from reage.face.framing import head_tile
 from reage.photo.files import Provenance, write_photo
 from reage.sheets import sheet_photo
 from reage.training.export import export_run, read_settings
@@ -56,9 +56,8 @@ def age_portraits(bundles: Mapping[str, Path], sheet: Path) -> dict[str, list[fl
             seen.append([result.changes[0].apparent_after for result in results])
             if path.name in SHOWN:
                 pictures = (sitting.photo.pixels, *(result.pixels for result in results))
-                rows.append(
-                    (SHOWN.index(path.name), name, np.stack([head_tile(p, face, TILE) for p in pictures]))
-                )
+                tiles = np.stack([head_tile(p, face.face.landmarks_photo, TILE) for p in pictures])
+                rows.append((SHOWN.index(path.name), name, tiles))
                 told += [(round(face.apparent_age, 1), float(age)) for age in AGES]
         readings[name] = [round(float(value), 1) for value in np.mean(seen, 0)]
         click.echo(f"{name:20s} {readings[name]}")

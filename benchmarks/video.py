@@ -25,7 +25,7 @@ from reage import Reager
 from reage.batch import Options
 from reage.edit.compositing import AlignedFace, Edit
 from reage.face.alignment import apply_transform, compose, invert_transform, transform_scale
-from reage.video.files import reading
+from reage.video.files import open_video
 from reage.video.retouch import age_video, cast, follow
 from reage.video.tracking import Tracker
 
@@ -77,7 +77,7 @@ def measure(reager: Reager, name: str, swing: float, count: int, folder: Path) -
     clip = write_clip(
         folder / "clip.mp4", filmed(portrait(name, 960), path, SIZE, NOISE), fps=FPS, tone=False
     )
-    with reading(clip) as video:
+    with open_video(clip) as video:
         frames = [still.pixels for still in video.stills()]
         tracker = follow(reager, video, lambda *_: None)
     figures = {}

@@ -12,7 +12,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from reage.bundle import Manifest, find_bundles, open_bundle, write_bundle
-from reage.errors import BundleError
+from reage.errors import BundleError, ExistsError
 
 SIZE = 32
 
@@ -158,7 +158,7 @@ def test_a_network_that_is_no_network_is_refused(tmp_path: Path) -> None:
 
 def test_an_existing_bundle_is_not_replaced(tmp_path: Path) -> None:
     path = write(tmp_path / "bundle")
-    with pytest.raises(BundleError, match="exists"):
+    with pytest.raises(ExistsError, match="exists already"):
         write(path)
     assert [p.name for p in tmp_path.iterdir()] == ["bundle"]
 

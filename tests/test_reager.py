@@ -10,7 +10,7 @@ import pytest
 
 from reage import Reager
 from reage.edit.masks import REGIONS
-from reage.errors import AgeError, NoFaceError, PhotoError, RegionError
+from reage.errors import AgeError, ExistsError, NoFaceError, RegionError
 from reage.photo.files import Photo, read_photo, read_provenance
 from reage.reager import Sitting
 
@@ -83,7 +83,7 @@ def test_saved_pictures_carry_the_mark(sitting: Sitting, tmp_path: Path) -> None
     ]
     assert mark["edits"] == ["strength 0.8"]
     assert np.array_equal(read_photo(path).pixels, sitting.age(to=70, strength=0.8).pixels)
-    with pytest.raises(PhotoError, match="overwrite"):
+    with pytest.raises(ExistsError, match="exists already"):
         sitting.age(to=70).save(path)
 
 

@@ -12,22 +12,19 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
-import numpy.typing as npt
 
-from reage.arrays import UInt8
 from reage.edit.layers import refuse_folder
 from reage.edit.masks import check_regions
 from reage.errors import PhotoError, ReageError
+from reage.face.framing import head_tile
+from reage.files import beside
 from reage.photo.files import MAX_PIXELS, write_photo
-from reage.photo.photo import eight_bits
 from reage.reager import (
     Faces,
     Reager,
     Result,
     Sitting,
-    SittingFace,
     Stopwatch,
     Target,
     check_age,
@@ -186,10 +183,10 @@ def write_strip(
     ages = list(dict.fromkeys(float(nearest(age)) for age in ages))
     rows, labels, mark = [], [], None
     for face in chosen:
-        row = [head_tile(sitting.photo.pixels, face, tile)]
+        row = [head_tile(sitting.photo.pixels, face.face.landmarks_photo, tile)]
         for age in ages:
             result = options.age(sitting, age, face.index)
-            row.append(head_tile(result.pixels, face, tile))
+            row.append(head_tile(result.pixels, face.face.landmarks_photo, tile))
         rows.append(np.stack(row))
         labels.append(f"face {face.index}")
         mark = result.mark
@@ -205,25 +202,6 @@ def write_strip(
     )
     mark = replace(mark, faces=told)
     return write_photo(sheet, place, mark=mark, overwrite=options.overwrite, quality=options.quality)
-
-
-def head_tile(pixels: npt.NDArray[Any], face: SittingFace, tile: int) -> UInt8:
-    """A square (tile, tile, 3) uint8 around the whole head, cut upright from the photo."""
-    x0, y0, x1, y1 = head_box(face, pixels.shape)
-    crop = eight_bits(pixels[y0:y1, x0:x1])
-    way = cv2.INTER_AREA if crop.shape[0] > tile else cv2.INTER_CUBIC
-    return np.asarray(cv2.resize(crop, (tile, tile), interpolation=way), np.uint8)
-
-
-def head_box(face: SittingFace, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
-    """x0, y0, x1, y1 of a square around the whole head, within a photo of ``shape`` (H, W, 3)."""
-    points = face.face.landmarks_photo
-    low, high = points.min(0), points.max(0)
-    side = min(1.9 * float((high - low).max()), shape[0], shape[1])
-    centre = (low + high) / 2 - np.array([0, 0.12 * float((high - low).max())])
-    x0 = int(np.clip(centre[0] - side / 2, 0, shape[1] - side))
-    y0 = int(np.clip(centre[1] - side / 2, 0, shape[0] - side))
-    return x0, y0, x0 + int(side), y0 + int(side)
 
 
 def _output_paths(photos: Sequence[Path], target: Target, output: Path | None) -> list[Path]:
@@ -247,11 +225,6 @@ def _refuse_doubled(places: Sequence[Path]) -> None:
         if whole in seen:
             raise PhotoError(f"two inputs would both be written to {place}; rename one or run them apart")
         seen.add(whole)
-
-
-def beside(photo: Path, name: str) -> Path:
-    """A file ``name`` in the folder of ``photo``; also for ``.`` and ``/``, which are refused when they are read."""
-    return photo.parent / name
 
 
 def output_name(photo: Path, target: Target) -> str:

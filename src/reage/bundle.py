@@ -23,7 +23,7 @@ from reage.arrays import Float32
 from reage.assets import asset
 from reage.edit.compositing import DETAIL_SIGMA, Edit
 from reage.errors import BundleError
-from reage.files import atomic_folder, atomic_path
+from reage.files import refuse_existing, writing, writing_folder
 from reage.onnx_session import open_session
 
 FORMAT = 1
@@ -195,27 +195,27 @@ def open_bundle(path: str | os.PathLike[str] | None = None) -> Bundle:
     return Bundle(place, manifest, contents)
 
 
-def refuse_existing(path: Path) -> None:
-    """Raises `BundleError` where something has the name of a bundle to be written."""
-    if path.exists():
-        raise BundleError(f"{path} exists already; remove it or choose another name")
+def refuse_existing_bundle(path: Path) -> None:
+    """Check, before the work and not after it, that a bundle may be written to ``path``; errors of `write_bundle`."""
+    refuse_existing(path, folder=path.suffix != ".zip")
 
 
 def write_bundle(path: Path, manifest: Manifest, contents: Mapping[str, bytes]) -> None:
     """Write a bundle with hashes of ``contents``: a zip if ``path`` ends in ``.zip``, else a folder.
 
-    Appears whole or not at all; raises `BundleError` where ``path`` exists already.
+    Appears whole or not at all; raises `ExistsError` where ``path`` exists already, `WriteError` where it cannot be
+    written.
     """
-    refuse_existing(path)
+    refuse_existing_bundle(path)
     hashes = {name: hashlib.sha256(data).hexdigest() for name, data in sorted(contents.items())}
     stated = replace(manifest, files=hashes)
     everything = {"manifest.json": (stated.as_json() + "\n").encode(), **contents}
     if path.suffix == ".zip":
-        with atomic_path(path) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
+        with writing(path) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
             for name, data in everything.items():
                 archive.writestr(name, data)
     else:
-        with atomic_folder(path) as folder:
+        with writing_folder(path) as folder:
             for name, data in everything.items():
                 (folder / name).write_bytes(data)
 

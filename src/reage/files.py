@@ -1,22 +1,84 @@
-"""Files appear whole or not at all: the one way to write them."""
+"""Writing files and folders: whole or not at all, never over something by accident, with one kind of error.
+
+Also what the names of such files need: a check that a name can be one, and a default place beside an input.
+"""
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from reage.errors import ExistsError, WriteError
+
+
+def refuse_existing(path: str | os.PathLike[str], overwrite: bool = False, *, folder: bool = False) -> None:
+    """Check, before the work and not after it, that ``path`` may be written.
+
+    Args:
+        path: the file that is going to be written, or the folder.
+        overwrite: whether a file of that name may be replaced, or files in a folder of that name.
+        folder: whether ``path`` is going to be a folder.
+
+    Raises:
+        ExistsError: something of that name exists and ``overwrite`` is not set.
+        WriteError: ``path`` is a folder where a file is to be written, or a file where a folder is; or no file can
+            have that name: it is too long, say, or lies in a folder that may not be entered.
+    """
+    path = Path(path)
+    try:
+        mode = _mode(path)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise WriteError(path, _reason(error)) from error
+    if stat.S_ISDIR(mode) and not folder:
+        raise WriteError(path, "it is a folder; give the name of a file in it")
+    if folder and not stat.S_ISDIR(mode):
+        raise WriteError(path, "it is a file, where a folder is to be written; move it away")
+    if not overwrite:
+        raise ExistsError(path)
+
+
+@contextmanager
+def writing(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Write a file whole or not at all: the block writes to the path it is given, which then becomes ``path``.
+
+    If the block raises, nothing is left of what it wrote and an earlier ``path`` stays as it was. The folder of
+    ``path`` is made if it is missing.
+
+    Raises:
+        WriteError: the system refuses (`OSError`), or no file can have that name. Every other error of the block
+            passes unchanged.
+
+    Example:
+        >>> with writing("notes.txt") as part:
+        ...     part.write_text("complete")
+    """
+    path = Path(path)
+    with _as_write_error(path), atomic_path(path) as part:
+        yield part
+
+
+@contextmanager
+def writing_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Write a folder whole or not at all: the block fills the new folder it is given, which then becomes ``path``.
+
+    Where ``path`` exists, its files of the same names are replaced and its other files stay. Errors as in `writing`.
+    """
+    path = Path(path)
+    with _as_write_error(path), atomic_folder(path) as part:
+        yield part
+
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """A free name in the folder of ``path`` (made if missing); what the block writes there becomes ``path``.
-
-    If the block raises, nothing is left of it and an earlier ``path`` stays as it was. In the same folder,
-    since only there is the renaming atomic; a name and not a file of `tempfile`, which only its owner may read.
-    """
+    """`writing` with the system's own errors."""
     part = _free_name(path)
     try:
         yield part
@@ -28,11 +90,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """A new folder beside ``path``; once the block has ended, it becomes ``path``.
-
-    Into a ``path`` that exists, the files are moved one by one over those of the same names, and what else lies
-    there stays. If the block raises, nothing is left of it and an earlier ``path`` stays as it was.
-    """
+    """`writing_folder` with the system's own errors."""
     part = _free_name(path)
     part.mkdir()
     try:
@@ -46,6 +104,61 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(part, ignore_errors=True)
 
 
+def checked_name(path: str | os.PathLike[str]) -> Path:
+    """``path``, where a file can have that name at all.
+
+    Raises OSError, as the system does for names that are too long: for a null character and for what the system
+    cannot encode. Python's own functions raise ValueError there, which looks like a bug.
+    """
+    try:
+        encoded = os.fsencode(path)
+    except UnicodeEncodeError:
+        raise OSError(errno.EILSEQ, "the name has characters that this system cannot write") from None
+    if b"\0" in encoded:
+        raise OSError(errno.EINVAL, "the name has a null character in it")
+    return Path(path)
+
+
+def beside(path: Path, name: str) -> Path:
+    """The file ``name`` in the folder of ``path``: where output goes by default.
+
+    Unlike `Path.with_name`, this also accepts paths without a name, such as ``.`` and ``/``; they are refused when
+    they are read.
+    """
+    return path.parent / name
+
+
+@contextmanager
+def _as_write_error(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise WriteError(path, _reason(error)) from error
+    except WriteError as error:  # of a file in a folder that is not yet in its place: name the place
+        raise WriteError(path, error.reason) from error
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or str(error)
+
+
+def _mode(path: Path) -> int:
+    """What `os.stat` says of ``path``; of a link to nothing, what the link is.
+
+    Unlike `Path.exists`, this is the same in every version of Python.
+    """
+    path = checked_name(path)
+    try:
+        return os.stat(path).st_mode
+    except FileNotFoundError:
+        return os.lstat(path).st_mode
+
+
 def _free_name(path: Path) -> Path:
+    """A free name in the folder of ``path``, since only within a folder is a renaming atomic.
+
+    A name and not a file of `tempfile`, because those may be read by their owner only.
+    """
+    path = checked_name(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     return path.with_name(f".reage-{secrets.token_hex(6)}.part")

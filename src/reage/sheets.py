@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from reage.arrays import UInt8
-from reage.files import atomic_path
+from reage.files import writing
 from reage.photo.photo import Photo
 
 
@@ -38,7 +38,7 @@ def save_sheet(
     cells: UInt8, path: Path, rows: list[str] | None = None, columns: list[str] | None = None
 ) -> None:
     """Write `draw_sheet` to ``path`` as PNG, whole or not at all."""
-    with atomic_path(path) as part:
+    with writing(path) as part:
         draw_sheet(cells, rows, columns).save(part, format="PNG")
 
 

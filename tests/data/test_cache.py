@@ -9,7 +9,7 @@ import pytest
 
 from reage.data import cache as caching
 from reage.data.cache import Cache, build_cache, open_cache
-from reage.errors import DataError
+from reage.errors import DataError, ExistsError
 from reage.face.alignment import align_landmarks, rescale_points, utkface_template, warp
 from reage.face.detection import FaceDetector
 
@@ -114,7 +114,7 @@ def test_a_cache_reads_the_same_mapped_and_in_memory(root: Path, tmp_path: Path)
 @pytest.mark.usefixtures("still")
 def test_a_folder_that_exists_is_left_alone(root: Path, tmp_path: Path) -> None:
     (tmp_path / "c").mkdir()
-    with pytest.raises(DataError, match="exists already"):
+    with pytest.raises(ExistsError, match="exists already"):
         build_cache(index("0.png"), root, tmp_path / "c", size=32)
     assert list((tmp_path / "c").iterdir()) == []
 

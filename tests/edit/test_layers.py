@@ -10,7 +10,7 @@ import pytest
 
 from reage import Reager
 from reage.edit.layers import change_layer
-from reage.errors import PhotoError
+from reage.errors import ExistsError, WriteError
 from reage.photo.files import Photo, PhotoMeta, read_photo, read_provenance
 from reage.reager import Result
 
@@ -134,15 +134,15 @@ def test_layers_replace_nothing_unasked_and_lose_nothing(
     folder = result.save_layers(tmp_path / "new" / "layers")
     (folder / "my.psd").write_text("work of hours")
     (folder / "mask.png").write_text("old")
-    with pytest.raises(PhotoError, match="--overwrite"):
+    with pytest.raises(ExistsError, match="exists already"):
         result.save_layers(folder)
     assert (folder / "mask.png").read_text() == "old"
     result.save_layers(folder, overwrite=True)
     assert samples(folder / "mask.png").max() == 255
     assert (folder / "my.psd").read_text() == "work of hours"
-    with pytest.raises(PhotoError, match="is a file"):
+    with pytest.raises(WriteError, match="is a file"):
         result.save_layers(folder / "my.psd", overwrite=True)
-    with pytest.raises(PhotoError, match="cannot be written"):
+    with pytest.raises(WriteError, match="cannot be written"):
         result.save_layers(folder / "my.psd" / "layers")
     assert sorted(path.name for path in folder.parent.iterdir()) == ["layers"]
 
@@ -155,6 +155,6 @@ def test_layers_that_cannot_all_be_written_leave_nothing(
 
     result = reager.open(portrait).age(to=70)
     monkeypatch.setattr("reage.edit.layers._turn_into_delta", full_disk)
-    with pytest.raises(PhotoError, match="No space left"):
+    with pytest.raises(WriteError, match="No space left"):
         result.save_layers(tmp_path / "layers")
     assert not list(tmp_path.iterdir())

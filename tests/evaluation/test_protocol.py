@@ -184,7 +184,7 @@ def test_mistakes_end_in_one_line(index: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     done = run("evaluate", "--index", index, *SMALL, "-o", tmp_path / "file")
     assert done.exit_code == 2
-    assert "cannot be made" in done.output
+    assert "cannot be written" in done.output
 
 
 def test_images_that_are_gone_are_no_faces_that_were_not_found(index: Path, tmp_path: Path) -> None:

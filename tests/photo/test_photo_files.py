@@ -29,7 +29,7 @@ from image_samples import (
 )
 from PIL import Image, ImageOps, JpegImagePlugin
 
-from reage.errors import PhotoError
+from reage.errors import ExistsError, PhotoError, WriteError
 from reage.photo.files import Photo, PhotoMeta, encode_photo, read_photo, write_photo
 
 HEADED = b"Exif\0\0"
@@ -469,7 +469,7 @@ def test_an_existing_file_is_replaced_only_on_request(tmp_path: Path) -> None:
     path = tmp_path / "new" / "folder" / "photo.png"
     assert write_photo(Photo(smooth()), path, mark=None) == path
     before = path.read_bytes()
-    with pytest.raises(PhotoError, match="--overwrite"):
+    with pytest.raises(ExistsError, match="exists already"):
         write_photo(Photo(pixels()), path, mark=None)
     assert path.read_bytes() == before
     write_photo(Photo(pixels()), path, mark=None, overwrite=True)
@@ -486,7 +486,7 @@ def test_a_failure_leaves_the_old_file(failing: str, tmp_path: Path, monkeypatch
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, failing, full)
-    with pytest.raises(PhotoError, match=r"photo\.png' cannot be written: No space left"):
+    with pytest.raises(WriteError, match=r"photo\.png' cannot be written: No space left"):
         write_photo(Photo(smooth()), path, mark=None, overwrite=True)
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
@@ -502,19 +502,19 @@ def test_a_photo_that_cannot_be_encoded_leaves_no_trace(tmp_path: Path) -> None:
 def test_places_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     (tmp_path / "folder.png").mkdir()
-    with pytest.raises(PhotoError, match="cannot be written"):
+    with pytest.raises(WriteError, match="cannot be written"):
         write_photo(Photo(smooth()), tmp_path / "file" / "photo.png", mark=None)
-    with pytest.raises(PhotoError, match="is a folder"):
+    with pytest.raises(WriteError, match="is a folder"):
         write_photo(Photo(smooth()), tmp_path / "folder.png", mark=None, overwrite=True)
     for name in ("n" * 300 + ".png", "nul\0.png"):
-        with pytest.raises(PhotoError, match="cannot be written"):
+        with pytest.raises(WriteError, match="cannot be written"):
             write_photo(Photo(smooth()), tmp_path / name, mark=None)
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
 def test_a_read_only_folder(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
-    with pytest.raises(PhotoError, match="cannot be written"):
+    with pytest.raises(WriteError, match="cannot be written"):
         write_photo(Photo(smooth()), tmp_path / "photo.png", mark=None)
     tmp_path.chmod(0o700)
 

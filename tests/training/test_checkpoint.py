@@ -9,7 +9,7 @@ import torch
 from safetensors import safe_open
 from torch import nn
 
-from reage.errors import ConfigError
+from reage.errors import ConfigError, WriteError
 from reage.training import checkpoint
 from reage.training.checkpoint import load_checkpoint, load_weights, save_checkpoint, save_weights
 
@@ -104,7 +104,7 @@ def test_a_save_that_fails_leaves_the_old_file_and_nothing_else(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(checkpoint, "save_file", full_disk)
-    with pytest.raises(ConfigError, match=r"cannot be written: .*No space"):
+    with pytest.raises(WriteError, match=r"cannot be written: .*No space"):
         save_weights(saved, {"net": network(seed=5)}, {"step": 2})
     assert saved.read_bytes() == before
     assert [entry.name for entry in saved.parent.iterdir()] == [saved.name]

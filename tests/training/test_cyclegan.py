@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from reage.bundle import open_bundle
 from reage.data.sampling import Share
-from reage.errors import BundleError, ConfigError, DataError
+from reage.errors import ConfigError, DataError, ExistsError
 from reage.training.families import Device
 from reage.training.families.cyclegan import CycleFamily
 from reage.training.importing import import_aging_gan, read_aging_gan
@@ -203,7 +203,7 @@ def test_an_existing_bundle_is_not_overwritten(
     theirs: tuple[Path, dict[str, nn.Module]], tmp_path: Path
 ) -> None:
     (tmp_path / "bundle").mkdir()
-    with pytest.raises(BundleError, match="exists already"):
+    with pytest.raises(ExistsError, match="exists already"):
         import_aging_gan(theirs[0], tmp_path / "bundle", size=64, name="x")
 
 

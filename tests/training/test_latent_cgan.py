@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from reage.errors import AgeError, ConfigError, NoFaceError, PhotoError
+from reage.errors import AgeError, ConfigError, ExistsError, NoFaceError
 from reage.photo.provenance import read_provenance
 from reage.training.config import load_recipe
 from reage.training.families.latent_cgan import LatentOptions
@@ -84,7 +84,7 @@ def test_what_cannot_be_painted_is_said(latent_run: Path, tmp_path: Path) -> Non
     with pytest.raises(AgeError):
         infer_image(PORTRAIT, 117, tmp_path / "x.png", run=latent_run)
     (tmp_path / "x.png").write_text("mine")
-    with pytest.raises(PhotoError, match="exists"):
+    with pytest.raises(ExistsError, match="exists already"):
         infer_image(PORTRAIT, 70, tmp_path / "x.png", run=latent_run)
 
 

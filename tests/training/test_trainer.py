@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from reage.cli.main import main
-from reage.errors import ConfigError, DataError
+from reage.errors import ConfigError, DataError, WriteError
 from reage.networks.age_net import AgeNet
 from reage.training import checkpoint
 from reage.training.checkpoint import checkpoints, read_about
@@ -215,7 +215,7 @@ def test_a_full_disk_ends_the_run_in_one_line_and_the_last_checkpoint_is_good(
         save_file(tensors, path, metadata)
 
     monkeypatch.setattr(checkpoint, "save_file", full)
-    with pytest.raises(ConfigError, match=r"cannot be written: .*No space left on device") as caught:
+    with pytest.raises(WriteError, match=r"cannot be written: .*No space left on device") as caught:
         Trainer(settings, tmp_path / "run").run()
     assert "\n" not in str(caught.value)
     monkeypatch.undo()

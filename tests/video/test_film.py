@@ -21,7 +21,7 @@ from reage.errors import AgeError, NoFaceError, PhotoError, RegionError, VideoEr
 from reage.photo.files import Photo, read_photo, read_provenance
 from reage.photo.photo import PhotoMeta
 from reage.reager import Sitting
-from reage.video.files import reading
+from reage.video.files import open_video
 from reage.video.film import film_photo, write_film
 
 Frame = npt.NDArray[np.uint8]
@@ -35,7 +35,7 @@ def sitting(reager: Reager, portrait: Path) -> Sitting:
 def frames_of(path: Path) -> tuple[list[Frame], float]:
     """The frames of a film, and how long it lasts in seconds."""
     if path.suffix == ".mp4":
-        with reading(path) as video:
+        with open_video(path) as video:
             stills = list(video.stills())
             end = stills[-1].pts + stills[-1].duration
             return [still.pixels for still in stills], float(end * video.coding.time_base)

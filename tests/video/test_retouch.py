@@ -17,7 +17,7 @@ from reage.batch import Options
 from reage.cli.main import main
 from reage.errors import NoFaceError
 from reage.photo.files import Photo, read_provenance
-from reage.video.files import reading
+from reage.video.files import open_video
 from reage.video.retouch import Role, age_video, cast
 from reage.video.tracking import Tracker
 
@@ -50,7 +50,7 @@ def reage(*arguments: Any) -> Any:
 
 
 def stills(path: Path) -> list[Frame]:
-    with reading(path) as video:
+    with open_video(path) as video:
         return [still.pixels for still in video.stills()]
 
 

@@ -15,7 +15,7 @@ from PIL import Image
 
 from reage.errors import VideoError
 from reage.photo.files import Provenance, read_provenance
-from reage.video.files import Still, VideoReader, can_hold, reading, writing
+from reage.video.files import Still, VideoReader, can_hold, create_video, open_video
 
 MARK = Provenance(tool="reage 0", model="model 1", faces=((30, 70),))
 
@@ -27,9 +27,9 @@ def frames() -> list[Frame]:
 
 def rewrite(source: Path, target: Path) -> Path:
     """A video through reader and writer, unedited."""
-    with reading(source) as video:
+    with open_video(source) as video:
         copied = [stream for stream in video.copied if can_hold(target.suffix, stream)]
-        with writing(target, target.suffix, video.coding, MARK, copied=copied) as writer:
+        with create_video(target, target.suffix, video.coding, MARK, copied=copied) as writer:
             for item in video.play(copied):
                 if isinstance(item, Still):
                     writer.write(item.pixels, item.pts, item.duration)
@@ -45,12 +45,12 @@ def packets(path: Path, kind: str) -> list[bytes]:
 
 
 def seen(path: Path) -> list[Still]:
-    with reading(path) as video:
+    with open_video(path) as video:
         return list(video.stills())
 
 
 def times(path: Path) -> list[float]:
-    with reading(path) as video:
+    with open_video(path) as video:
         return [float(still.pts * video.coding.time_base) for still in video.stills()]
 
 
@@ -144,7 +144,7 @@ def test_subtitles_are_copied_where_they_fit(frames: list[Frame], tmp_path: Path
                     out.mux(packet)
     target = rewrite(source, tmp_path / "out.mkv")
     assert packets(target, "subtitle") == packets(source, "subtitle") != []
-    with reading(source) as opened:
+    with open_video(source) as opened:
         (words_stream,) = [stream for stream in opened.copied if stream.type == "subtitle"]
         assert can_hold(".mkv", words_stream)
         assert not can_hold(".mp4", words_stream)
@@ -193,7 +193,7 @@ def test_sound_of_an_unknown_kind_is_told(frames: list[Frame], tmp_path: Path) -
     source = with_two_voices(tmp_path / "in.mkv", frames)
     head, tail = source.read_bytes().rsplit(b"A_AAC", 1)
     source.write_bytes(head + b"A_XYZ" + tail)
-    with reading(source) as video:
+    with open_video(source) as video:
         assert [stream.language for stream in video.copied] == ["fra"]
         assert [stream.language for stream in video.unknown] == ["jpn"]
     assert len(packets(rewrite(source, tmp_path / "out.mkv"), "audio")) > 20
@@ -233,7 +233,7 @@ def test_what_is_no_video_is_refused_in_one_line(tmp_path: Path, portrait: Path)
         playlist: "not a video",
     }
     for path, message in ends.items():
-        with pytest.raises(VideoError, match=message) as caught, reading(path):
+        with pytest.raises(VideoError, match=message) as caught, open_video(path):
             pass
         assert "\n" not in str(caught.value)
 
@@ -243,14 +243,14 @@ def test_a_video_cut_short_gives_what_there_is(frames: list[Frame], tmp_path: Pa
     content = whole.read_bytes()
     short = tmp_path / "short.mkv"
     short.write_bytes(content[: len(content) * 2 // 3])
-    with reading(short) as video:
+    with open_video(short) as video:
         assert isinstance(video, VideoReader)
         assert 0 < len(list(video.stills())) < len(frames)
     hurt = tmp_path / "hurt.mkv"
     shutil.copy(whole, hurt)
     middle = len(content) // 2
     hurt.write_bytes(content[:middle] + bytes(400) + content[middle + 400 :])
-    with reading(hurt) as video:
+    with open_video(hurt) as video:
         assert len(list(video.stills())) > 0
 
 

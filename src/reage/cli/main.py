@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import click
 
 from reage._version import __version__
+from reage.cli.hints import explain
 from reage.cli.parsing import PATH, need_extra, parse_ages, parse_regions, parse_span
 from reage.cli.training import COMMANDS
 from reage.errors import ReageError
@@ -34,7 +35,8 @@ class _Group(click.Group):
         try:
             return super().invoke(ctx)
         except ReageError as error:
-            click.echo(f"reage: {error}", err=True)
+            command = self.get_command(ctx, ctx.invoked_subcommand or "")
+            click.echo(f"reage: {explain(error, command)}", err=True)
             ctx.exit(2)
         except BrokenPipeError:
             sys.stderr.close()

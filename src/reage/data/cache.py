@@ -25,6 +25,7 @@ from reage.errors import DataError
 from reage.face.alignment import align_landmarks, apply_transform, utkface_template, warp
 from reage.face.detection import FaceDetector
 from reage.face.landmarks import LandmarkNetwork, frame_of
+from reage.files import refuse_existing
 
 MIN_PRESENCE = 0.5
 """Below this probability of a face the landmarks are not trusted and the image is left out."""
@@ -102,10 +103,10 @@ def build_cache(
 ) -> Packed:
     """Pack the kept rows of ``index`` whose paths are relative to ``root``.
 
-    The folder appears whole or not at all. Raises `DataError` where it exists already or nothing was packed.
+    The folder appears whole or not at all. Raises `ExistsError` where it exists already, and `DataError`
+    where nothing was packed.
     """
-    if folder.exists():
-        raise DataError(f"{folder} exists already; remove it or choose another folder")
+    refuse_existing(folder, folder=True)
     rows = index[index["keep"]].reset_index(drop=True)
     folder.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))

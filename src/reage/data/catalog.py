@@ -25,7 +25,7 @@ from reage.data.duplicates import (
 )
 from reage.data.readers import Problem, Record, find_utkface, get_reader, read_csv
 from reage.errors import DataError
-from reage.files import atomic_path
+from reage.files import writing
 
 INDEX_VERSION = 1
 SPLIT_SEED = "reage-1"
@@ -174,16 +174,14 @@ def write_index(df: pd.DataFrame, path: Path | str) -> None:
     """Write an index made by `build_index` as Parquet, whole or not at all.
 
     Raises:
-        DataError: the file cannot be written, or `df` is not such an index.
+        DataError: `df` is not such an index.
+        WriteError: the file cannot be written.
     """
     if "version" not in df.attrs:
         raise DataError("the table is not an index; make one with build_index")
     path = Path(path)
-    try:
-        with atomic_path(path) as part:
-            df.to_parquet(part, engine="pyarrow", index=False)  # pandas keeps df.attrs in the metadata
-    except OSError as error:
-        raise DataError(f"the index {path} cannot be written: {error.strerror or error}") from error
+    with writing(path) as part:
+        df.to_parquet(part, engine="pyarrow", index=False)  # pandas keeps df.attrs in the metadata
 
 
 def read_index(path: Path | str) -> pd.DataFrame:

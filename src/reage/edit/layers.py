@@ -19,7 +19,7 @@ import numpy as np
 from reage.arrays import Pixels
 from reage.edit.compositing import AlignedFace, Edit, composite, lift
 from reage.errors import PhotoError
-from reage.files import atomic_folder
+from reage.files import refuse_existing, writing_folder
 from reage.photo.files import Photo, PhotoMeta, Provenance, write_photo
 
 ZERO = 32768
@@ -64,17 +64,14 @@ def write_layers(
     """Write ``edits`` of faces in ``photo`` as PNG layers of its size, with a note on their use; returns ``folder``.
 
     The files are ``change.png``, ``delta.png``, ``gain.png``, ``low.png``, ``mask.png`` (each with the mark) and
-    ``README.txt``. They appear together or not at all. Raises `PhotoError` if ``folder`` exists and ``overwrite``
-    is not set, or if it cannot be written; overwriting leaves other files in it alone.
+    ``README.txt``. They appear together or not at all. Raises `ExistsError` if ``folder`` exists and ``overwrite``
+    is not set, and `WriteError` if it cannot be written; overwriting leaves other files in it alone.
     """
     target = Path(folder)
-    refuse_folder(target, overwrite)
-    try:
-        with atomic_folder(target) as part:
-            _write_pictures(photo, edits, part, mark, detail_sigma)
-            (part / "README.txt").write_text(_readme(mark), encoding="utf-8")
-    except (OSError, ValueError) as error:  # ValueError: a null character in the name
-        raise PhotoError(f"{str(target)!r} cannot be written: {getattr(error, 'strerror', error)}") from error
+    refuse_existing(target, overwrite, folder=True)
+    with writing_folder(target) as part:
+        _write_pictures(photo, edits, part, mark, detail_sigma)
+        (part / "README.txt").write_text(_readme(mark), encoding="utf-8")
     return target
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from reage.files import atomic_path
+from reage.files import writing
 
 CHUNK = 20
 """Faces in one file: the most that a stopped evaluation has to measure again."""
@@ -58,7 +58,7 @@ class MeasurementCache:
             arrays = _load(path)
             if arrays is None:
                 arrays = work(chunk)
-                with atomic_path(path) as part, part.open("wb") as file:
+                with writing(path) as part, part.open("wb") as file:
                     np.savez(file, **arrays)  # type: ignore[arg-type]
             parts.append(arrays)
             progress(start + len(chunk), len(rows))

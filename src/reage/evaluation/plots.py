@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from reage.evaluation.judges import AGE_JUDGES
 from reage.evaluation.scores import Report
-from reage.files import atomic_path
+from reage.files import writing
 
 COLOURS = ("#1b6ca8", "#d1603d", "#3c8d5a", "#8a5fb0", "#c29b2f", "#5c6b73", "#b03a6b", "#2f9e9e")
 
@@ -111,6 +111,6 @@ def _axes(x: str, y: str) -> tuple[Figure, Axes]:
 
 
 def _save(figure: Figure, path: Path) -> None:
-    with atomic_path(path) as part:
+    with writing(path) as part:
         # No date and no version in the file: the same report gives the same bytes.
         figure.savefig(part, format="png", dpi=110, metadata={"Software": None})

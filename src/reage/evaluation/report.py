@@ -11,13 +11,13 @@ import numpy as np
 
 from reage._version import __version__
 from reage.arrays import Int64
-from reage.batch import head_tile
-from reage.errors import ReageError
+from reage.errors import ExistsError, ReageError, WriteError
 from reage.evaluation.plots import groups_plot, target_plot, trade_plot
 from reage.evaluation.protocol import FORMAT, MODEL, NOTHING, Evaluation, Progress
 from reage.evaluation.scores import Report
 from reage.evaluation.tables import as_markdown, number, summary_table, table, titled
-from reage.files import atomic_path
+from reage.face.framing import head_tile
+from reage.files import writing
 from reage.photo.files import Provenance, write_photo
 from reage.sheets import sheet_photo
 
@@ -103,16 +103,14 @@ def make_folder(folder: Path, *, overwrite: bool) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ReageError(f"the folder {folder} cannot be made: {error.strerror}") from error
+        raise WriteError(folder, error.strerror or str(error)) from error
     if not overwrite and (folder / "report.json").exists():
-        raise ReageError(
-            f"{folder} holds a report already; pass --overwrite, or choose another folder with -o"
-        )
+        raise ExistsError(folder / "report.json")
 
 
 def write_text(path: Path, text: str) -> None:
     """Write ``text`` whole or not at all."""
-    with atomic_path(path) as part:
+    with writing(path) as part:
         part.write_text(text)
 
 
@@ -170,7 +168,7 @@ def _write_sheet(evaluation: Evaluation, faces: Int64, path: Path) -> None:
         sitting = evaluation.reager.open(evaluation.paths[i])
         face = sitting.faces[0]
         pictures = [sitting.photo.pixels, *(sitting.age(to=age, faces="largest").pixels for age in targets)]
-        rows.append(np.stack([head_tile(picture, face, TILE) for picture in pictures]))
+        rows.append(np.stack([head_tile(picture, face.face.landmarks_photo, TILE) for picture in pictures]))
         labels.append(f"{evaluation.people.age[i]:g}, looks {face.apparent_age:.0f}")
         told += [(round(face.apparent_age, 1), float(age)) for age in targets]
     sheet = sheet_photo(np.stack(rows), labels, ["input", *(f"{age:g}" for age in targets)])

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, TypeAlias
 from PIL import Image
 
 from reage.errors import PhotoError
+from reage.files import checked_name
 
 Source: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO
 """A path, the bytes of a file, or a binary stream, read from where it stands."""
@@ -49,13 +50,13 @@ def opened(source: Source) -> Iterator[tuple[BinaryIO, str]]:
 
 def _open(name: str) -> BinaryIO:
     try:
-        return open(name, "rb")
+        return open(checked_name(name), "rb")
     except FileNotFoundError:
         raise PhotoError(f"{name} does not exist") from None
     except IsADirectoryError:
         raise PhotoError(f"{name} is a folder, not a photograph") from None
-    except (OSError, ValueError) as error:  # ValueError: a null character in the name
-        raise PhotoError(f"{name!r} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    except OSError as error:
+        raise PhotoError(f"{name!r} cannot be read: {error.strerror or error}") from error
 
 
 def _drained(stream: BinaryIO, name: str) -> BytesIO:
@@ -66,7 +67,7 @@ def _drained(stream: BinaryIO, name: str) -> BytesIO:
 
 
 @contextmanager
-def reading(name: str) -> Iterator[None]:
+def decoder_errors(name: str) -> Iterator[None]:
     """Turns whatever a decoder raises inside into PhotoError, and silences its warnings."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -176,7 +177,7 @@ def xmp_packet(file: BinaryIO, name: str) -> bytes | None:
     if head[4:8] == b"ftyp" and head[8:12] not in _HEIC_BRANDS:
         return _box_packet(file)
     kind = identify(file, name)
-    with reading(name):
+    with decoder_errors(name):
         if kind == "jpeg":
             from PIL.JpegImagePlugin import JpegImageFile
 

@@ -15,7 +15,14 @@ from PIL import BmpImagePlugin, Image, JpegImagePlugin, PngImagePlugin, WebPImag
 
 from reage.arrays import Pixels
 from reage.errors import PhotoError, PixelLimitError
-from reage.photo.containers import heif_module, identify, png_metadata, reading, webp_is_lossless, webp_size
+from reage.photo.containers import (
+    decoder_errors,
+    heif_module,
+    identify,
+    png_metadata,
+    webp_is_lossless,
+    webp_size,
+)
 from reage.photo.exif import clean_exif, exif_of_tiff
 from reage.photo.photo import JpegCoding, Photo, PhotoMeta
 from reage.photo.provenance import xmp_orientation
@@ -60,7 +67,7 @@ class _File:
 def decode(data: BinaryIO, name: str, max_pixels: int) -> Photo:
     """The photograph in a seekable file; ``name`` is for messages. Raises PhotoError, and nothing else."""
     kind = identify(data, name)
-    with reading(name):
+    with decoder_errors(name):
         raster = _READERS[kind](_File(data, name, max_pixels))
         return _upright(raster)
 

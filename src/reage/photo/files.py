@@ -10,8 +10,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from reage.errors import PhotoError
-from reage.files import atomic_path
+from reage.files import refuse_existing, writing
 from reage.photo.containers import Source, opened
 from reage.photo.decoding import decode
 from reage.photo.encoding import WRITABLE_SUFFIXES, encode_photo
@@ -62,21 +61,14 @@ def write_photo(
     """Write ``photo`` in the format of the suffix of ``path``, as ``encode_photo`` does, and return the path.
 
     Folders are created as needed. The file appears whole or not at all: whatever goes wrong, an earlier file
-    of that name stays as it was. Raises PhotoError if there is one and ``overwrite`` is not set, or if the
-    place cannot be written to.
+    of that name stays as it was. Raises ExistsError if there is one and ``overwrite`` is not set, WriteError if
+    the place cannot be written to, and PhotoError if the photo cannot be encoded in that format.
     """
     target = Path(path)
-    if os.path.isdir(target):  # unlike Path.is_dir, gives False for names no file can have
-        raise PhotoError(f"{target} is a folder; give the name of a file in it")
-    if os.path.exists(target) and not overwrite:
-        raise PhotoError(f"{target} exists; use --overwrite to replace it")
+    refuse_existing(target, overwrite)
     data = encode_photo(photo, target.suffix, mark=mark, quality=quality)
-    try:
-        with atomic_path(target) as part, open(part, "xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-    except (OSError, ValueError) as error:  # ValueError: a null character in the name
-        reason = getattr(error, "strerror", None) or error
-        raise PhotoError(f"{str(target)!r} cannot be written: {reason}") from error
+    with writing(target) as part, open(part, "xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
     return target

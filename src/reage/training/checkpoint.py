@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from reage.errors import ConfigError
-from reage.files import atomic_path
+from reage.files import writing
 
 
 def read_about(path: Path) -> dict[str, Any]:
@@ -109,11 +109,11 @@ def _save(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -
         key: value.detach().cpu().clone(memory_format=torch.contiguous_format)
         for key, value in tensors.items()
     }
-    try:
-        with atomic_path(path) as scratch:
-            save_file(plain, scratch, {"about": json.dumps(dict(about))})
-    except (OSError, SafetensorError) as error:
-        raise ConfigError(f"{path} cannot be written: {error}") from error
+    with writing(path) as part:
+        try:
+            save_file(plain, part, {"about": json.dumps(dict(about))})
+        except SafetensorError as error:  # how safetensors words a full disk
+            raise OSError(str(error)) from error
 
 
 def _load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

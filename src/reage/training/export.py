@@ -16,7 +16,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
-from reage.bundle import Manifest, refuse_existing, write_bundle
+from reage.bundle import Manifest, refuse_existing_bundle, write_bundle
 from reage.errors import ConfigError
 from reage.training.checkpoint import load_weights, read_about
 from reage.training.config import TrainSettings, validate
@@ -36,10 +36,10 @@ def export_run(
     """Write the bundle ``output`` from the run folder ``run``; returns the largest difference found.
 
     Of the weights of the ``best`` epoch, or else (and where no epoch has ended) of the latest ones. Raises
-    `ConfigError` where the run cannot be read or its family makes no pictures, and `BundleError` where ``output``
+    `ConfigError` where the run cannot be read or its family makes no pictures, and `ExistsError` where ``output``
     exists.
     """
-    refuse_existing(output)  # before the work, not after it
+    refuse_existing_bundle(output)  # before the work, not after it
     settings = read_settings(run)
     weights = run / "best.safetensors"
     if not best or not weights.exists():
@@ -75,7 +75,7 @@ def write_exported(
 
     ``halves`` stores weights in half precision. Raises `ConfigError` where ONNX Runtime differs from torch.
     """
-    refuse_existing(output)
+    refuse_existing_bundle(output)
     enclosed = _read_card(card)  # before the work, not after it
     contents, worst, files = {}, 0.0, {}
     for way, network in exported.graphs.items():

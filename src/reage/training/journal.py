@@ -15,7 +15,7 @@ from dotenv import find_dotenv, load_dotenv
 from PIL import Image
 
 from reage.errors import ConfigError
-from reage.files import atomic_path
+from reage.files import writing
 
 
 class Journal:
@@ -32,7 +32,7 @@ class Journal:
         """Begin at ``step``; raises `ConfigError` where a tracker cannot be started."""
         if self._accelerator.is_main_process and self._file.exists():
             lines = [line for line in self._file.read_text().splitlines() if _step_of(line) <= step]
-            with atomic_path(self._file) as part:
+            with writing(self._file) as part:
                 part.write_text("".join(f"{line}\n" for line in lines))
         if trackers:
             name = self._file.parent.name

@@ -18,7 +18,7 @@ from torch import nn
 
 from reage.errors import ConfigError, DataError
 from reage.evaluation.features import lite0_available
-from reage.files import atomic_path
+from reage.files import writing
 from reage.sheets import save_sheet
 from reage.training.checkpoint import (
     checkpoint_path,
@@ -99,7 +99,7 @@ class Trainer:
         if self.accelerator.is_main_process:
             for leftover in list(self.folder.rglob(".reage-*.part")):  # of a process that was killed
                 leftover.unlink()
-            with atomic_path(self.folder / "settings.json") as path:
+            with writing(self.folder / "settings.json") as path:
                 path.write_text(self.settings.model_dump_json(indent=2))
         self.journal.start(self.step, self.settings.trackers, self.settings.model_dump(mode="json"))
 
@@ -205,7 +205,7 @@ class Trainer:
                 figures = self._judge(networks, "test")
         except DataError as error:  # a small data set may have nobody to test on
             told["missing"], figures = str(error), {}
-        with atomic_path(target) as path:
+        with writing(target) as path:
             path.write_text(json.dumps({**told, **figures}, indent=2) + "\n")
         self.journal.write(self.step, figures, "test")
 

@@ -18,6 +18,7 @@ from av.container import InputContainer, OutputContainer
 
 from reage.arrays import UInt8
 from reage.errors import VideoError
+from reage.files import checked_name
 from reage.photo.containers import xmp_box, xmp_packet
 from reage.photo.provenance import Provenance, updated_xmp
 
@@ -70,7 +71,7 @@ class Still:
 
 
 class VideoReader:
-    """An open video; see `reading`. ``coding`` is that of the upright frames, ``count`` how many it says it has.
+    """An open video; see `open_video`. ``coding`` is that of the upright frames, ``count`` how many it says it has.
 
     ``copied`` are its streams of sound and subtitles, but for those of ``unknown`` kinds, which cannot be copied.
     """
@@ -173,7 +174,7 @@ def _tags(stream: av.stream.Stream) -> dict[str, str]:
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[VideoReader]:
+def open_video(path: Path) -> Iterator[VideoReader]:
     """Open a video; raises `VideoError` for what is missing, or is none."""
     _refuse_folder(path)
     try:
@@ -186,11 +187,11 @@ def reading(path: Path) -> Iterator[VideoReader]:
 
 def _refuse_folder(path: Path) -> None:
     try:
-        mode = os.stat(path).st_mode
+        mode = os.stat(checked_name(path)).st_mode
     except FileNotFoundError:
         raise VideoError(f"{path} does not exist") from None
-    except (OSError, ValueError) as error:  # ValueError: a null character in the name
-        raise VideoError(f"{str(path)!r} cannot be read: {getattr(error, 'strerror', error)}") from error
+    except OSError as error:
+        raise VideoError(f"{str(path)!r} cannot be read: {error.strerror or error}") from error
     if stat.S_ISDIR(mode):
         raise VideoError(f"{path} is a folder, not a video")
 
@@ -201,7 +202,7 @@ def _local(path: Path) -> str:
 
 
 class VideoWriter:
-    """An H.264 video being written; see `writing`."""
+    """An H.264 video being written; see `create_video`."""
 
     def __init__(
         self, container: OutputContainer, coding: Coding, crf: int, copied: Sequence[av.stream.Stream]
@@ -250,7 +251,7 @@ class VideoWriter:
 
 
 @contextmanager
-def writing(
+def create_video(
     place: Path,
     suffix: str,
     coding: Coding,

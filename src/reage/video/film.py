@@ -16,11 +16,12 @@ from PIL import Image, ImageCms, ImageDraw, ImageFont
 
 from reage._version import __version__
 from reage.arrays import Float32, UInt8
-from reage.batch import DEFAULTS, Options, beside, head_box, refuse_existing
+from reage.batch import DEFAULTS, Options, refuse_existing
 from reage.edit.compositing import AlignedFace, Edit, composite
 from reage.errors import NoFaceError, VideoError
 from reage.face.alignment import compose, resizing
-from reage.files import atomic_path
+from reage.face.framing import head_box
+from reage.files import atomic_path, beside
 from reage.photo.files import Photo, Provenance
 from reage.photo.photo import eight_bits
 from reage.reager import (
@@ -186,7 +187,8 @@ def _picture(
     photo: Photo, face: SittingFace, side: int | None, usual: int, whole: bool
 ) -> tuple[UInt8, Float32]:
     """What the film shows, unedited, (H, W, 3) of even sides; and the transform (2, 3) from it to the photo."""
-    x0, y0, x1, y1 = (0, 0, photo.width, photo.height) if whole else head_box(face, photo.pixels.shape)
+    head = head_box(face.face.landmarks_photo, photo.pixels.shape)
+    x0, y0, x1, y1 = (0, 0, photo.width, photo.height) if whole else head
     crop = np.ascontiguousarray(eight_bits(photo.pixels[y0:y1, x0:x1]))
     if photo.alpha is not None:
         alpha = eight_bits(photo.alpha[y0:y1, x0:x1])[..., None] / np.float32(255)
@@ -255,11 +257,11 @@ def _encode(
         samples = [scene.frame(age) for age in np.linspace(min(plan), max(plan), _SAMPLES)]
         write_gif(frames(), samples, frame_milliseconds(len(plan), fps, 10), place, mark)
     else:
-        from reage.video.files import Coding, writing
+        from reage.video.files import Coding, create_video
 
         rate = Fraction(fps).limit_denominator(1001)
         coding = Coding(scene.base.shape[1], scene.base.shape[0], rate, 1 / rate)
-        with writing(place, suffix, coding, mark) as writer:
+        with create_video(place, suffix, coding, mark) as writer:
             for number, frame in enumerate(frames()):
                 writer.write(frame, number, 1)
 

@@ -16,14 +16,14 @@ import numpy as np
 
 from reage._version import __version__
 from reage.arrays import UInt8
-from reage.batch import DEFAULTS, Options, beside, refuse_existing
+from reage.batch import DEFAULTS, Options, refuse_existing
 from reage.edit.compositing import AlignedFace, Edit, composite
 from reage.edit.masks import region_factor
 from reage.errors import NoFaceError, VideoError
-from reage.files import atomic_path
+from reage.files import atomic_path, beside
 from reage.photo.files import Provenance
 from reage.reager import Reager, Target, apart_regions, check_target, check_wish, edits_in_words
-from reage.video.files import CRF, WRITABLE_SUFFIXES, Still, VideoReader, can_hold, reading, writing
+from reage.video.files import CRF, WRITABLE_SUFFIXES, Still, VideoReader, can_hold, create_video, open_video
 from reage.video.smoothing import EditSmoother, Pose, poses
 from reage.video.tracking import Track, Tracker
 
@@ -94,7 +94,7 @@ def age_video(
     place = _check(video, target, output, options)
     reager = Reager.from_bundle(options.model)
     tell = progress or (lambda *_: None)
-    with reading(video) as source:
+    with open_video(video) as source:
         copied, notes = _copied(source, place)
         tracker = follow(reager, source, tell)
         roles = cast(reager, tracker, target, options)
@@ -108,7 +108,7 @@ def age_video(
         try:
             with (
                 atomic_path(place) as part,
-                writing(part, place.suffix, source.coding, mark, crf=crf, copied=copied) as writer,
+                create_video(part, place.suffix, source.coding, mark, crf=crf, copied=copied) as writer,
             ):
                 for item in source.play(copied):
                     if not isinstance(item, Still):

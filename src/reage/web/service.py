@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from reage.batch import Options, describe, head_tile, output_name, write_strip
+from reage.batch import Options, describe, output_name, write_strip
 from reage.bundle import Bundle, find_bundles
 from reage.errors import AgeError, BundleError, PhotoError, PixelLimitError, VideoError
+from reage.face.framing import head_tile
 from reage.photo.files import Photo, Provenance, encode_photo, read_photo
 from reage.reager import Reager, check_age
 from reage.video.film import write_film
@@ -146,7 +147,7 @@ class Service:
         place = photo.place("face.jpg", "thumbnails")
         paths = []
         for face in photo.sitting.faces:
-            tile = head_tile(photo.sitting.photo.pixels, face, _THUMBNAIL)
+            tile = head_tile(photo.sitting.photo.pixels, face.face.landmarks_photo, _THUMBNAIL)
             paths.append(place.with_name(f"face{face.index}.jpg"))
             paths[-1].write_bytes(encode_photo(Photo(tile), "jpeg", mark=None, quality=_PREVIEW_QUALITY))
         return paths

@@ -1,0 +1,18 @@
+"""What the command line adds to an error: the option that would help."""
+
+from __future__ import annotations
+
+import click
+
+from reage.errors import ExistsError, ReageError
+
+
+def explain(error: ReageError, command: click.Command | None) -> str:
+    """The one line shown for ``error`` of ``command``."""
+    if isinstance(error, ExistsError):
+        options = [name for parameter in command.params for name in parameter.opts] if command else []
+        replace = "--overwrite" in options
+        return (
+            f"{error}; {'pass --overwrite to replace it' if replace else 'remove it or choose another name'}"
+        )
+    return str(error)
