@@ -14,7 +14,7 @@ import numpy.typing as npt
 from reage.arrays import Float32
 from reage.photo.files import read_photo
 
-EXAMPLES = Path(__file__).parent.parent / "examples"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 Frame = npt.NDArray[np.uint8]
 SIZE = (320, 240)
 RATE = 44100
