@@ -100,7 +100,7 @@ def family_step(trainer: Trainer) -> Callable[[], None]:
     """The trainer's own step, drawing its faces."""
 
     def step() -> None:
-        trainer.stepper.take(trainer.step)
+        trainer.updater.update(trainer.step)
         trainer.step += 1
 
     return step

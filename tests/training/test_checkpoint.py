@@ -69,16 +69,16 @@ def test_weights_can_be_read_from_a_checkpoint_too(tmp_path: Path) -> None:
     net, other = network(seed=0), network(seed=1)
     adam = optimiser(net)
     learn(net, adam, 0)
-    save_checkpoint(tmp_path / "c.safetensors", {"net": net}, {"player": adam}, {"step": 1})
+    save_checkpoint(tmp_path / "c.safetensors", {"net": net}, {"it": adam}, {"step": 1})
     assert load_weights(tmp_path / "c.safetensors", {"net": other}) == {"step": 1}
     assert equal(net.state_dict(), other.state_dict())
 
 
 def test_an_optimiser_that_never_moved_is_restored_too(tmp_path: Path) -> None:
     net = network()
-    save_checkpoint(tmp_path / "c.safetensors", {"net": net}, {"player": optimiser(net)}, {})
+    save_checkpoint(tmp_path / "c.safetensors", {"net": net}, {"it": optimiser(net)}, {})
     adam = optimiser(net)
-    load_checkpoint(tmp_path / "c.safetensors", {"net": net}, {"player": adam})
+    load_checkpoint(tmp_path / "c.safetensors", {"net": net}, {"it": adam})
     learn(net, adam, 0)
 
 

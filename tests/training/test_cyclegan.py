@@ -8,9 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from reage.bundle import open_bundle
-from reage.data.sampling import Share
+from reage.data.sampling import Shard
 from reage.errors import ConfigError, DataError, ExistsError
-from reage.training.families import Device
 from reage.training.families.cyclegan import CycleFamily
 from reage.training.importing import import_aging_gan, read_aging_gan
 from reage.training.trainer import Trainer
@@ -21,7 +20,7 @@ FIXTURES = Path(__file__).parents[3] / "shared" / "fixtures"
 
 
 def family(cache: Path, **options: object) -> CycleFamily:
-    return CycleFamily(cycle_settings(cache, options=options), Device())
+    return CycleFamily(cycle_settings(cache, options=options))
 
 
 def test_young_and_old_are_equally_many_and_of_their_ages(cache: Path) -> None:
@@ -35,9 +34,9 @@ def test_young_and_old_are_equally_many_and_of_their_ages(cache: Path) -> None:
 
 def test_what_is_drawn_for_a_step_is_the_same_in_one_part_and_in_several(cache: Path) -> None:
     made = family(cache)
-    whole = made.draw(5, Share(0, 1))
+    whole = made.draw(5, Shard(0, 1))
     settings = made.settings.model_copy(update={"batch": 2})
-    parts = [CycleFamily(settings, Device()).draw(5, Share(i, 2)) for i in range(2)]
+    parts = [CycleFamily(settings).draw(5, Shard(i, 2)) for i in range(2)]
     for name in ("young", "old", "coins"):
         joined = torch.cat([getattr(part, name) for part in parts])
         torch.testing.assert_close(joined, getattr(whole, name))
@@ -217,5 +216,5 @@ def test_there_and_back_becomes_the_same_face(norm: str, tmp_path: Path) -> None
     trainer = Trainer(settings, tmp_path / "run")
     before = trainer.family.validate(trainer.family.networks, "val")["cycle"]
     trainer.run()
-    after = trainer.family.validate(trainer.stepper.averages, "val")["cycle"]
+    after = trainer.family.validate(trainer.updater.averages, "val")["cycle"]
     assert after < 0.6 * before

@@ -116,7 +116,7 @@ def test_the_generator_learns_to_paint_what_the_discriminator_reads_as_the_age(t
     settings = latent_settings(cache, options=options, steps=150, batch=8, ema=0.9, log_every=150)
     trainer = Trainer(settings, tmp_path / "run")
     trainer.run()
-    family, nets = trainer.family, trainer.stepper.averages
+    family, nets = trainer.family, trainer.updater.averages
     pool = family.pool("val")  # type: ignore[attr-defined]
     batch = family.batch(pool, pool.spread(8))  # type: ignore[attr-defined]
     read = []

@@ -20,7 +20,7 @@ from .tiny import cycle_settings, delta_settings, latent_settings
 
 
 def figures(run: Path) -> list[dict[str, float]]:
-    """What the players' losses were, at each line of the log."""
+    """What the losses were, at each line of the log."""
     lines = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
     return [{key: value for key, value in line.items() if "/" in key} for line in lines if len(line) > 3]
 

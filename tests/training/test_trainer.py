@@ -25,10 +25,9 @@ from reage.training import checkpoint
 from reage.training.checkpoint import checkpoints, read_about
 from reage.training.config import TrainSettings
 from reage.training.describe import describe
-from reage.training.families import Device
 from reage.training.families.delta import DeltaFamily
-from reage.training.stepper import Stepper, update_average, usable_precision
 from reage.training.trainer import Trainer
+from reage.training.updater import Updater, update_average, usable_precision
 
 from .tiny import SIZE, age_settings, at_step, cycle_settings, delta_settings, write_cache
 
@@ -114,14 +113,14 @@ def test_a_command_that_was_stopped_says_so_and_fails(
 ) -> None:
     recipe, run = tmp_path / "recipe.yaml", tmp_path / "run"
     recipe.write_text(age_settings(cache, steps=3).model_dump_json())  # JSON is YAML, too
-    take = Stepper.take
+    update = Updater.update
 
-    def interrupted(self: Stepper, step: int) -> Any:
+    def interrupted(self: Updater, step: int) -> Any:
         if step == 1 and not checkpoints(run):
             os.kill(os.getpid(), signal.SIGTERM)
-        return take(self, step)
+        return update(self, step)
 
-    monkeypatch.setattr(Stepper, "take", interrupted)
+    monkeypatch.setattr(Updater, "update", interrupted)
     stopped = CliRunner().invoke(main, ["train", str(recipe), "-o", str(run)])
     assert stopped.exit_code == 128 + signal.SIGTERM
     assert "step 2 of 3, stopped; --resume goes on" in stopped.output
@@ -180,10 +179,10 @@ torch.set_num_threads(1)
 trainer = Trainer(TrainSettings.model_validate_json(sys.argv[1]), Path(sys.argv[2]))
 draw = trainer.family.draw
 
-def draw_or_die(step, share):
+def draw_or_die(step, shard):
     if step == 5:
         os.kill(os.getpid(), signal.SIGKILL)
-    return draw(step, share)
+    return draw(step, shard)
 
 trainer.family.draw = draw_or_die
 trainer.run()
@@ -360,14 +359,14 @@ def test_a_loss_that_is_not_a_number_ends_the_run_and_spares_the_checkpoint(
 def test_a_gradient_that_is_not_a_number_never_reaches_the_weights(cache: Path, tmp_path: Path) -> None:
     settings = age_settings(cache, checkpoint_minutes=EVERY_STEP)
     trainer = Trainer(settings, tmp_path / "run")
-    (player,) = trainer.family.players
-    healthy, weight = player.loss, trainer.family.networks["age"].age.weight
+    (objective,) = trainer.family.objectives
+    healthy, weight = objective.loss, trainer.family.networks["age"].age.weight
 
     def kinked(batch: Any, step: int) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         loss, figures = healthy(batch, step)
         return loss + (weight * 0).sum().sqrt() if step == 2 else loss, figures  # the slope of a root at zero
 
-    player.loss = kinked
+    objective.loss = kinked
     with pytest.raises(ConfigError, match=r"gradient of 'age' became nan at step 2.*resume"):
         trainer.run()
     saved = load_file(checkpoints(tmp_path / "run")[-1])
@@ -427,8 +426,8 @@ def test_the_folder_holds_settings_log_and_weights_and_no_leftovers(
 ) -> None:
     assert TrainSettings.model_validate_json((finished / "settings.json").read_text()) == settings
     entries = {entry.name for entry in finished.iterdir() if "_epoch" not in entry.name}
-    assert entries - {"samples"} == {
-        "settings.json", "log.jsonl", "weights.safetensors", "best.safetensors", "checkpoints", "metrics",
+    assert entries == {
+        "settings.json", "log.jsonl", "weights.safetensors", "best.safetensors", "checkpoints", "metrics", "samples",
     }  # fmt: skip
     assert [path.name for path in checkpoints(finished)] == ["step00000003.safetensors", Path(FILES[0]).name]
 
@@ -447,12 +446,11 @@ def test_the_log_has_figures_and_validation_at_their_steps(age_run: Path, delta_
     assert {"teacher_reads_25", "teacher_reads_75", "change_50"} <= log(delta_run)[-2]["validation"].keys()
 
 
-def test_sheets_are_written_of_families_that_make_pictures(age_run: Path, delta_run: Path) -> None:
-    assert not (age_run / "samples").exists()
-    assert sorted(p.name for p in (delta_run / "samples").iterdir()) == ["epoch0001.png", "epoch0002.png"]
-    with Image.open(delta_run / "samples" / "epoch0002.png") as sheet:
-        assert sheet.width > 6 * SIZE
-        assert sheet.height > 10 * SIZE
+def test_each_epoch_leaves_a_sheet_of_a_row_a_face(finished: Path) -> None:
+    assert sorted(p.name for p in (finished / "samples").iterdir()) == ["epoch0001.png", "epoch0002.png"]
+    with Image.open(finished / "samples" / "epoch0002.png") as sheet:
+        assert sheet.width > 3 * SIZE  # cyclegan: the input and two directions
+        assert sheet.height > 5 * SIZE
 
 
 def test_a_few_validation_faces_are_enough(age_run: Path, tmp_path: Path) -> None:
@@ -481,7 +479,7 @@ def test_describe_tells_settings_and_sizes(cache: Path) -> None:
 
 def test_the_learning_rate_rises_stays_and_falls_to_a_twentieth(cache: Path, tmp_path: Path) -> None:
     trainer = Trainer(age_settings(cache, steps=100, warmup=10, decay_from=0.6), tmp_path)
-    found = [trainer.stepper.schedule(step) for step in (0, 4, 9, 10, 60, 80, 90, 99)]
+    found = [trainer.updater.learning_rate_factor(step) for step in (0, 4, 9, 10, 60, 80, 90, 99)]
     assert found == pytest.approx([0.1, 0.5, 1, 1, 1, 0.5, 0.25, 0.05])
 
 
@@ -492,7 +490,7 @@ def test_the_learning_rate_is_sound_at_the_edges_of_its_settings(
     edge: dict[str, float], cache: Path, tmp_path: Path
 ) -> None:
     trainer = Trainer(age_settings(cache, steps=20, **edge), tmp_path)
-    assert all(0 < trainer.stepper.schedule(step) <= 1 for step in range(20))
+    assert all(0 < trainer.updater.learning_rate_factor(step) <= 1 for step in range(20))
 
 
 def test_the_average_forgets_the_start_and_then_hardly_moves() -> None:
@@ -556,7 +554,7 @@ def test_asked_ages_lie_among_the_targets_and_apart_from_the_face(
     gap: float, targets: tuple[float, float], cache: Path, age_run: Path
 ) -> None:
     settings = delta_settings(cache, age_run, options={"targets": targets})
-    family = DeltaFamily(settings, Device())
+    family = DeltaFamily(settings)
     rng = np.random.default_rng(0)
     for age in (0.0, 10.0, 16.0, 33.5, 45.0, 88.0, 116.0):
         asked = family._far_ages(np.full(400, age, np.float32), rng, gap)

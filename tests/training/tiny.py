@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from reage.data.sampling import Share
+from reage.data.sampling import Shard
 from reage.face.alignment import rescale_points, utkface_template
 from reage.training.config import TrainSettings
 from reage.training.trainer import Trainer
@@ -106,10 +106,10 @@ def at_step(trainer: Trainer, step: int, action: Callable[[], object]) -> Traine
     """Let ``trainer`` do ``action`` when it draws the faces of ``step``."""
     draw = trainer.family.draw
 
-    def draw_and_act(number: int, share: Share) -> Any:
+    def draw_and_act(number: int, shard: Shard) -> Any:
         if number == step:
             action()
-        return draw(number, share)
+        return draw(number, shard)
 
     trainer.family.draw = draw_and_act  # type: ignore[method-assign]
     return trainer

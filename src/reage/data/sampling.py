@@ -26,23 +26,22 @@ class Faces:
 
 
 @dataclass(frozen=True)
-class Share:
-    """One of ``of`` equal parts of a step's faces: several processes, and batches accumulated, take one each.
+class Shard:
+    """Number ``index`` of ``count`` equal parts of a step's faces: each process, and each batch accumulated, takes one.
 
-    Everything random is drawn for the whole step and then cut, so that the step is the same however it is
-    divided.
+    Everything random is drawn for the whole step and then sliced, so that the step is the same however it is divided.
     """
 
     index: int = 0
-    of: int = 1
+    count: int = 1
 
-    def cut(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """This part of ``values``, whose length is a multiple of ``of``."""
-        size = len(values) // self.of
+    def slice(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """This part of ``values`` (N, ...), where N is a multiple of ``count``: (N / count, ...)."""
+        size = len(values) // self.count
         return values[self.index * size : (self.index + 1) * size]
 
 
-WHOLE = Share()
+WHOLE = Shard()
 
 
 def step_rng(seed: int, step: int) -> np.random.Generator:
@@ -115,13 +114,13 @@ class FacePool:
         count: int,
         rng: np.random.Generator,
         *,
-        share: Share = WHOLE,
+        shard: Shard = WHOLE,
         flip: bool = True,
         masks: bool = True,
     ) -> Faces:
-        """This ``share`` of ``count`` faces drawn by age, mirrored at random if ``flip``."""
+        """This ``shard`` of ``count`` faces drawn by age, mirrored at random if ``flip``."""
         chosen, mirrored = self.choose(count, rng)
-        return self.take(share.cut(chosen), share.cut(mirrored) if flip else None, masks=masks)
+        return self.take(shard.slice(chosen), shard.slice(mirrored) if flip else None, masks=masks)
 
     def spread(self, count: int) -> npt.NDArray[np.intp]:
         """Numbers of ``count`` faces (or all, if fewer) at even distances in the pool: always the same ones."""

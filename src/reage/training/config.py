@@ -60,7 +60,7 @@ class TrainSettings(Settings):
     epochs: int = Field(
         20, ge=1, description="Epochs; each ends with validation, a sample sheet, checkpoints."
     )
-    steps_per_epoch: int = Field(500, ge=1, description="Optimiser steps of each player in an epoch.")
+    steps_per_epoch: int = Field(500, ge=1, description="Training steps in an epoch.")
     batch: int = Field(16, ge=1, description="Faces that a process takes through the networks at once.")
     accumulate: int = Field(1, ge=1, description="Batches whose gradients are added up for one step.")
     precision: Literal["fp32", "bf16", "fp16"] = Field(
@@ -70,7 +70,7 @@ class TrainSettings(Settings):
     decay_from: float = Field(
         0.6, ge=0, le=1, description="Part of the run after which learning rates fall to 5 %, linearly."
     )
-    clip: float = Field(5.0, gt=0, description="Largest norm of a player's gradient.")
+    clip: float = Field(5.0, gt=0, description="Largest norm of a gradient: longer ones are shortened to it.")
     ema: float = Field(0.998, ge=0, lt=1, description="Decay of the averaged weights (generators only).")
     log_every: int = Field(50, ge=1, description="Steps between lines in log.jsonl and the trackers.")
     checkpoint_minutes: float = Field(4.0, gt=0, description="Minutes between checkpoints within an epoch.")
@@ -89,7 +89,7 @@ class TrainSettings(Settings):
 
     @property
     def steps(self) -> int:
-        """Optimiser steps of each player in the whole run."""
+        """Training steps in the whole run."""
         return self.epochs * self.steps_per_epoch
 
 

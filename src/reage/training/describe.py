@@ -9,13 +9,13 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from reage.training.config import TrainSettings
-from reage.training.families import Device, family_type
+from reage.training.families import family_type
 from reage.training.trainer import resolved
 
 
 def describe(settings: TrainSettings) -> str:
     """The resolved settings, and the size of each network, as text for people."""
-    family = family_type(settings.family)(settings, Device())
+    family = family_type(settings.family)(settings)
     lines = [resolved(settings, family).model_dump_json(indent=2)]
     for name, inputs in family.examples().items():
         network = family.networks[name]

@@ -29,11 +29,11 @@ from reage.training.checkpoint import (
     save_weights,
 )
 from reage.training.config import TrainSettings
-from reage.training.families import Device, Family, family_type
+from reage.training.families import Compute, Family, family_type
 from reage.training.journal import Journal, usable_trackers
 from reage.training.progress import Figures, progress_bar
 from reage.training.realism import KidMeter
-from reage.training.stepper import Diverged, Stepper, usable_precision
+from reage.training.updater import Diverged, Updater, usable_precision
 
 
 class Trainer:
@@ -59,15 +59,15 @@ class Trainer:
             log_with=trackers or None,
             project_dir=str(folder),
         )
-        place = Device(self.accelerator.device, self.accelerator.autocast)
-        self.family: Family = family_type(settings.family)(settings, place)
+        compute = Compute(self.accelerator.device, self.accelerator.autocast)
+        self.family: Family = family_type(settings.family)(settings, compute)
         self.settings = resolved(settings, self.family)
         networks = self.family.networks
         if settings.start_from and not resume:
             load_weights(settings.start_from / "weights.safetensors", networks)
         for net in (*networks.values(), *self.family.memory.values()):
             net.to(self.accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.stepper = Stepper(self.settings, self.family, self.accelerator)
+        self.updater = Updater(self.settings, self.family, self.accelerator)
         self.journal = Journal(folder, self.accelerator)
         self._kid = KidMeter()
         self.step = 0
@@ -107,7 +107,7 @@ class Trainer:
         settings, last_save = self.settings, time.monotonic()
         shown = self.accelerator.is_main_process
         with progress_bar(settings.family, self.step, settings.steps, shown=shown) as advance:
-            seen = Figures(settings.batch * self.stepper.shares)
+            seen = Figures(settings.batch * self.updater.shards)
             while self.step < settings.steps:
                 late = time.monotonic() - last_save > settings.checkpoint_minutes * 60
                 stop, late = self._agreed(self.stopped_by is not None, late and shown)
@@ -117,7 +117,7 @@ class Trainer:
                     seen.pause()
                 if stop:
                     break
-                seen.add(self.stepper.take(self.step))
+                seen.add(self.updater.update(self.step))
                 self.step += 1
                 advance(self.step, seen.rate)
                 if self.step % settings.log_every == 0:
@@ -221,7 +221,7 @@ class Trainer:
             if scaler is not None:
                 about["scaler"] = scaler.state_dict()
             save_weights(self.folder / "weights.safetensors", self._shown(), self._about())
-            save_checkpoint(path, self._stored(), self.stepper.optimisers, about)
+            save_checkpoint(path, self._stored(), self.updater.optimisers, about)
             for old in checkpoints(self.folder)[: -self.settings.keep_checkpoints]:
                 old.unlink()
         self._saved = self.step
@@ -237,7 +237,7 @@ class Trainer:
         saved = checkpoints(self.folder)
         if not saved:
             raise ConfigError(f"{self.folder} has no checkpoint to resume from")
-        about = load_checkpoint(saved[-1], self._stored(), self.stepper.optimisers)
+        about = load_checkpoint(saved[-1], self._stored(), self.updater.optimisers)
         self.step, self.best = int(about["step"]), about["best"]
         self._saved = self.step
         if self.step > self.settings.steps:
@@ -246,12 +246,12 @@ class Trainer:
             self.accelerator.scaler.load_state_dict(about["scaler"])
 
     def _stored(self) -> dict[str, nn.Module]:
-        averages = {f"average.{name}": net for name, net in self.stepper.averages.items()}
+        averages = {f"average.{name}": net for name, net in self.updater.averages.items()}
         return {**self.family.networks, **self.family.memory, **averages}
 
     def _shown(self) -> dict[str, nn.Module]:
         """The networks to look at: averaged where there is an average."""
-        return {**self.family.networks, **self.stepper.averages}
+        return {**self.family.networks, **self.updater.averages}
 
     @contextmanager
     def _signals(self) -> Iterator[None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from reage.errors import ConfigError
 from reage.training.families.age import AgeFamily
-from reage.training.families.base import Device, Exported, Family, Player, Sheet
+from reage.training.families.base import Compute, Exported, Family, Sheet
 from reage.training.families.cyclegan import CycleFamily
 from reage.training.families.delta import DeltaFamily
 from reage.training.families.latent_cgan import LatentFamily
@@ -16,7 +16,7 @@ FAMILIES: dict[str, type[Family]] = {
     "latent-cgan": LatentFamily,
 }
 
-__all__ = ["FAMILIES", "Device", "Exported", "Family", "Player", "Sheet", "family_type"]
+__all__ = ["FAMILIES", "Compute", "Exported", "Family", "Sheet", "family_type"]
 
 
 def family_type(name: str) -> type[Family]:

@@ -16,14 +16,15 @@ from torch import Tensor, nn
 from reage.assets import portraits
 from reage.data.augment import draw_affine, draw_colour, shift_colour, warp_affine
 from reage.data.cache import Aligner, open_cache
-from reage.data.sampling import FacePool, Share, step_rng
+from reage.data.sampling import FacePool, Shard, step_rng
 from reage.errors import ConfigError
 from reage.networks.age_net import AgeNet, expected_age
 from reage.training.config import Settings, TrainSettings, Width, validate
 from reage.training.editing import to_tensor, to_uint8
-from reage.training.families.base import CHUNK, Batch, Device, Exported, Family, Networks, Player, Sheet
+from reage.training.families.base import CHUNK, CPU, Batch, Compute, Exported, Family, Networks, Sheet
 from reage.training.losses import soft_age_cross_entropy
 from reage.training.robust import ascend, steepest_change
+from reage.training.updater import Objective
 
 SHEET_AGES = (20.0, 50.0, 75.0)
 SHEET_RADII = (8.0, 16.0)
@@ -62,17 +63,17 @@ class AgeFamily(Family):
     options_type = AgeOptions
     options: AgeOptions
 
-    def __init__(self, settings: TrainSettings, place: Device) -> None:
-        super().__init__(settings, place)
+    def __init__(self, settings: TrainSettings, compute: Compute = CPU) -> None:
+        super().__init__(settings, compute)
         self.options = options = validate(AgeOptions, settings.options, "options")
         self.networks = {"age": AgeNet(options.widths, options.dropout)}
         self.cache = open_cache(settings.data.cache, in_memory=True)
         self._train = self._pool("train", settings.data.evenness)
         self._pool("val", 0)  # raises here, not at the end of the first epoch
-        self.players = [
-            Player(
+        self.objectives = [
+            Objective(
                 "age", ["age"], self._loss, options.learning_rate, (0.9, 0.99), options.weight_decay,
-                moves=options.replays if self.robust else 1,
+                updates=options.replays if self.robust else 1,
             )
         ]  # fmt: skip
 
@@ -87,18 +88,17 @@ class AgeFamily(Family):
             self.cache, split=split, ages=data.ages, min_sharpness=data.min_sharpness, evenness=evenness
         )
 
-    def draw(self, step: int, share: Share) -> _Step:
-        rng, count, device = step_rng(self.settings.seed, step), self.settings.batch, self.place.device
-        faces = self._train.draw(count * share.of, rng, share=share, masks=False)
-        turns = draw_affine(count * share.of, rng, degrees=12, zoom=(0.88, 1.12), shift=0.06)
-        colours = draw_colour(count * share.of, rng, strength=self.options.colour)
-        turns, colours = share.cut(turns), share.cut(colours)
-        return _Step(Batch(faces, device), torch.from_numpy(turns), torch.from_numpy(colours))
+    def draw(self, step: int, shard: Shard) -> _Step:
+        rng, count = step_rng(self.settings.seed, step), self.settings.batch * shard.count
+        faces = self._train.draw(count, rng, shard=shard, masks=False)
+        turns = shard.slice(draw_affine(count, rng, degrees=12, zoom=(0.88, 1.12), shift=0.06))
+        colours = shard.slice(draw_colour(count, rng, strength=self.options.colour))
+        return _Step(Batch(faces, self.device), torch.from_numpy(turns), torch.from_numpy(colours))
 
     def _loss(self, drawn: _Step, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         batch = drawn.batch
         x = drawn.attacked(self.options.radius) if self.robust else drawn.shown
-        with self.place.autocast():
+        with self.autocast():
             logits, male = self.networks["age"](x.contiguous(memory_format=torch.channels_last))
         age = soft_age_cross_entropy(logits, batch.age)
         gender = F.binary_cross_entropy_with_logits(male.float(), batch.male)
@@ -119,7 +119,7 @@ class AgeFamily(Family):
         """Mean error of the age and share of genders read right, of faces changed for the worst if told so."""
         errors, hits = [], []
         for part in np.array_split(chosen, max(1, len(chosen) // CHUNK)):
-            batch = Batch(pool.take(part, masks=False), self.place.device)
+            batch = Batch(pool.take(part, masks=False), self.device)
             face = batch.face
             if attack_steps:
 
@@ -127,7 +127,7 @@ class AgeFamily(Family):
                     return (expected_age(net(x)[0]) - age).abs()
 
                 face = face + steepest_change(error, face, radius=self.options.radius, steps=attack_steps)
-            with torch.no_grad(), self.place.autocast():
+            with torch.no_grad(), self.autocast():
                 logits, male = net(face.clamp(-1, 1))
             errors.append((expected_age(logits) - batch.age).abs())
             hits.append((male > 0) == (batch.male > 0.5))
@@ -141,7 +141,7 @@ class AgeFamily(Family):
         faces = self._portraits()
         if not faces:
             return None
-        face = to_tensor(torch.from_numpy(np.stack(faces)).to(self.place.device))
+        face = to_tensor(torch.from_numpy(np.stack(faces)).to(self.device))
         cells, columns = [to_uint8(face)], ["input"]
         for radius in SHEET_RADII:
             for age in SHEET_AGES:

@@ -15,12 +15,12 @@ from torch import Tensor, nn
 
 from reage.arrays import UInt8
 from reage.data.cache import Cache, open_cache
-from reage.data.sampling import FacePool, Faces, Share
+from reage.data.sampling import FacePool, Faces, Shard
 from reage.errors import ConfigError, DataError
 from reage.training.config import DataSettings, Settings, TrainSettings
 from reage.training.editing import to_tensor, to_uint8
+from reage.training.updater import Objective
 
-Loss = Callable[[Any, int], tuple[Tensor, dict[str, Tensor]]]
 Networks = Mapping[str, nn.Module]
 
 SHEET_AGES = (20.0, 35.0, 50.0, 65.0, 80.0)
@@ -30,31 +30,15 @@ CHUNK = 32
 
 
 @dataclass(frozen=True)
-class Device:
-    """Where a family computes, and in which mixed precision."""
+class Compute:
+    """Where a family computes, and in which mixed precision: networks run inside ``autocast()``."""
 
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     autocast: Callable[[], AbstractContextManager[Any]] = nullcontext
 
 
-@dataclass
-class Player:
-    """A set of networks with one optimiser and one loss; in a step the players move in turn.
-
-    ``loss(batch, step)`` returns the scalar to descend, a mean over the batch, and figures for the log.
-    Networks of other players are held still while this one moves.
-    """
-
-    name: str
-    networks: list[str]
-    loss: Loss
-    learning_rate: float
-    betas: tuple[float, float] = (0.0, 0.99)
-    weight_decay: float = 0.0
-    starts: int = 0
-    """The step of its first move; until then its loss is computed all the same, for what others take from it."""
-    moves: int = 1
-    """Moves it takes in a step, one after the other, on the same drawn faces."""
+CPU = Compute()
+"""In full precision."""
 
 
 @dataclass
@@ -103,7 +87,7 @@ class Batch:
 
 
 class Family(ABC):
-    """Networks, players and pictures of one family; the trainer supplies everything else."""
+    """Networks, objectives and pictures of one family; the trainer supplies everything else."""
 
     options_type: ClassVar[type[Settings]]
     averaged: tuple[str, ...] = ()
@@ -117,11 +101,13 @@ class Family(ABC):
     cache: Cache
     """The faces that it learns from."""
     networks: dict[str, nn.Module]
-    players: list[Player]
+    objectives: list[Objective]
+    """What a step minimises, in this order."""
 
-    def __init__(self, settings: TrainSettings, place: Device) -> None:
+    def __init__(self, settings: TrainSettings, compute: Compute = CPU) -> None:
         self.settings = settings
-        self.place = place
+        self.device = compute.device
+        self.autocast = compute.autocast
         self.memory: dict[str, nn.Module] = {}
         """What is not a network but belongs into a checkpoint all the same, such as a replay buffer."""
 
@@ -131,8 +117,8 @@ class Family(ABC):
         return self.cache.size
 
     @abstractmethod
-    def draw(self, step: int, share: Share) -> Any:
-        """This share of the faces of ``step``, as the players' losses take them; all that is random in a step
+    def draw(self, step: int, shard: Shard) -> Any:
+        """This shard of the faces of ``step``, in the form that the losses take; all that is random in a step
         is drawn here, from the seed and the step alone."""
 
     @abstractmethod
@@ -168,8 +154,8 @@ class EditingFamily(Family):
     multiple: ClassVar[int] = 16
     """What the side of a face must be a multiple of."""
 
-    def __init__(self, settings: TrainSettings, place: Device) -> None:
-        super().__init__(settings, place)
+    def __init__(self, settings: TrainSettings, compute: Compute = CPU) -> None:
+        super().__init__(settings, compute)
         self.cache = open_cache(settings.data.cache, in_memory=True)
         if self.size % self.multiple:
             raise ConfigError(
@@ -188,7 +174,7 @@ class EditingFamily(Family):
 
     def batch(self, pool: FacePool, chosen: npt.NDArray[np.intp]) -> Batch:
         """The faces numbered ``chosen`` in ``pool``."""
-        return Batch(pool.take(chosen, masks=self.masks), self.place.device)
+        return Batch(pool.take(chosen, masks=self.masks), self.device)
 
     @abstractmethod
     def repaint(self, networks: Networks, batch: Batch, target: Tensor) -> Tensor:

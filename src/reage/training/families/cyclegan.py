@@ -11,12 +11,13 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from reage.data.augment import draw_crop, warp_affine
-from reage.data.sampling import Share, step_rng
+from reage.data.sampling import Shard, step_rng
 from reage.errors import DataError
 from reage.networks.cyclegan import Norm, PatchDiscriminator, ReplayBuffer, ResNetGenerator
 from reage.training import losses
 from reage.training.config import Ages, Betas, Settings, TrainSettings, validate
-from reage.training.families.base import Batch, Device, EditingFamily, Exported, Networks, Player
+from reage.training.families.base import CPU, Batch, Compute, EditingFamily, Exported, Networks
+from reage.training.updater import Objective
 
 
 class CycleOptions(Settings):
@@ -59,8 +60,8 @@ class CycleFamily(EditingFamily):
     options_type = CycleOptions
     options: CycleOptions
 
-    def __init__(self, settings: TrainSettings, place: Device) -> None:
-        super().__init__(settings, place)
+    def __init__(self, settings: TrainSettings, compute: Compute = CPU) -> None:
+        super().__init__(settings, compute)
         self.options = options = validate(CycleOptions, settings.options, "options")
         self.networks = {**_generators(options), **_critics(options)}
         if options.replay:
@@ -70,26 +71,30 @@ class CycleFamily(EditingFamily):
         pools = self.pool(ages=options.young), self.pool(ages=options.old)
         count = min(len(pool) for pool in pools)
         self._young, self._old = (pool.thinned(count, settings.seed) for pool in pools)
-        adam = {"betas": options.betas, "weight_decay": options.weight_decay}
-        generators, critics = ["older", "younger"], ["young_critic", "old_critic"]
-        self.players = [
-            Player("generators", generators, self._generator_loss, options.generator_rate, **adam),  # type: ignore[arg-type]
-            Player("critics", critics, self._critic_loss, options.critic_rate, **adam),  # type: ignore[arg-type]
-        ]
+        self.objectives = [
+            Objective(
+                "generators", ["older", "younger"], self._generator_loss,
+                options.generator_rate, options.betas, options.weight_decay,
+            ),
+            Objective(
+                "critics", ["young_critic", "old_critic"], self._critic_loss,
+                options.critic_rate, options.betas, options.weight_decay,
+            ),
+        ]  # fmt: skip
 
-    def draw(self, step: int, share: Share) -> _Step:
-        count, rng, device = self.settings.batch, step_rng(self.settings.seed, step), self.place.device
+    def draw(self, step: int, shard: Shard) -> _Step:
+        rng, count = step_rng(self.settings.seed, step), self.settings.batch * shard.count
         faces = []
         for pool in (self._young, self._old):
-            batch = Batch(pool.draw(count * share.of, rng, share=share, masks=False), device)
-            crop = draw_crop(count * share.of, rng, degrees=self.options.rotation, margin=self.options.margin)
-            faces.append(warp_affine(batch.face, torch.from_numpy(share.cut(crop))))
-        coins = torch.from_numpy(share.cut(rng.random((count * share.of, 2, 2))))
+            batch = Batch(pool.draw(count, rng, shard=shard, masks=False), self.device)
+            crop = draw_crop(count, rng, degrees=self.options.rotation, margin=self.options.margin)
+            faces.append(warp_affine(batch.face, torch.from_numpy(shard.slice(crop))))
+        coins = torch.from_numpy(shard.slice(rng.random((count, 2, 2))))
         return _Step(faces[0], faces[1], coins)
 
     def _generator_loss(self, drawn: _Step, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         options, nets = self.options, self.networks
-        with self.place.autocast():
+        with self.autocast():
             drawn.old_fake, drawn.young_fake = nets["older"](drawn.young), nets["younger"](drawn.old)
             old_logits = nets["old_critic"](drawn.old_fake)
             young_logits = nets["young_critic"](drawn.young_fake)
@@ -119,7 +124,7 @@ class CycleFamily(EditingFamily):
                 fake = memory.exchange(fake, coins)
             if self.options.r1:
                 real = real.detach().requires_grad_()
-            with self.place.autocast():
+            with self.autocast():
                 verdict, fake_verdict = critic(real), critic(fake)
             loss = 0.5 * (losses.least_squares_loss(verdict, 1) + losses.least_squares_loss(fake_verdict, 0))
             figures[name] = loss
@@ -133,7 +138,7 @@ class CycleFamily(EditingFamily):
         out = batch.face.clone()
         for way, chosen in (("older", older), ("younger", ~older)):
             if chosen.any():
-                with self.place.autocast():
+                with self.autocast():
                     out[chosen] = networks[way](batch.face[chosen])
         return out
 
@@ -152,7 +157,7 @@ class CycleFamily(EditingFamily):
             young, old = (self._fixed(split, ages) for ages in (options.young, options.old))
         except DataError:
             return {}
-        with self.place.autocast():
+        with self.autocast():
             there = networks["older"](young), networks["younger"](old)
             cycle = F.l1_loss(networks["younger"](there[0]), young) + F.l1_loss(
                 networks["older"](there[1]), old

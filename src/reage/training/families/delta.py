@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from reage.arrays import Float32
 from reage.data.augment import draw_affine, draw_shift, translate, warp_affine
-from reage.data.sampling import Share, step_rng
+from reage.data.sampling import Shard, step_rng
 from reage.edit.compositing import DETAIL_SIGMA
 from reage.errors import ConfigError
 from reage.networks.age_net import AgeNet, expected_age
@@ -24,7 +24,8 @@ from reage.training import losses
 from reage.training.checkpoint import load_weights
 from reage.training.config import Ages, Settings, TrainSettings, Width, validate
 from reage.training.editing import apply_edit, gaussian_blur
-from reage.training.families.base import Batch, Device, EditingFamily, Exported, Networks, Player
+from reage.training.families.base import CPU, Batch, Compute, EditingFamily, Exported, Networks
+from reage.training.updater import Objective
 
 EXCESS = 0.12
 """A change of broad areas beyond this, in units of an image in [-1, 1], is a smear whatever the age."""
@@ -77,35 +78,32 @@ class DeltaFamily(EditingFamily):
     options_type = DeltaOptions
     options: DeltaOptions
 
-    def __init__(self, settings: TrainSettings, place: Device) -> None:
-        super().__init__(settings, place)
+    def __init__(self, settings: TrainSettings, compute: Compute = CPU) -> None:
+        super().__init__(settings, compute)
         self.options = options = validate(DeltaOptions, settings.options, "options")
-        self.teacher = read_teacher(options.teacher).to(place.device)
+        self.teacher = read_teacher(options.teacher).to(self.device)
         widths = self.teacher.trunk.widths
         self.networks = {"generator": DeltaUNet(options.widths), "critic": AgeTrunkCritic(widths)}
         self.networks["critic"].trunk.load_state_dict(self.teacher.trunk.state_dict())  # type: ignore[union-attr]
         self.detail_sigma = DETAIL_SIGMA * self.size
         self._pool = self.pool()
-        self.players = [
-            Player(
-                "generator",
-                ["generator"],
-                self._generator_loss,
-                options.generator_rate,
+        self.objectives = [
+            Objective(
+                "generator", ["generator"], self._generator_loss, options.generator_rate,
                 starts=options.head_start,
             ),
-            Player("critic", ["critic"], self._critic_loss, options.critic_rate, (0.5, 0.99)),
-        ]
+            Objective("critic", ["critic"], self._critic_loss, options.critic_rate, (0.5, 0.99)),
+        ]  # fmt: skip
 
-    def draw(self, step: int, share: Share) -> _Step:
-        count, rng, device = self.settings.batch, step_rng(self.settings.seed, step), self.place.device
-        chosen, mirrored = self._pool.choose(count * share.of, rng)
+    def draw(self, step: int, shard: Shard) -> _Step:
+        rng, count = step_rng(self.settings.seed, step), self.settings.batch * shard.count
+        chosen, mirrored = self._pool.choose(count, rng)
         ages = self._pool.ages[chosen]
         drawn = [self._far_ages(ages, rng, gap) for gap in (4, 15)]
-        drawn.append(draw_affine(len(chosen), rng, degrees=10, zoom=(0.9, 1.1), shift=0.05))
+        drawn.append(draw_affine(count, rng, degrees=10, zoom=(0.9, 1.1), shift=0.05))
         reach = int(self.size * self.options.translate)
-        target, wrong, turns = (torch.from_numpy(share.cut(each)).to(device) for each in drawn)
-        source = Batch(self._pool.take(share.cut(chosen), share.cut(mirrored)), device)
+        target, wrong, turns = (torch.from_numpy(shard.slice(each)).to(self.device) for each in drawn)
+        source = Batch(self._pool.take(shard.slice(chosen), shard.slice(mirrored)), self.device)
         shifts = draw_shift(rng, reach=reach), draw_shift(rng, reach=reach)
         return _Step(source, target, wrong, turns, shifts)
 
@@ -120,7 +118,7 @@ class DeltaFamily(EditingFamily):
 
     def edit(self, generator: nn.Module, batch: Batch, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The edited faces, and the delta and gain that made them."""
-        with self.place.autocast():
+        with self.autocast():
             delta, gain = generator(batch.face, batch.age, target, batch.male)
         return apply_edit(batch.face, delta, gain, batch.mask, self.detail_sigma), delta, gain
 
@@ -128,7 +126,7 @@ class DeltaFamily(EditingFamily):
         return self.edit(networks["generator"], batch, target)[0]
 
     def _look(self, face: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-        with self.place.autocast():
+        with self.autocast():
             places, pooled = self.networks["critic"](face.contiguous(memory_format=torch.channels_last))
         return places, pooled
 
@@ -140,7 +138,7 @@ class DeltaFamily(EditingFamily):
         with torch.no_grad():
             real_places, _ = self._look(real_view)
         places, pooled = self._look(fake_view)
-        with self.place.autocast():
+        with self.autocast():
             age_logits, _ = self.teacher(warp_affine(fake, drawn.turns))
         gap = (target - source.age).abs()
         change = (fake - source.face).abs().mean((1, 2, 3))
@@ -204,7 +202,7 @@ class DeltaFamily(EditingFamily):
         figures, errors = {}, []
         for age in (25.0, 50.0, 75.0):
             fake = self.repaint(networks, batch, torch.full_like(batch.age, age))
-            with self.place.autocast():
+            with self.autocast():
                 read = expected_age(self.teacher(fake)[0])
             errors.append((read - age).abs().mean())
             figures[f"teacher_reads_{age:.0f}"] = round(float(read.mean()), 2)

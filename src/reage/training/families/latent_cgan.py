@@ -11,12 +11,13 @@ from pydantic import Field
 from torch import Tensor
 
 from reage.ages import MAX_AGE
-from reage.data.sampling import Share, step_rng
+from reage.data.sampling import Shard, step_rng
 from reage.errors import ConfigError
 from reage.networks.latent_cgan import LatentShape, Painter, Verdict, build_networks
 from reage.training import losses
 from reage.training.config import Betas, Settings, TrainSettings, validate
-from reage.training.families.base import Batch, Device, EditingFamily, Exported, Networks, Player
+from reage.training.families.base import CPU, Batch, Compute, EditingFamily, Exported, Networks
+from reage.training.updater import Objective
 
 
 class LatentOptions(Settings):
@@ -63,8 +64,8 @@ class LatentFamily(EditingFamily):
     options_type = LatentOptions
     options: LatentOptions
 
-    def __init__(self, settings: TrainSettings, place: Device) -> None:
-        super().__init__(settings, place)
+    def __init__(self, settings: TrainSettings, compute: Compute = CPU) -> None:
+        super().__init__(settings, compute)
         self.options = options = validate(LatentOptions, settings.options, "options")
         if self.size & (self.size - 1) or self.size < 32:
             raise ConfigError(f"{settings.data.cache}: latent-cgan takes faces of 32, 64, 128 or 256 px")
@@ -72,24 +73,24 @@ class LatentFamily(EditingFamily):
         painters = [name for name in self.networks if name != "discriminator"]
         self.averaged = tuple(painters)
         self._pool = self.pool()
-        self.players = [
-            Player("G", painters, self._generator_loss, options.generator_rate, options.betas),
-            Player(
+        self.objectives = [
+            Objective("G", painters, self._generator_loss, options.generator_rate, options.betas),
+            Objective(
                 "D", ["discriminator"], self._discriminator_loss, options.discriminator_rate, options.betas
             ),
         ]
 
-    def draw(self, step: int, share: Share) -> _Step:
-        count, rng, device = self.settings.batch, step_rng(self.settings.seed, step), self.place.device
-        chosen, mirrored = self._pool.choose(count * share.of, rng)
+    def draw(self, step: int, shard: Shard) -> _Step:
+        rng, count = step_rng(self.settings.seed, step), self.settings.batch * shard.count
+        chosen, mirrored = self._pool.choose(count, rng)
         low, high = self.settings.data.ages
-        target = rng.uniform(low, high, len(chosen)).astype("float32")
-        faces = self._pool.take(share.cut(chosen), share.cut(mirrored), masks=False)
-        return _Step(Batch(faces, device), torch.from_numpy(share.cut(target)).to(device))
+        target = rng.uniform(low, high, count).astype("float32")
+        faces = self._pool.take(shard.slice(chosen), shard.slice(mirrored), masks=False)
+        return _Step(Batch(faces, self.device), torch.from_numpy(shard.slice(target)).to(self.device))
 
     def _paint(self, networks: Networks, face: Tensor, age: Tensor) -> tuple[Tensor, Tensor]:
         """The face at ``age``, and its latent."""
-        with self.place.autocast():
+        with self.autocast():
             latent, maps = networks["encoder"](face)
             embedded = networks["age_embedding"](age) if self.options.conditional else None
             painted: Tensor = networks["generator"](latent, embedded, maps)
@@ -99,7 +100,7 @@ class LatentFamily(EditingFamily):
         return self._paint(networks, batch.face, target)[0]
 
     def _ask(self, face: Tensor) -> Verdict:
-        with self.place.autocast():
+        with self.autocast():
             verdict: Verdict = self.networks["discriminator"](face)
         return verdict
 
@@ -155,7 +156,7 @@ class LatentFamily(EditingFamily):
         same = self.repaint(networks, batch, batch.age)
         figures = {"reconstruction": F.l1_loss(same, batch.face)}
         target = torch.full_like(batch.age, 50)
-        with self.place.autocast():
+        with self.autocast():
             verdict = networks["discriminator"](self.repaint(networks, batch, target))
         figures["adversarial"] = losses.nonsaturating_loss(verdict.real)
         if self.options.conditional:
