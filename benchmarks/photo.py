@@ -49,7 +49,7 @@ def median_ms(
 
 def cold(folder: Path, repeats: int) -> dict[str, float]:
     """The command line, from the shell and back."""
-    command = [sys.executable, "-m", "reage.cli.main"]
+    command = [sys.executable, "-m", "reage"]
     photo = [
         *command,
         "photo",

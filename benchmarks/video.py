@@ -22,9 +22,9 @@ import numpy as np
 
 import reage
 from reage import Reager
-from reage.batch import Options
 from reage.edit.compositing import AlignedFace, Edit
 from reage.face.alignment import apply_transform, compose, invert_transform, transform_scale
+from reage.request import Request
 from reage.video.files import open_video
 from reage.video.retouch import age_video, cast, follow
 from reage.video.tracking import Tracker
@@ -43,7 +43,7 @@ def shown(
     reager: Reager, tracker: Tracker, frames: list[Frame], smooth: bool
 ) -> list[tuple[AlignedFace, Edit]]:
     """The aligned face of the first person in each frame, and the edit that it gets."""
-    role = cast(reager, tracker, TARGET, Options(), smooth=smooth)[0]
+    role = cast(reager, tracker, Request(TARGET), smooth=smooth)[0]
     faces = []
     for number in sorted(role.poses):
         face, edit = role.edit(reager, frames[number], number, number / FPS, smooth=smooth)
@@ -102,7 +102,7 @@ def speed(folder: Path, count: int) -> dict[str, float]:
             processor[stage] += now[1] - began[1]
         began[:] = now
 
-    age_video(clip, TARGET, folder / "out.mp4", progress=progress)
+    age_video(clip, Request(TARGET), folder / "out.mp4", progress=progress)
     return {
         "frames a second": round((count - 1) / sum(spent.values()), 2),
         "frames a second of processor time": round((count - 1) / sum(processor.values()), 2),

@@ -23,8 +23,8 @@ from PIL import Image
 
 import reage
 from photo import median_ms
-from reage.batch import Options
 from reage.photo.files import read_photo
+from reage.request import Request
 from reage.web.server import running
 from reage.web.service import Service
 
@@ -51,14 +51,14 @@ def in_the_service(photo: Path, folder: Path, repeats: int) -> dict[str, float]:
     return {
         # What other programs do weighs little in the processor's time, that of all threads.
         "slider move, service, processor time": median_ms(
-            lambda: service.preview(opened.token, next(ages), Options(faces="0")), repeats, time.process_time
+            lambda: service.preview(opened.token, Request(next(ages), faces="0")), repeats, time.process_time
         ),
         "open, service": median_ms(lambda: service.open(photo), max(2, repeats // 5)),
         "slider move, service": median_ms(
-            lambda: service.preview(opened.token, next(ages), Options(faces="0")), repeats
+            lambda: service.preview(opened.token, Request(next(ages), faces="0")), repeats
         ),
         "download, service": median_ms(
-            lambda: service.download(opened.token, next(ages), Options(faces="0")), max(2, repeats // 5)
+            lambda: service.download(opened.token, Request(next(ages), faces="0")), max(2, repeats // 5)
         ),
     }
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import click
 
-from reage.batch import Options, age_photos, age_strip
+from reage.batch import age_photos, age_strip
+from reage.request import FileOptions, Request
 
 HERE = Path(__file__).parent
 OUT = HERE.parent / "demo"
@@ -17,12 +18,14 @@ def main(portrait: Path) -> None:
     """Write PORTRAIT at several ages, and one sheet of all of them, to the folder demo/."""
     OUT.mkdir(exist_ok=True)
     for age in AGES:
-        (outcome,) = age_photos([portrait], age, OUT, Options(overwrite=True))
+        (outcome,) = age_photos([portrait], Request(to=age), OUT, FileOptions(overwrite=True))
         if outcome.error:
-            raise click.ClickException(outcome.error)
+            raise click.ClickException(str(outcome.error))
         face = outcome.faces[0]
         click.echo(f"{outcome.output}  looks {face['apparent_before']:.0f} -> {face['apparent_after']:.0f}")
-    sheet = age_strip(portrait, [float(age) for age in AGES], OUT / "strip.jpg", Options(overwrite=True))
+    sheet = age_strip(
+        portrait, [float(age) for age in AGES], OUT / "strip.jpg", options=FileOptions(overwrite=True)
+    )
     click.echo(f"{sheet}  all of them on one sheet")
 
 

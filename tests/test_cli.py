@@ -19,7 +19,7 @@ from PIL import Image
 from reage.assets import asset
 from reage.bundle import GOALS, MIN_REACH
 from reage.cli.main import main
-from reage.cli.parsing import parse_ages, parse_regions
+from reage.cli.options import parse_ages, parse_regions
 from reage.errors import AgeError, RegionError
 from reage.photo.files import read_photo, read_provenance
 
@@ -152,10 +152,10 @@ def test_two_spellings_of_a_folder_are_one(
 
 def test_ages_beyond_the_model_are_told_as_what_is_shown(photo: Path, tmp_path: Path) -> None:
     most = json.loads(reage("models", "show").output)["target_ages"][1]
-    told = reage("photo", photo, "--to", 110)
-    assert f"(asked for 110; the nearest this model gives is {most:g})" in told.output
+    result = reage("photo", photo, "--to", 110)
+    assert f"(asked for 110; the nearest this model gives is {most:g})" in result.output
     sheets = []
-    for name, ages in (("wished", f"20,{most},100,110"), ("given", f"20,{most}")):
+    for name, ages in (("asked", f"20,{most},100,110"), ("given", f"20,{most}")):
         sheet = tmp_path / f"{name}.png"
         assert reage("strip", photo, "--ages", ages, "--tile", 64, "-o", sheet).exit_code == 0
         sheets.append(read_photo(sheet).pixels)
@@ -165,10 +165,21 @@ def test_ages_beyond_the_model_are_told_as_what_is_shown(photo: Path, tmp_path: 
     assert np.array_equal(*sheets)
 
 
+def test_years_from_the_age_in_the_photo(photo: Path) -> None:
+    for years, name, asked in (("+20", "me-plus20.jpg", 60), ("-10", "me-minus10.jpg", 30)):
+        (entry,) = json.loads(reage("photo", photo, "--by", years, "--from", 40, "--json").stdout)
+        assert Path(entry["output"]).name == name
+        assert entry["faces"][0]["asked_age"] == asked
+    for targets in ([], ["--to", 70, "--by", 5], ["--by", 5, "--direction", "young2old"]):
+        result = reage("photo", photo, *targets)
+        assert result.exit_code == 2
+        assert "say one of --to AGE, --by YEARS or --direction" in result.output
+
+
 def test_the_help_says_what_a_direction_is() -> None:
-    told = " ".join(reage("photo", "--help").output.split())
-    assert f"young2old makes {GOALS['older']:g}, old2young {GOALS['younger']:g}" in told
-    assert f"at least {MIN_REACH:g} years from the age in the photo" in told
+    text = " ".join(reage("photo", "--help").output.split())
+    assert f"young2old makes {GOALS['older']:g}, old2young {GOALS['younger']:g}" in text
+    assert f"at least {MIN_REACH:g} years from the age in the photo" in text
 
 
 def test_clear_ends(photo: Path, tmp_path: Path) -> None:
@@ -273,6 +284,6 @@ def test_regions() -> None:
 
 def test_the_program_starts() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "reage.cli.main", "--version"], capture_output=True, text=True, check=True
+        [sys.executable, "-m", "reage", "--version"], capture_output=True, text=True, check=True
     )
     assert done.stdout.startswith("reage, version ")

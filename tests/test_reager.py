@@ -63,6 +63,16 @@ def test_a_reduced_sitting_shows_the_same_edit_in_fewer_pixels(reager: Reager, p
     assert whole.reduced(5000).photo.pixels.shape == pixels.shape
 
 
+def test_years_can_be_said_from_the_age_in_the_photo(sitting: Sitting) -> None:
+    looks = sitting.faces[0].apparent_age
+    change = sitting.age(by=20).changes[0]
+    assert change.asked_age == pytest.approx(looks + 20)
+    assert np.array_equal(sitting.age(by=20).pixels, sitting.age(to=looks + 20).pixels)
+    assert sitting.age(by=-10, source=50).changes[0].asked_age == 40
+    with pytest.raises(AgeError, match="say an age"):
+        sitting.age()
+
+
 def test_strength_scales_the_change(sitting: Sitting) -> None:
     def change(strength: float) -> float:
         return float(
@@ -138,7 +148,7 @@ def test_several_people_are_edited_apart(reager: Reager, tmp_path: Path) -> None
     large, small = sitting.faces
     assert large.box[2] - large.box[0] > small.box[2] - small.box[0]
     split = 1024
-    for which, touched in (("largest", "left"), ("1", "right"), ([0], "left"), (1, "right")):
+    for which, touched in (("largest", "left"), ("1", "right"), ([0], "left"), (0, "left"), (1, "right")):
         changed = (sitting.age(to=75, faces=which).pixels != sitting.photo.pixels).any(2)
         assert changed[:, :split].any() == (touched == "left")
         assert changed[:, split:].any() == (touched == "right")

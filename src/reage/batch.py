@@ -6,73 +6,20 @@ One bad file does not stop the others; each ends in an `Outcome`.
 from __future__ import annotations
 
 import os
-import stat
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from reage.edit.layers import refuse_folder
-from reage.edit.masks import check_regions
 from reage.errors import PhotoError, ReageError
 from reage.face.framing import head_tile
-from reage.files import beside
-from reage.photo.files import MAX_PIXELS, write_photo
-from reage.reager import (
-    Faces,
-    Reager,
-    Result,
-    Sitting,
-    Stopwatch,
-    Target,
-    check_age,
-    check_target,
-)
+from reage.files import beside, refuse_existing
+from reage.photo.files import write_photo
+from reage.reager import Reager, Result, Sitting, Stopwatch
+from reage.request import ANYTHING, USUAL, FileOptions, Request, check_age
 from reage.sheets import sheet_photo
-
-
-@dataclass(frozen=True)
-class Options:
-    """What the user wishes beyond the target age; `Sitting.age` explains the first five."""
-
-    faces: str | None = None
-    """Which faces; None is all of them in a photo, the largest in a strip."""
-    source: float | None = None
-    strength: float = 1.0
-    male: float | None = None
-    regions: Mapping[str, float] | None = None
-    model: Path | None = None
-    """A bundle; None is the embedded one."""
-    overwrite: bool = False
-    quality: int | None = None
-    """Of JPEG, WebP and HEIC, 1 to 100; None is as `encode_photo` says."""
-    max_pixels: int | None = None
-
-    def open(self, reager: Reager, photo: Path) -> Sitting:
-        """Open ``photo`` within the limit of pixels."""
-        return reager.open(photo, max_pixels=self.max_pixels or MAX_PIXELS)
-
-    def age(self, sitting: Sitting, to: Target, faces: Faces) -> Result:
-        """Age ``faces`` of an open photo as wished."""
-        return sitting.age(
-            to=to,
-            source=self.source,
-            faces=faces,
-            strength=self.strength,
-            male=self.male,
-            regions=self.regions,
-        )
-
-    def check(self) -> None:
-        """Raises `ReageError` for what is wrong whatever the photo."""
-        if self.source is not None:
-            check_age(self.source)
-        check_regions(self.regions or {})
-
-
-DEFAULTS = Options()
 
 
 @dataclass(frozen=True)
@@ -82,9 +29,13 @@ class Outcome:
     input: Path
     output: Path | None = None
     layers: Path | None = None
-    error: str | None = None
+    error: ReageError | None = None
     faces: list[dict[str, Any]] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
+
+    def about(self, text: str) -> str:
+        """``text``, which says what is wrong, with the name of the photo unless it says that already."""
+        return text if str(self.input) in text else f"{self.input}: {text}"
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -92,7 +43,7 @@ class Outcome:
             "input": str(self.input),
             "output": str(self.output) if self.output else None,
             "layers": str(self.layers) if self.layers else None,
-            "error": self.error,
+            "error": self.about(str(self.error)) if self.error else None,
             "faces": self.faces,
             "seconds": {stage: round(seconds, 4) for stage, seconds in self.seconds.items()},
         }
@@ -100,32 +51,29 @@ class Outcome:
 
 def age_photos(
     photos: Sequence[Path],
-    target: Target,
+    request: Request,
     output: Path | None = None,
-    options: Options = DEFAULTS,
+    options: FileOptions = USUAL,
     *,
     layers: bool = False,
     on_outcome: Callable[[Outcome], None] | None = None,
 ) -> list[Outcome]:
-    """Make everybody in ``photos`` ``target`` years old, or older or younger; one outcome a photo, in their order.
+    """Do what ``request`` asks to each of ``photos``; returns one outcome a photo, in their order.
 
     ``output`` is a file for a single photo, else a folder; None writes beside each photo. With ``layers``, the
     edit is written besides as layers into the folder ``<stem of the output>-layers`` beside it. Raises
     `ReageError` only for what is wrong with the call itself (an age, the bundle), not for single photos.
     """
-    check_target(target)
-    options.check()
-    places = _output_paths(photos, target, output)
+    places = _output_paths(photos, request, output)
     folders = [place.with_name(f"{place.stem}-layers") if layers else None for place in places]
     _refuse_doubled([folder for folder in folders if folder])
     reager = Reager.from_bundle(options.model)
     outcomes = []
     for path, place, folder in zip(photos, places, folders, strict=True):
         try:
-            outcome = _age_photo(reager, path, place, folder, target, options)
+            outcome = _age_photo(reager, path, place, folder, request, options)
         except ReageError as error:
-            text = str(error)
-            outcome = Outcome(path, error=text if str(path) in text else f"{path}: {text}")
+            outcome = Outcome(path, error=error)
         outcomes.append(outcome)
         if on_outcome:
             on_outcome(outcome)
@@ -133,16 +81,16 @@ def age_photos(
 
 
 def _age_photo(
-    reager: Reager, path: Path, place: Path, layers: Path | None, target: Target, options: Options
+    reager: Reager, path: Path, place: Path, layers: Path | None, request: Request, options: FileOptions
 ) -> Outcome:
     """Age one photo into ``place``, and its layers into a folder if one is named."""
     watch = Stopwatch()
     with watch("total"):
         refuse_existing(place, options.overwrite)
         if layers:
-            refuse_folder(layers, options.overwrite)
-        sitting = options.open(reager, path)
-        result = options.age(sitting, target, options.faces or "all")
+            refuse_existing(layers, options.overwrite, folder=True)
+        sitting = reager.open(path, max_pixels=options.max_pixels)
+        result = sitting.apply(request)
         with watch("write"):
             result.save(place, overwrite=options.overwrite, quality=options.quality)
         if layers:
@@ -156,7 +104,8 @@ def age_strip(
     photo: Path,
     ages: Sequence[float],
     output: Path | None = None,
-    options: Options = DEFAULTS,
+    request: Request = ANYTHING,
+    options: FileOptions = USUAL,
     *,
     tile: int = 320,
 ) -> Path:
@@ -167,45 +116,48 @@ def age_strip(
     """
     for age in ages:
         check_age(age)
-    options.check()
     place = output or beside(photo, f"{photo.stem}-strip.jpg")
     refuse_existing(place, options.overwrite)
     reager = Reager.from_bundle(options.model)
-    return write_strip(options.open(reager, photo), ages, place, options, tile=tile)
+    return write_strip(
+        reager.open(photo, max_pixels=options.max_pixels), ages, place, request, options, tile=tile
+    )
 
 
 def write_strip(
-    sitting: Sitting, ages: Sequence[float], place: Path, options: Options = DEFAULTS, *, tile: int = 320
+    sitting: Sitting,
+    ages: Sequence[float],
+    place: Path,
+    request: Request = ANYTHING,
+    options: FileOptions = USUAL,
+    *,
+    tile: int = 320,
 ) -> Path:
     """As `age_strip`, of a photo that is open already."""
-    chosen = sitting.choose(options.faces or "largest")
-    nearest = sitting.reager.bundle.manifest.nearest
-    ages = list(dict.fromkeys(float(nearest(age)) for age in ages))
-    rows, labels, mark = [], [], None
+    manifest = sitting.reager.bundle.manifest
+    chosen = sitting.choose(request.faces_or("largest"))
+    ages = list(dict.fromkeys(float(manifest.nearest(age)) for age in ages))
+    rows = []
     for face in chosen:
-        row = [head_tile(sitting.photo.pixels, face.face.landmarks_photo, tile)]
-        for age in ages:
-            result = options.age(sitting, age, face.index)
-            row.append(head_tile(result.pixels, face.face.landmarks_photo, tile))
-        rows.append(np.stack(row))
-        labels.append(f"face {face.index}")
-        mark = result.mark
-    assert mark is not None
-    columns = [f"input (looks {chosen[0].apparent_age:.0f})" if len(chosen) == 1 else "input"]
-    sheet = sheet_photo(
-        np.stack(rows), labels if len(rows) > 1 else None, [*columns, *(f"{a:g}" for a in ages)]
-    )
-    told = tuple(
-        (round(f.apparent_age if options.source is None else options.source, 1), a)
-        for f in chosen
-        for a in ages
-    )
-    mark = replace(mark, faces=told)
+        pictures = [sitting.apply(request.at(age, face.index)).pixels for age in ages]
+        rows.append(
+            np.stack(
+                [
+                    head_tile(pixels, face.face.landmarks_photo, tile)
+                    for pixels in (sitting.photo.pixels, *pictures)
+                ]
+            )
+        )
+    first = f"input (looks {chosen[0].apparent_age:.0f})" if len(chosen) == 1 else "input"
+    labels = [f"face {face.index}" for face in chosen] if len(chosen) > 1 else None
+    sheet = sheet_photo(np.stack(rows), labels, [first, *(f"{age:g}" for age in ages)])
+    shown = [(request.source_age(face.apparent_age), age) for face in chosen for age in ages]
+    mark = request.mark(manifest.title, shown)
     return write_photo(sheet, place, mark=mark, overwrite=options.overwrite, quality=options.quality)
 
 
-def _output_paths(photos: Sequence[Path], target: Target, output: Path | None) -> list[Path]:
-    names = [output_name(photo, target) for photo in photos]
+def _output_paths(photos: Sequence[Path], request: Request, output: Path | None) -> list[Path]:
+    names = [output_name(photo, request) for photo in photos]
     if output is None:
         places = [beside(photo, name) for photo, name in zip(photos, names, strict=True)]
     elif len(photos) == 1 and not os.path.isdir(output) and output.suffix:
@@ -227,26 +179,10 @@ def _refuse_doubled(places: Sequence[Path]) -> None:
         seen.add(whole)
 
 
-def output_name(photo: Path, target: Target) -> str:
+def output_name(photo: Path, request: Request) -> str:
     """What the result for ``photo`` is called: with the input's suffix where that is written, else as PNG."""
-    label = target if isinstance(target, str) else f"{target:g}"
     kept = photo.suffix.lower() in {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff"}
-    return f"{photo.stem}-{label}{photo.suffix if kept else '.png'}"
-
-
-def refuse_existing(place: Path, overwrite: bool) -> None:
-    """Raises `PhotoError` before the work, not after it, where ``place`` exists and may not be overwritten, is a
-    folder, or cannot be looked at: its name is too long, or its folder may not be entered."""
-    try:
-        mode = os.stat(place).st_mode  # unlike Path.exists, the same in every version of Python
-    except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a null character in the name
-        return
-    except OSError as error:
-        raise PhotoError(f"{str(place)!r} cannot be written: {error.strerror}") from error
-    if stat.S_ISDIR(mode):
-        raise PhotoError(f"{place} is a folder; give the name of a file in it")
-    if not overwrite:
-        raise PhotoError(f"{place} exists already; pass --overwrite to replace it")
+    return f"{photo.stem}-{request.label}{photo.suffix if kept else '.png'}"
 
 
 def describe(result: Result) -> list[dict[str, Any]]:

@@ -8,37 +8,28 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from reage._version import __version__
-from reage.ages import MAX_AGE
 from reage.arrays import Float32, UInt8
 from reage.bundle import Bundle, open_bundle
 from reage.edit.compositing import AlignedFace, Edit, composite, cut_face
 from reage.edit.layers import write_layers
-from reage.edit.masks import check_regions, face_mask, region_factor
-from reage.errors import AgeError, NoFaceError
+from reage.edit.masks import face_mask
+from reage.errors import NoFaceError
 from reage.face.alignment import align_landmarks, apply_transform, compose, invert_transform, resizing
 from reage.face.apparent_age import AgeReader
 from reage.face.detection import Face, FaceDetector
 from reage.photo.files import MAX_PIXELS, Photo, PhotoMeta, Provenance, read_photo, write_photo
 from reage.photo.photo import eight_bits
-from reage.video.tracking import Tracker
-
-Target = float | Literal["older", "younger"]
-"""An age in years, or a direction: "older" is 70 years and "younger" 25, or the ages that the bundle's manifest names,
-and at least 15 years from the age in the photo, as far as the model goes (`reage.bundle.Manifest.goal`)."""
-
-Faces = str | int | Sequence[int]
-"""Which faces: ``"all"``, ``"largest"``, a number or several (0 is the largest face)."""
+from reage.request import FaceChoice, Request, Target
 
 
 class Stopwatch:
@@ -66,11 +57,6 @@ class SittingFace:
     male_probability: float
     aligned: AlignedFace
 
-    def told(self, source: float | None, male: float | None) -> tuple[float, float]:
-        """Age and gender (0 or 1) to tell the network: as given, or as the face looks."""
-        age = self.apparent_age if source is None else source
-        return age, float(self.male_probability > 0.5) if male is None else male
-
     @property
     def box(self) -> tuple[float, float, float, float]:
         """x0, y0, x1, y1 in pixels of the photo."""
@@ -82,10 +68,10 @@ class SittingFace:
         matrix = compose(self.aligned.matrix, invert_transform(transform))
         return replace(self, face=self.face.moved(transform), aligned=replace(self.aligned, matrix=matrix))
 
-    def factor(self, regions: Mapping[str, float]) -> Float32:
-        """Factor (S, S) of an edit in the aligned frame, given factors of some of the `REGIONS`."""
-        landmarks = apply_transform(self.aligned.matrix, self.face.landmarks_photo)
-        return region_factor(landmarks, self.aligned.size, regions)
+    @property
+    def landmarks_aligned(self) -> Float32:
+        """Landmarks (468, 2) in the aligned frame."""
+        return apply_transform(self.aligned.matrix, self.face.landmarks_photo[:, :2])
 
 
 @dataclass(frozen=True)
@@ -145,8 +131,8 @@ class Reager:
 
     def __init__(self, bundle: Bundle, *, threads: int | None = None) -> None:
         self.bundle = bundle
-        self._detector = FaceDetector(threads=threads)
-        self._reader = AgeReader(threads=threads)
+        self.detector = FaceDetector(threads=threads)
+        self.age_reader = AgeReader(threads=threads)
 
     @classmethod
     def default(cls) -> Reager:
@@ -159,15 +145,15 @@ class Reager:
         return cls(open_bundle(path))
 
     def open(
-        self, source: str | os.PathLike[str] | bytes | BinaryIO, *, max_pixels: int = MAX_PIXELS
+        self, source: str | os.PathLike[str] | bytes | BinaryIO, *, max_pixels: int | None = None
     ) -> Sitting:
-        """Decode a photo, find its faces and read their ages.
+        """Decode a photo of at most ``max_pixels`` (None: 200 million), find its faces and read their ages.
 
         Raises `PhotoError` for what is not a photo and `NoFaceError` where no face is found.
         """
         watch = Stopwatch()
         with watch("read"):
-            photo = read_photo(source, max_pixels=max_pixels)
+            photo = read_photo(source, max_pixels=max_pixels or MAX_PIXELS)
         return self.sit(photo, watch)
 
     def sit(self, photo: Photo, watch: Stopwatch | None = None) -> Sitting:
@@ -175,7 +161,7 @@ class Reager:
         watch = watch or Stopwatch()
         pixels = eight_bits(photo.pixels)
         with watch("detect"):
-            found = self._detector.detect(pixels)
+            found = self.detector.detect(pixels)
         if not found:
             raise NoFaceError(
                 "no face found; try a photo where a face is at least 40 pixels high, upright and not covered"
@@ -186,11 +172,7 @@ class Reager:
 
     def read_age(self, pixels: npt.NDArray[Any], face: Face) -> float:
         """Apparent age in years of ``face`` in a photo (H, W, 3)."""
-        return self._reader.read(eight_bits(pixels), face.landmarks_photo).age
-
-    def tracker(self) -> Tracker:
-        """What follows the faces of one video, with the networks that are loaded already."""
-        return Tracker(self._detector, self._reader)
+        return self.age_reader.read(eight_bits(pixels), face.landmarks_photo).age
 
     def align(self, pixels: npt.NDArray[Any], matrix: Float32, landmarks: Float32) -> AlignedFace:
         """The face that ``matrix`` (2, 3) cuts from a photo (H, W, 3); ``landmarks`` (468, 2) are in its own frame."""
@@ -202,7 +184,7 @@ class Reager:
         return edit.without_colour() if face.is_grey else edit
 
     def _prepare(self, index: int, face: Face, photo: Photo, pixels: UInt8) -> SittingFace:
-        reading = self._reader.read(pixels, face.landmarks_photo)
+        reading = self.age_reader.read(pixels, face.landmarks_photo)
         matrix = align_landmarks(face.landmarks_photo, self.bundle.manifest.size)
         aligned = self.align(photo.pixels, matrix, apply_transform(matrix, face.landmarks_photo))
         return SittingFace(index, face, reading.age, reading.male_probability, aligned)
@@ -219,7 +201,7 @@ class Sitting:
         self.faces = faces
         self.seconds = seconds
 
-    def choose(self, which: Faces) -> tuple[SittingFace, ...]:
+    def choose(self, which: FaceChoice) -> tuple[SittingFace, ...]:
         """The faces meant by ``which``; raises `NoFaceError` for a number that there is not."""
         if which == "all":
             return self.faces
@@ -244,50 +226,59 @@ class Sitting:
     def age(
         self,
         *,
-        to: Target,
+        to: Target | None = None,
+        by: float | None = None,
         source: float | None = None,
-        faces: Faces = "all",
+        faces: FaceChoice = "all",
         strength: float = 1.0,
         male: float | None = None,
         regions: Mapping[str, float] | None = None,
     ) -> Result:
-        """The photo with the chosen faces ``to`` years old (or "older", "younger").
+        """The photo with the chosen faces ``to`` years old (or "older", "younger"), or older ``by`` so many years.
 
         ``source`` is the age in the photo (default: the apparent age of each face); ``strength`` 0 to 1.5
         scales the edit; ``male`` (0 or 1) overrides the estimated gender, which steers what ageing looks
         like; ``regions`` scales the edit further, 0 to 1.5, in some of the `reage.edit.masks.REGIONS`.
         Raises `AgeError` for ages outside 0 to 116, `NoFaceError` for faces and `RegionError` for regions that
-        there are not.
+        do not exist.
+
+            sitting = Reager.default().open("me.jpg")
+            sitting.age(to=70, strength=0.8).save("me-70.jpg")
+            sitting.age(by=-10, faces="largest").save("me-younger.jpg")
         """
-        check_target(to)
-        check_wish(source, strength)
-        apart = apart_regions(regions)
+        return self.apply(Request(to, by, source, male, strength, regions or {}, faces))
+
+    def apply(self, request: Request) -> Result:
+        """The photo with ``request`` done to it, by default to all faces; raises as `age` does."""
         watch, manifest = Stopwatch(), self.reager.bundle.manifest
-        chosen = self.choose(faces)
         out = self.photo.pixels.copy()
-        told: list[tuple[SittingFace, float, float, float, float, Edit]] = []
-        for face in chosen:
-            age, gender = face.told(source, male)
-            goal = manifest.goal(to, age) if isinstance(to, str) else to
+        edited = []
+        for face in self.choose(request.faces_or("all")):
+            source, male = request.source_age(face.apparent_age), request.gender(face.male_probability)
+            goal = request.goal(source, manifest)
             with watch("network"):
-                edit = self.edit(face, to=goal, source=age, male=gender)
+                edit = self.reager.edit(face.aligned, to=goal, source=source, male=male)
             with watch("composite"):
-                edit = edit.scaled(strength * face.factor(apart) if apart else strength)
+                edit = request.scaled(edit, face.landmarks_aligned)
                 composite(self.photo.pixels, out, face.aligned, edit, detail_sigma=manifest.detail_sigma)
-            told.append((face, age, goal, manifest.reached(age, goal), gender, edit))
+            edited.append((face, source, goal, male, edit))
         with watch("verify"):
             changes = tuple(
-                FaceChange(face, age, goal, reached, gender, self.reager.read_age(out, face.face), edit)
-                for face, age, goal, reached, gender, edit in told
+                FaceChange(
+                    face=face,
+                    source_age=source,
+                    asked_age=goal,
+                    target_age=manifest.reached(source, goal),
+                    male=male,
+                    apparent_after=self.reager.read_age(out, face.face),
+                    edit=edit,
+                )
+                for face, source, goal, male, edit in edited
             )
-        mark = Provenance(
-            tool=f"reage {__version__}",
-            model=manifest.title,
-            faces=tuple((round(c.source_age, 1), round(float(c.target_age), 1)) for c in changes),
-            edits=edits_in_words(strength, apart),
+        mark = request.mark(manifest.title, ((change.source_age, change.target_age) for change in changes))
+        return Result(
+            self.photo.with_pixels(out), self.photo, changes, mark, manifest.detail_sigma, watch.seconds
         )
-        photo = self.photo.with_pixels(out)
-        return Result(photo, self.photo, changes, mark, manifest.detail_sigma, watch.seconds)
 
     def reduced(self, side: int) -> Sitting:
         """This sitting on a copy of the photo whose longest side is at most ``side`` pixels, in 8 bits.
@@ -306,43 +297,3 @@ class Sitting:
         transform = resizing((photo.width, photo.height), size)
         faces = tuple(face.moved(transform) for face in self.faces)
         return Sitting(self.reager, small, faces, self.seconds)
-
-    def edit(self, face: SittingFace, *, to: float, source: float, male: float) -> Edit:
-        """The network's edit of one face in its aligned frame; of luma alone where the face has no colour."""
-        return self.reager.edit(face.aligned, to=to, source=source, male=male)
-
-
-def check_target(target: Target) -> None:
-    """Raises `AgeError` for what is neither an age from 0 to 116 years nor a direction."""
-    if not isinstance(target, str):
-        check_age(target)
-    elif target not in ("older", "younger"):
-        raise AgeError(f"'{target}' is neither an age nor 'older' or 'younger'")
-
-
-def check_wish(source: float | None, strength: float) -> None:
-    """Raises `AgeError` for an impossible age in the photo, or a strength outside 0 to 1.5."""
-    if source is not None:
-        check_age(source)
-    if not 0 <= strength <= 1.5:
-        raise AgeError(f"strength {strength:g} is outside 0 to 1.5")
-
-
-def apart_regions(regions: Mapping[str, float] | None) -> dict[str, float]:
-    """Those of ``regions`` that change anything; raises `RegionError` for what is none, or out of range."""
-    check_regions(regions or {})
-    return {name: factor for name, factor in (regions or {}).items() if factor != 1}
-
-
-def edits_in_words(strength: float, regions: Mapping[str, float]) -> tuple[str, ...]:
-    """For the mark: what differs from the whole edit."""
-    words = [] if strength == 1 else [f"strength {strength:g}"]
-    if regions:
-        words.append("regions " + ", ".join(f"{name} {factor:g}" for name, factor in regions.items()))
-    return tuple(words)
-
-
-def check_age(age: float) -> None:
-    """Raises `AgeError` for an age outside 0 to 116 years (or not a number)."""
-    if not 0 <= age <= MAX_AGE:
-        raise AgeError(f"age {age:g} is outside 0 to {MAX_AGE:g} years")

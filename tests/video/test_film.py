@@ -16,13 +16,22 @@ from PIL import Image, ImageCms, ImageSequence
 import reage.video.film
 from reage import Reager
 from reage.cli.main import main
-from reage.cli.parsing import parse_span
-from reage.errors import AgeError, NoFaceError, PhotoError, RegionError, VideoError
+from reage.cli.options import parse_span
+from reage.errors import (
+    AgeError,
+    ExistsError,
+    NoFaceError,
+    PhotoError,
+    ReageError,
+    RegionError,
+    VideoError,
+)
 from reage.photo.files import Photo, read_photo, read_provenance
 from reage.photo.photo import PhotoMeta
 from reage.reager import Sitting
+from reage.request import Request
 from reage.video.files import open_video
-from reage.video.film import film_photo, write_film
+from reage.video.film import Look, film_photo, write_film
 
 Frame = npt.NDArray[np.uint8]
 
@@ -51,7 +60,7 @@ def frames_of(path: Path) -> tuple[list[Frame], float]:
 @pytest.mark.parametrize("suffix", [".mp4", ".gif", ".webp"])
 def test_a_face_grows_older(reager: Reager, sitting: Sitting, tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"life{suffix}"
-    assert write_film(sitting, (20, 80), path, seconds=1, fps=12, side=200, labels=False) == path
+    assert write_film(sitting, (20, 80), path, look=Look(1, 12, 200, labels=False)) == path
     frames, lasts = frames_of(path)
     assert lasts == pytest.approx(1, abs=0.011)
     assert frames[0].shape == (200, 200, 3)
@@ -66,31 +75,31 @@ def test_a_face_grows_older(reager: Reager, sitting: Sitting, tmp_path: Path, su
 
 
 def test_a_gif_says_so_in_a_comment_too(sitting: Sitting, tmp_path: Path) -> None:
-    path = write_film(sitting, (30, 60), tmp_path / "a.gif", seconds=0.5, fps=10, side=100)
+    path = write_film(sitting, (30, 60), tmp_path / "a.gif", look=Look(0.5, 10, 100))
     with Image.open(path) as film:
         assert b"AI-edited" in film.info["comment"]
         assert film.info["loop"] == 0
     assert path.read_bytes().endswith(b";")
 
 
-def test_interpolated_edits_are_those_of_the_network(sitting: Sitting) -> None:
-    face = sitting.faces[0]
-    age, gender = face.told(None, None)
-    knots = reage.video.film._knots(20, 80, age)
-    assert knots[0] == 20
-    assert knots[-1] == 80
-    assert age in knots
-    edits = [sitting.edit(face, to=knot, source=age, male=gender) for knot in knots]
-    scene = reage.video.film._Scene(sitting.photo.pixels, face.aligned, knots, edits, 0.01, False)
-    for wanted in (21.3, age + 1, 48.9, 78.8):
-        own = sitting.edit(face, to=wanted, source=age, male=gender)
-        assert np.abs(scene.edit(wanted).delta - own.delta).max() * 127.5 < 2
-        assert np.abs(scene.edit(wanted).gain - own.gain).max() < 0.05
+def test_frames_between_the_ages_asked_of_the_network_are_what_it_would_answer(
+    sitting: Sitting, tmp_path: Path
+) -> None:
+    side = max(sitting.photo.pixels.shape)
+    look = Look(1, 5, side, labels=False, whole=True)
+    frames, _ = frames_of(write_film(sitting, (20, 80), tmp_path / "a.webp", look=look))
+
+    def distance(frame: int, age: float) -> float:
+        return float(np.abs(frames[frame].astype(int) - sitting.age(to=age).pixels).mean())
+
+    for frame, age, others in ((1, 31.25, (24, 38)), (3, 68.75, (61, 76))):
+        assert distance(frame, age) < 2  # what WebP loses
+        assert all(distance(frame, age) < distance(frame, other) for other in others)
 
 
 def test_there_and_back_ends_where_it_begins(sitting: Sitting, tmp_path: Path) -> None:
     path = tmp_path / "loop.mp4"
-    write_film(sitting, (25, 75), path, seconds=1, fps=16, side=160, labels=False, there_and_back=True)
+    write_film(sitting, (25, 75), path, look=Look(1, 16, 160, labels=False, there_and_back=True))
     frames, _ = frames_of(path)
 
     def apart(one: int, other: int) -> float:
@@ -102,9 +111,7 @@ def test_there_and_back_ends_where_it_begins(sitting: Sitting, tmp_path: Path) -
 
 def test_labels_name_the_age(sitting: Sitting, tmp_path: Path) -> None:
     films = [
-        frames_of(
-            write_film(sitting, (40, 40), tmp_path / f"{on}.mp4", seconds=0.5, fps=4, side=200, labels=on)
-        )[0]
+        frames_of(write_film(sitting, (40, 40), tmp_path / f"{on}.mp4", look=Look(0.5, 4, 200, labels=on)))[0]
         for on in (False, True)
     ]
     changed = np.abs(films[0][0].astype(int) - films[1][0]).max(2) > 60
@@ -114,14 +121,14 @@ def test_labels_name_the_age(sitting: Sitting, tmp_path: Path) -> None:
 
 
 def test_ages_are_clamped_to_those_of_the_model(sitting: Sitting, tmp_path: Path) -> None:
-    path = write_film(sitting, (0, 116), tmp_path / "a.webp", seconds=0.5, fps=4, side=64)
+    path = write_film(sitting, (0, 116), tmp_path / "a.webp", look=Look(0.5, 4, 64))
     mark = read_provenance(path)
     assert mark is not None
     assert [face["target_age"] for face in mark["faces"]] == list(sitting.reager.bundle.manifest.target_ages)
 
 
 def test_the_whole_photo_and_its_shape(sitting: Sitting, tmp_path: Path) -> None:
-    path = write_film(sitting, (30, 60), tmp_path / "a.mp4", seconds=0.5, fps=4, side=101, whole=True)
+    path = write_film(sitting, (30, 60), tmp_path / "a.mp4", look=Look(0.5, 4, 101, whole=True))
     frames, _ = frames_of(path)
     assert max(frames[0].shape) in (100, 102)
     height, width = sitting.photo.pixels.shape[:2]
@@ -135,7 +142,7 @@ def test_transparency_deep_samples_and_profiles(reager: Reager, portrait: Path, 
     icc = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     deep = Photo(photo.pixels.astype(np.uint16) * 257, alpha, PhotoMeta(icc=icc))
     path = write_film(
-        reager.sit(deep), (30, 31), tmp_path / "a.mp4", seconds=0.5, fps=4, whole=True, side=256, labels=False
+        reager.sit(deep), (30, 31), tmp_path / "a.mp4", look=Look(0.5, 4, 256, labels=False, whole=True)
     )
     frame = frames_of(path)[0][0]
     assert frame[:20].min() > 245
@@ -146,20 +153,20 @@ def test_transparency_deep_samples_and_profiles(reager: Reager, portrait: Path, 
 def test_a_film_is_refused_with_a_reason(sitting: Sitting, tmp_path: Path, monkeypatch: Any) -> None:
     there = tmp_path / "there.gif"
     there.touch()
-    refusals: list[tuple[type[Exception], str, Path, dict[str, Any]]] = [
-        (PhotoError, "--overwrite", there, {}),
-        (VideoError, "is written as", tmp_path / "a.avi", {}),
-        (VideoError, "frames a second", tmp_path / "a.gif", {"fps": 60}),
-        (VideoError, "seconds", tmp_path / "a.gif", {"seconds": 0.01}),
-        (VideoError, "pixels a side", tmp_path / "a.gif", {"side": 5}),
-        (VideoError, "cannot be written", there / "a.gif", {"seconds": 0.5, "fps": 4}),
-        (AgeError, "strength", tmp_path / "a.gif", {"strength": 3}),
-        (AgeError, "outside 0 to 116", tmp_path / "a.gif", {"source": -4}),
-        (NoFaceError, "no face 3", tmp_path / "a.gif", {"face": 3}),
+    refusals: list[tuple[type[Exception], str, Path, dict[str, Any], dict[str, Any]]] = [
+        (ExistsError, "exists already", there, {}, {}),
+        (VideoError, "is written as", tmp_path / "a.avi", {}, {}),
+        (VideoError, "frames a second", tmp_path / "a.gif", {"fps": 60}, {}),
+        (VideoError, "seconds", tmp_path / "a.gif", {"seconds": 0.01}, {}),
+        (VideoError, "pixels a side", tmp_path / "a.gif", {"side": 5}, {}),
+        (ReageError, "cannot be written", there / "a.gif", {"seconds": 0.5, "fps": 4}, {}),
+        (AgeError, "strength", tmp_path / "a.gif", {}, {"strength": 3}),
+        (AgeError, "outside 0 to 116", tmp_path / "a.gif", {}, {"source": -4}),
+        (NoFaceError, "no face 3", tmp_path / "a.gif", {}, {"faces": 3}),
     ]
-    for error, message, path, wish in refusals:
+    for error, message, path, look, request in refusals:
         with pytest.raises(error, match=message):
-            write_film(sitting, (20, 80), path, **wish)
+            write_film(sitting, (20, 80), path, Request(**request), Look(**look))
     monkeypatch.setattr(reage.video.film, "find_spec", lambda name: None)
     with pytest.raises(VideoError, match="reage\\[video\\]"):
         write_film(sitting, (20, 80), tmp_path / "a.mp4")
@@ -174,9 +181,7 @@ def test_an_interrupted_film_leaves_nothing(sitting: Sitting, tmp_path: Path) ->
 
     for suffix in (".mp4", ".gif", ".webp"):
         with pytest.raises(KeyboardInterrupt):
-            write_film(
-                sitting, (20, 80), tmp_path / f"a{suffix}", seconds=1, fps=8, side=64, progress=progress
-            )
+            write_film(sitting, (20, 80), tmp_path / f"a{suffix}", look=Look(1, 8, 64), progress=progress)
     assert not list(tmp_path.iterdir())
 
 
@@ -196,10 +201,10 @@ def test_the_command(portrait: Path, tmp_path: Path) -> None:
 
 
 def test_regions_that_are_left_out_stay_young(sitting: Sitting, tmp_path: Path) -> None:
-    look: dict[str, Any] = {"seconds": 1, "fps": 4, "side": 200, "labels": False}
-    whole = write_film(sitting, (20, 80), tmp_path / "whole.webp", **look)
+    look = Look(1, 4, 200, labels=False)
+    whole = write_film(sitting, (20, 80), tmp_path / "whole.webp", look=look)
     without = dict.fromkeys(("forehead", "eyes", "cheeks", "mouth", "neck"), 0.0)
-    still = write_film(sitting, (20, 80), tmp_path / "still.webp", regions=without, **look)
+    still = write_film(sitting, (20, 80), tmp_path / "still.webp", Request(regions=without), look)
     ends = [[frames_of(path)[0][i].astype(int) for i in (0, -1)] for path in (whole, still)]
     assert np.abs(ends[0][1] - ends[0][0]).max() > 40
     assert np.abs(ends[1][1] - ends[1][0]).max() < 8
@@ -207,4 +212,4 @@ def test_regions_that_are_left_out_stay_young(sitting: Sitting, tmp_path: Path) 
     assert mark is not None
     assert "regions forehead 0" in str(mark)
     with pytest.raises(RegionError, match="did you mean 'eyes'"):
-        write_film(sitting, (20, 80), tmp_path / "no.webp", regions={"eye": 0.5})
+        write_film(sitting, (20, 80), tmp_path / "no.webp", Request(regions={"eye": 0.5}))

@@ -13,10 +13,10 @@ from click.testing import CliRunner
 from clips import Frame, camera, filmed, portrait, write_clip
 
 from reage import Reager
-from reage.batch import Options
 from reage.cli.main import main
 from reage.errors import NoFaceError
 from reage.photo.files import Photo, read_provenance
+from reage.request import Request
 from reage.video.files import open_video
 from reage.video.retouch import Role, age_video, cast
 from reage.video.tracking import Tracker
@@ -35,14 +35,14 @@ def hide(frames: list[Frame]) -> None:
 
 
 def followed(reager: Reager, frames: list[Frame]) -> Tracker:
-    tracker = reager.tracker()
+    tracker = Tracker(reager.detector, reager.age_reader)
     for number, pixels in enumerate(frames):
         tracker.feed(pixels, number / FPS)
     return tracker
 
 
 def roles_of(reager: Reager, frames: list[Frame], **options: Any) -> list[Role]:
-    return cast(reager, followed(reager, frames), 75, Options(**options))
+    return cast(reager, followed(reager, frames), Request(75, **options))
 
 
 def reage(*arguments: Any) -> Any:
@@ -79,7 +79,7 @@ def test_two_people_keep_their_own_ages(reager: Reager) -> None:
     young, old = clip("house_grace-meng", swing=1), clip("senate_angus-king", swing=0.7)
     tracker = followed(reager, [np.hstack(pair) for pair in zip(young, old, strict=True)])
     assert [len(track.frames) for track in tracker.tracks] == [12, 12]
-    roles = sorted(cast(reager, tracker, "older", Options()), key=lambda role: role.source)
+    roles = sorted(cast(reager, tracker, Request("older")), key=lambda role: role.source)
     alone = [roles_of(reager, frames)[0].source for frames in (young, old)]
     assert [role.source for role in roles] == pytest.approx(alone, abs=3)
     assert roles[1].source > roles[0].source + 20
@@ -87,19 +87,19 @@ def test_two_people_keep_their_own_ages(reager: Reager) -> None:
     assert roles[1].male == 1
     middles = [role.track.landmarks[-1][:, 0].mean() for role in roles]
     assert middles[0] < 320 < middles[1]
-    beyond = cast(reager, tracker, 110, Options())
+    beyond = cast(reager, tracker, Request(110))
     assert {role.target for role in beyond} == {reager.bundle.manifest.target_ages[1]}
-    largest = cast(reager, tracker, 75, Options(faces="largest"))
+    largest = cast(reager, tracker, Request(75, faces="largest"))
     assert len(largest) == 1
     with pytest.raises(NoFaceError, match="all or largest"):
-        age_video(Path("any.mp4"), 75, options=Options(faces="1"))
+        age_video(Path("any.mp4"), Request(75, faces="1"))
 
 
 def test_a_cut_begins_anew_and_fades_nothing(reager: Reager) -> None:
     frames = clip("house_grace-meng", 8) + clip("senate_angus-king", 8)
     tracker = followed(reager, frames)
     assert tracker.cuts == {8}
-    first, second = cast(reager, tracker, 75, Options())
+    first, second = cast(reager, tracker, Request(75))
     assert sorted(first.poses) == list(range(8))
     assert sorted(second.poses) == list(range(8, 16))
     assert first.poses[7].weight == second.poses[8].weight == 1
@@ -112,7 +112,7 @@ def test_a_flash_changes_nobody(reager: Reager) -> None:
     frames[5] = np.clip(frames[5].astype(int) * 2, 0, 255).astype(np.uint8)
     tracker = followed(reager, frames)
     assert len(tracker.tracks) == 1
-    assert all(pose.weight == 1 for pose in cast(reager, tracker, 75, Options())[0].poses.values())
+    assert all(pose.weight == 1 for pose in cast(reager, tracker, Request(75))[0].poses.values())
 
 
 def test_a_face_that_was_lost_is_the_same_person(reager: Reager) -> None:
@@ -143,7 +143,7 @@ def test_smoothing_steadies_edits(reager: Reager) -> None:
     frames = filmed(portrait("house_andre-carson"), camera(10, 320, swing=0), noise=3)
     tracker, unrest = followed(reager, frames), []
     for smooth in (False, True):
-        (role,) = cast(reager, tracker, 75, Options(), smooth=smooth)
+        (role,) = cast(reager, tracker, Request(75), smooth=smooth)
         edits = [
             role.edit(reager, pixels, number, number / FPS, smooth=smooth)[1].delta
             for number, pixels in enumerate(frames)
@@ -162,7 +162,7 @@ def test_an_interrupted_run_leaves_nothing(tmp_path: Path) -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        age_video(source, 70, progress=progress)
+        age_video(source, Request(70), progress=progress)
     assert [path.name for path in tmp_path.iterdir()] == ["me.mp4"]
     assert ("following", 6, 6) in stages
     assert stages[-1] == ("editing", 3, 6)
@@ -209,7 +209,7 @@ def test_sound_that_cannot_be_copied_is_told(tmp_path: Path, monkeypatch: pytest
     source = Path("me:1.mkv")
     write_clip(tmp_path / "plain.mkv", clip("house_grace-meng", 3)).rename(source)
     source.write_bytes(source.read_bytes().replace(b"A_AAC", b"A_XYZ"))
-    outcome = age_video(source, 70)
+    outcome = age_video(source, Request(70))
     assert outcome.output == Path("me:1-70.mkv")
     assert outcome.notes == ("its audio (stream 1) was left out: FFmpeg has no decoder for it",)
     with av.open(str(tmp_path / outcome.output)) as container:

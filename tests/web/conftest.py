@@ -12,7 +12,7 @@ import pytest
 @pytest.fixture(scope="session")
 def address() -> Iterator[str]:
     """Of a running page, with a low limit of pixels."""
-    command = [sys.executable, "-m", "reage.cli.main", "web", "--port", "0", "--max-pixels", "4000000"]
+    command = [sys.executable, "-m", "reage", "web", "--port", "0", "--max-pixels", "4000000"]
     with subprocess.Popen([*command, "--max-upload", "2"], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         line = process.stdout.readline().strip()

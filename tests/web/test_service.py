@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from reage import Reager
-from reage.batch import Options
 from reage.errors import AgeError, BundleError, NoFaceError, PhotoError, VideoError
 from reage.photo.files import read_photo, read_provenance
+from reage.request import Request
 from reage.web.service import Limits, Service
 
 
@@ -33,13 +33,13 @@ def test_a_preview_shows_what_the_download_holds(service: Service, portrait: Pat
     assert 20 < face["apparent_age"] < 70
     (thumbnail,) = service.thumbnails(photo)
     assert read_photo(thumbnail).width == 160
-    preview = service.preview(photo.token, 75, Options())
+    preview = service.preview(photo.token, Request(75))
     before, after = (read_photo(p).pixels.astype(int) for p in (preview.before, preview.after))
     assert before.shape == after.shape == (1280, 1280, 3)
     assert preview.changes[0]["apparent_after"] > face["apparent_age"] + 5
     assert read_provenance(preview.after) is not None
     assert read_provenance(preview.before) is None
-    saved = service.download(photo.token, 75, Options())
+    saved = service.download(photo.token, Request(75))
     assert saved.name == "me-75.png"
     assert saved.read_bytes() == _as_the_command_line_writes(path, tmp_path)
     whole = cv2.resize(read_photo(saved).pixels, (1280, 1280), interpolation=cv2.INTER_AREA).astype(int)
@@ -57,7 +57,7 @@ def test_what_is_transparent_shows_white(service: Service, portrait: Path, tmp_p
     image.paste((0, 0, 0, 0), (0, 0, 20, 20))
     image.save(tmp_path / "cut.png")
     photo = service.open(tmp_path / "cut.png")
-    shown = read_photo(service.preview(photo.token, 75, Options()).after).pixels
+    shown = read_photo(service.preview(photo.token, Request(75)).after).pixels
     assert shown[4:14, 4:14].min() > 240
 
 
@@ -70,7 +70,7 @@ def test_formats_that_are_read_only_come_back_as_png(
         pytest.importorskip("pillow_heif").from_pillow(Image.open(portrait)).save(path)
     else:
         Image.open(portrait).save(path)
-    saved = service.download(service.open(path).token, 70, Options())
+    saved = service.download(service.open(path).token, Request(70))
     assert saved.name == "me-70.png"
     with Image.open(saved) as image:
         assert image.format == "PNG"
@@ -78,20 +78,20 @@ def test_formats_that_are_read_only_come_back_as_png(
 
 def test_strip_and_film(service: Service, portrait: Path) -> None:
     photo = service.open(portrait)
-    strip = service.strip(photo.token, [30, 60], Options(regions={"neck": 0.0}))
+    strip = service.strip(photo.token, [30, 60], Request(regions={"neck": 0.0}))
     mark = read_provenance(strip)
     assert mark is not None
     assert [face["target_age"] for face in mark["faces"]] == [30, 60]
-    film = service.film(photo.token, (30, 60), Options(), kind="gif", seconds=1)
+    film = service.film(photo.token, (30, 60), Request(), kind="gif", seconds=1)
     with Image.open(film) as moving:
         assert getattr(moving, "n_frames", 1) > 5
     with pytest.raises(AgeError, match="1 to 12 ages"):
-        service.strip(photo.token, [30] * 13, Options())
+        service.strip(photo.token, [30] * 13, Request())
     with pytest.raises(AgeError, match="outside"):
-        service.strip(photo.token, [130], Options())
+        service.strip(photo.token, [130], Request())
     for kind, seconds in (("avi", 2), ("gif", 3600)):
         with pytest.raises(VideoError):
-            service.film(photo.token, (30, 60), Options(), kind=kind, seconds=seconds)
+            service.film(photo.token, (30, 60), Request(), kind=kind, seconds=seconds)
 
 
 def test_refusals_name_the_file_and_not_its_place(service: Service, portrait: Path, tmp_path: Path) -> None:
@@ -114,10 +114,10 @@ def test_refusals_name_the_file_and_not_its_place(service: Service, portrait: Pa
     assert len(service.store) == 0
     photo = service.open(portrait)
     with pytest.raises(AgeError, match="outside"):
-        service.preview(photo.token, 130, Options())
+        service.preview(photo.token, Request(130))
     service.close(photo.token)
     with pytest.raises(PhotoError, match="not open"):
-        service.preview(photo.token, 70, Options())
+        service.preview(photo.token, Request(70))
 
 
 def test_an_upload_is_deleted_opened_or_refused(service: Service, portrait: Path) -> None:
@@ -136,7 +136,7 @@ def test_an_upload_is_deleted_opened_or_refused(service: Service, portrait: Path
     again = service.open(upload)  # equal uploads have one path: another visitor's, who came a moment later
     assert again.token != photo.token
     assert service.faces(again) == service.faces(photo)
-    saved = service.download(again.token, 70, Options())
+    saved = service.download(again.token, Request(70))
     service.open(saved)
     assert saved.exists()  # no upload, but what an open photo may still be asked for
     service.close(photo.token)

@@ -19,7 +19,7 @@ from reage.errors import RegionError
 REGIONS = ("forehead", "eyes", "cheeks", "mouth", "neck")
 """Parts of a face: forehead with temples and frown lines; eyes with brows, lids, bags and crow's feet; cheeks with
 nose and jowls; mouth with lips, chin and the folds from the nose; neck, all that lies below the jaw line."""
-MAX_REGION = 1.5
+MAX_STRENGTH = 1.5
 """The largest factor of a region, as of the whole edit."""
 
 # Landmark rings of MediaPipe Face Mesh; right and left are those of the person shown.
@@ -105,14 +105,14 @@ def region_factor(landmarks: npt.NDArray[Any], size: int, regions: Mapping[str, 
 
 
 def check_regions(regions: Mapping[str, float]) -> None:
-    """Raises `RegionError` for a name that is not one of the `REGIONS` or a factor outside 0 to `MAX_REGION`."""
+    """Raises `RegionError` for a name that is not one of the `REGIONS` or a factor outside 0 to `MAX_STRENGTH`."""
     for name, factor in regions.items():
         if name not in REGIONS:
             near = difflib.get_close_matches(name, REGIONS, 1)
             hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(REGIONS)}"
             raise RegionError(f"unknown region '{name}'; {hint}")
-        if not 0 <= factor <= MAX_REGION:
-            raise RegionError(f"region {name}={factor:g} is outside 0 to {MAX_REGION:g}")
+        if not 0 <= factor <= MAX_STRENGTH:
+            raise RegionError(f"region {name}={factor:g} is outside 0 to {MAX_STRENGTH:g}")
 
 
 def _beyond(line: Float32, along: Float32, outward: Float32) -> Float32:

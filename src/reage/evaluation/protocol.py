@@ -29,7 +29,8 @@ from reage.evaluation.measures import Calibration, acceptance_threshold, calibra
 from reage.evaluation.measuring import Measurer
 from reage.evaluation.people import Edits, People, do_nothing, edits_of, groups_of
 from reage.evaluation.scores import FEW, FEWEST, Report, Scorer, label_doubts, same_person
-from reage.reager import Reager, check_age
+from reage.reager import Reager
+from reage.request import check_age
 
 FORMAT = 1
 MODEL, NOTHING = "model", "do nothing"

@@ -18,7 +18,7 @@ from reage.face.detection import FaceDetector
 from reage.networks.latent_cgan import AgeEmbedding, Discriminator, Encoder, Generator, build_networks
 from reage.photo.files import Photo, Provenance, read_photo, write_photo
 from reage.photo.photo import eight_bits
-from reage.reager import check_age
+from reage.request import check_age
 from reage.training.checkpoint import load_weights, read_about
 from reage.training.config import validate
 from reage.training.editing import to_tensor, to_uint8

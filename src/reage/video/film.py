@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from importlib.util import find_spec
@@ -14,30 +14,20 @@ import cv2
 import numpy as np
 from PIL import Image, ImageCms, ImageDraw, ImageFont
 
-from reage._version import __version__
 from reage.arrays import Float32, UInt8
-from reage.batch import DEFAULTS, Options, refuse_existing
 from reage.edit.compositing import AlignedFace, Edit, composite
 from reage.errors import NoFaceError, VideoError
 from reage.face.alignment import compose, resizing
 from reage.face.framing import head_box
-from reage.files import atomic_path, beside
+from reage.files import beside, refuse_existing, writing
 from reage.photo.files import Photo, Provenance
 from reage.photo.photo import eight_bits
-from reage.reager import (
-    Faces,
-    Reager,
-    Sitting,
-    SittingFace,
-    apart_regions,
-    check_age,
-    check_wish,
-    edits_in_words,
-)
+from reage.reager import Reager, Sitting, SittingFace
+from reage.request import ANYTHING, USUAL, FileOptions, Request, check_age
 from reage.video.animation import frame_milliseconds, write_gif, write_webp
 
 SUFFIXES = (".mp4", ".gif", ".webp")
-"""Of the films that can be written."""
+"""Suffixes of the films that can be written."""
 _SIDES = {".mp4": 720, ".gif": 400, ".webp": 480}
 """Longest sides in pixels, unless another is asked for; a photo with fewer pixels gives fewer."""
 _KNOT_YEARS = 2.5
@@ -46,6 +36,34 @@ _REST = 0.5
 """Seconds for which the first and the last age stand still, in films that are long enough."""
 _SAMPLES = 6
 """Frames that a GIF's palette is made for."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a film looks, whatever is asked of the face."""
+
+    seconds: float = 6.0
+    fps: float = 24.0
+    """Frames a second."""
+    side: int | None = None
+    """Longest side in pixels; None is at most 720 for MP4, 400 for GIF and 480 for WebP."""
+    labels: bool = True
+    """Write the age into a corner."""
+    there_and_back: bool = False
+    """Return to the first age, so that a loop has no jump."""
+    whole: bool = False
+    """Show the whole photo instead of head and shoulders."""
+
+    def __post_init__(self) -> None:
+        if self.side is not None and not 32 <= self.side <= 4096:
+            raise VideoError(f"a film of {self.side} pixels a side: say 32 to 4096")
+        if not self.fps >= 1:
+            raise VideoError(f"{self.fps:g} frames a second: say at least 1")
+        if not 2 / self.fps <= self.seconds <= 600:
+            raise VideoError(f"a film of {self.seconds:g} seconds: say at most 600, and at least two frames")
+
+
+PLAIN = Look()
 
 
 @dataclass(frozen=True)
@@ -77,64 +95,36 @@ def write_film(
     sitting: Sitting,
     ages: tuple[float, float],
     path: Path,
+    request: Request = ANYTHING,
+    look: Look = PLAIN,
     *,
-    face: Faces = 0,
-    seconds: float = 6.0,
-    fps: float = 24,
-    side: int | None = None,
-    labels: bool = True,
-    there_and_back: bool = False,
-    whole: bool = False,
-    source: float | None = None,
-    strength: float = 1.0,
-    male: float | None = None,
-    regions: Mapping[str, float] | None = None,
     overwrite: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Path:
     """Write a film of one face from the first of ``ages`` to the last; returns ``path``.
 
-    The suffix names the format: .mp4, .gif or .webp. ``side`` is the longest side in pixels. The film shows head
-    and shoulders, or the ``whole`` photo; ``there_and_back`` returns to the first age, so that a loop has no
-    jump. ``source``, ``strength``, ``male`` and ``regions`` are those of `Sitting.age`. Ages beyond what the model
-    was trained on are clamped, so that no part of the film stands still. ``progress`` is told frames done and their
-    number.
+    The suffix of ``path`` names the format: .mp4, .gif or .webp. The face is the one that ``request`` names, or the
+    largest. Ages beyond what the model was trained on are clamped, so that no part of the film stands still.
+    ``progress`` is told frames done and their number.
 
-    Raises `AgeError`, `NoFaceError` for a face that there is not, `PhotoError` if ``path`` exists (unless
+    Raises `AgeError`, `NoFaceError` for a face that there is not, `ExistsError` if ``path`` exists (unless
     ``overwrite``), and `VideoError` for what else cannot be done.
     """
     path = Path(path)
     for age in ages:
         check_age(age)
-    check_wish(source, strength)
-    apart = apart_regions(regions)
-    suffix = _check_film(path, seconds, fps, side)
+    suffix = _check_film(path, look.fps)
     refuse_existing(path, overwrite)
-    chosen = sitting.choose(face)
+    chosen = sitting.choose(request.faces_or("largest"))
     if len(chosen) != 1:
         raise NoFaceError(f"a film shows one face, not {len(chosen)}; choose one, 0 being the largest")
     manifest = sitting.reager.bundle.manifest
     first, last = (float(manifest.nearest(age)) for age in ages)
-    age, gender = chosen[0].told(source, male)
-    base, matrix = _picture(sitting.photo, chosen[0], side, _SIDES[suffix], whole)
-    knots = _knots(first, last, age)
-    by = strength * chosen[0].factor(apart) if apart else strength
-    edits = [sitting.edit(chosen[0], to=knot, source=age, male=gender).scaled(by) for knot in knots]
-    there = replace(chosen[0].aligned, matrix=compose(chosen[0].aligned.matrix, matrix))
-    scene = _Scene(base, there, knots, edits, manifest.detail_sigma, labels)
-    mark = Provenance(
-        tool=f"reage {__version__}",
-        model=manifest.title,
-        faces=((round(age, 1), first), (round(age, 1), last)),
-        edits=edits_in_words(strength, apart),
-    )
-    plan = _plan(first, last, seconds, fps, there_and_back)
-    try:
-        with atomic_path(path) as part:
-            _encode(scene, plan, fps, suffix, part, mark, progress)
-    except (OSError, ValueError) as error:  # ValueError: a null character in the name
-        reason = getattr(error, "strerror", None) or error
-        raise VideoError(f"{str(path)!r} cannot be written: {reason}") from error
+    scene, source = _scene(sitting, chosen[0], (first, last), request, look, _SIDES[suffix])
+    mark = request.mark(manifest.title, ((source, first), (source, last)))
+    plan = _plan(first, last, look)
+    with writing(path) as part:
+        _encode(scene, plan, look.fps, suffix, part, mark, progress)
     return path
 
 
@@ -142,45 +132,54 @@ def film_photo(
     photo: Path,
     ages: tuple[float, float],
     output: Path | None = None,
-    options: Options = DEFAULTS,
+    request: Request = ANYTHING,
+    options: FileOptions = USUAL,
+    look: Look = PLAIN,
     *,
     progress: Callable[[int, int], None] | None = None,
-    **look: Any,
 ) -> Path:
-    """`write_film` of a photo on disk, by default an MP4 beside it; ``look`` is its seconds, fps and so on."""
-    place = output or beside(photo, f"{photo.stem}-film.mp4")
+    """`write_film` of a photo on disk; by default beside it, an MP4 where PyAV is installed, else a WebP."""
+    place = output or beside(photo, f"{photo.stem}-film{'.mp4' if _can_write_mp4() else '.webp'}")
+    _check_film(place, look.fps)
     refuse_existing(place, options.overwrite)
-    sitting = options.open(Reager.from_bundle(options.model), photo)
-    return write_film(
-        sitting,
-        ages,
-        place,
-        face=options.faces or "largest",
-        source=options.source,
-        strength=options.strength,
-        male=options.male,
-        regions=options.regions,
-        overwrite=options.overwrite,
-        progress=progress,
-        **look,
-    )
+    sitting = Reager.from_bundle(options.model).open(photo, max_pixels=options.max_pixels)
+    return write_film(sitting, ages, place, request, look, overwrite=options.overwrite, progress=progress)
 
 
-def _check_film(path: Path, seconds: float, fps: float, side: int | None) -> str:
+def _can_write_mp4() -> bool:
+    return find_spec("av") is not None
+
+
+def _check_film(path: Path, fps: float) -> str:
     """The suffix of a film that can be made."""
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         raise VideoError(f"a film is written as {', '.join(SUFFIXES)}, not as '{path.suffix or path.name}'")
-    if suffix == ".mp4" and find_spec("av") is None:
+    if suffix == ".mp4" and not _can_write_mp4():
         raise VideoError("MP4 needs PyAV: pip install 'reage[video]'; .gif and .webp need nothing more")
     most = 50 if suffix == ".gif" else 120
-    if not 1 <= fps <= most:
+    if fps > most:
         raise VideoError(f"{fps:g} frames a second: {suffix[1:].upper()} films have 1 to {most}")
-    if not 2 / fps <= seconds <= 600:
-        raise VideoError(f"a film of {seconds:g} seconds: say at most 600, and at least two frames")
-    if side is not None and not 32 <= side <= 4096:
-        raise VideoError(f"a film of {side} pixels a side: say 32 to 4096")
     return suffix
+
+
+def _scene(
+    sitting: Sitting,
+    face: SittingFace,
+    ages: tuple[float, float],
+    request: Request,
+    look: Look,
+    usual_side: int,
+) -> tuple[_Scene, float]:
+    """What all frames of the film between two ``ages`` share, and the age that the face has in the photo."""
+    source, male = request.source_age(face.apparent_age), request.gender(face.male_probability)
+    base, matrix = _picture(sitting.photo, face, look.side, usual_side, look.whole)
+    knots, edits = _knots(*ages, source), []
+    for knot in knots:
+        edit = sitting.reager.edit(face.aligned, to=knot, source=source, male=male)
+        edits.append(request.scaled(edit, face.landmarks_aligned))
+    moved = replace(face.aligned, matrix=compose(face.aligned.matrix, matrix))
+    return _Scene(base, moved, knots, edits, sitting.reager.bundle.manifest.detail_sigma, look.labels), source
 
 
 def _picture(
@@ -223,11 +222,11 @@ def _knots(first: float, last: float, source: float) -> list[float]:
     return sorted(ages | ({source} if low < source < high else set()))
 
 
-def _plan(first: float, last: float, seconds: float, fps: float, there_and_back: bool) -> list[float]:
+def _plan(first: float, last: float, look: Look) -> list[float]:
     """The age of each frame."""
-    count = round(seconds * fps)
-    rest = min(_REST / seconds, 0.1)
-    if there_and_back:
+    count = round(look.seconds * look.fps)
+    rest = min(_REST / look.seconds, 0.1)
+    if look.there_and_back:
         corners, ages = [rest / 2, 0.5 - rest / 2, 0.5 + rest / 2, 1 - rest / 2], [first, last, last, first]
         times = np.arange(count) / count  # the first frame follows upon the last
     else:

@@ -7,22 +7,19 @@ the whole video, and smoothing may look ahead. Only one frame is in memory at a 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from reage._version import __version__
 from reage.arrays import UInt8
-from reage.batch import DEFAULTS, Options, refuse_existing
 from reage.edit.compositing import AlignedFace, Edit, composite
-from reage.edit.masks import region_factor
 from reage.errors import NoFaceError, VideoError
-from reage.files import atomic_path, beside
-from reage.photo.files import Provenance
-from reage.reager import Reager, Target, apart_regions, check_target, check_wish, edits_in_words
+from reage.files import beside, refuse_existing, writing
+from reage.reager import Reager
+from reage.request import USUAL, FileOptions, Request
 from reage.video.files import CRF, WRITABLE_SUFFIXES, Still, VideoReader, can_hold, create_video, open_video
 from reage.video.smoothing import EditSmoother, Pose, poses
 from reage.video.tracking import Track, Tracker
@@ -33,16 +30,15 @@ Progress = Callable[[str, int, int | None], None]
 
 @dataclass
 class Role:
-    """A person, with what is to be done: ages in years, ``male`` 0 or 1, and the ``poses`` of the face by frame;
-    ``strength`` and ``regions`` as in `Sitting.age`."""
+    """A person, with what is to be done: the ``request``, the ages in years and ``male`` (0 or 1) that the network is
+    told, and the ``poses`` of the face by frame."""
 
     track: Track
+    request: Request
     source: float
     target: float
     male: float
     poses: dict[int, Pose]
-    strength: float = 1.0
-    regions: Mapping[str, float] = field(default_factory=dict)
     smoother: EditSmoother = field(default_factory=EditSmoother)
     time: float = 0.0
 
@@ -56,10 +52,7 @@ class Role:
         if smooth:
             edit = self.smoother.next(edit, face.pixels, time - self.time, fresh=pose.fresh)
         self.time = time
-        weight = pose.weight * self.strength
-        if self.regions:
-            return face, edit.scaled(weight * region_factor(pose.landmarks, face.size, self.regions))
-        return face, edit.scaled(weight)
+        return face, self.request.scaled(edit, pose.landmarks, weight=pose.weight)
 
     def describe(self) -> str:
         """For people."""
@@ -79,64 +72,52 @@ class VideoOutcome:
 
 def age_video(
     video: Path,
-    target: Target,
+    request: Request,
     output: Path | None = None,
-    options: Options = DEFAULTS,
+    options: FileOptions = USUAL,
     *,
     crf: int = CRF,
     progress: Progress | None = None,
 ) -> VideoOutcome:
-    """Make the people in ``video`` ``target`` years old, or older or younger, in every frame.
+    """Do what ``request`` asks to the people in ``video``, in every frame.
 
-    ``options.faces`` is "all" or "largest": then only whoever fills most of the picture over the whole video.
+    ``request.faces`` is "all" or "largest": then only whoever fills most of the picture over the whole video.
     The output (default: beside the input) appears when it is complete. Raises `ReageError`.
     """
-    place = _check(video, target, output, options)
+    place = _check(video, request, output, options)
     reager = Reager.from_bundle(options.model)
     tell = progress or (lambda *_: None)
     with open_video(video) as source:
         copied, notes = _copied(source, place)
         tracker = follow(reager, source, tell)
-        roles = cast(reager, tracker, target, options)
-        mark = Provenance(
-            tool=f"reage {__version__}",
-            model=reager.bundle.manifest.title,
-            faces=tuple((round(role.source, 1), round(float(role.target), 1)) for role in roles),
-            edits=edits_in_words(options.strength, apart_regions(options.regions)),
-        )
+        roles = cast(reager, tracker, request)
+        mark = request.mark(reager.bundle.manifest.title, ((role.source, role.target) for role in roles))
         frames = 0
-        try:
-            with (
-                atomic_path(place) as part,
-                create_video(part, place.suffix, source.coding, mark, crf=crf, copied=copied) as writer,
-            ):
-                for item in source.play(copied):
-                    if not isinstance(item, Still):
-                        writer.copy(item)
-                        continue
-                    time = float(item.pts * source.coding.time_base)
-                    pixels = retouch(reager, item.pixels, roles, frames, time)
-                    writer.write(pixels, item.pts, item.duration)
-                    frames += 1
-                    tell("editing", frames, len(tracker.times))
-        except (OSError, ValueError) as error:  # ValueError: a null character in the name
-            reason = getattr(error, "strerror", None) or error
-            raise VideoError(f"{str(place)!r} cannot be written: {reason}") from error
+        with (
+            writing(place) as part,
+            create_video(part, place.suffix, source.coding, mark, crf=crf, copied=copied) as writer,
+        ):
+            for item in source.play(copied):
+                if not isinstance(item, Still):
+                    writer.copy(item)
+                    continue
+                time = float(item.pts * source.coding.time_base)
+                pixels = retouch(reager, item.pixels, roles, frames, time)
+                writer.write(pixels, item.pts, item.duration)
+                frames += 1
+                tell("editing", frames, len(tracker.times))
         if source.damaged:
             notes.append(f"{source.damaged} damaged packets of {video} were left out")
     return VideoOutcome(place, frames, tuple(role.describe() for role in roles), tuple(notes))
 
 
-def _check(video: Path, target: Target, output: Path | None, options: Options) -> Path:
+def _check(video: Path, request: Request, output: Path | None, options: FileOptions) -> Path:
     """Where the output goes; raises `ReageError` for what can be said to be wrong before any work."""
-    check_target(target)
-    check_wish(options.source, options.strength)
-    apart_regions(options.regions)
-    if options.faces not in (None, "all", "largest"):
-        raise NoFaceError(f"faces '{options.faces}': of a video, say all or largest")
+    if request.faces not in (None, "all", "largest"):
+        raise NoFaceError(f"faces '{request.faces}': of a video, say all or largest")
     if output and os.path.isdir(output):
         raise VideoError(f"{output} is a folder; give the name of a file in it")
-    place = output or beside(video, _name(video, target))
+    place = output or beside(video, _name(video, request))
     if place.suffix.lower() not in WRITABLE_SUFFIXES:
         raise VideoError(f"a video is written as {', '.join(WRITABLE_SUFFIXES)}, not as '{place.suffix}'")
     refuse_existing(place, options.overwrite)
@@ -145,30 +126,27 @@ def _check(video: Path, target: Target, output: Path | None, options: Options) -
 
 def follow(reager: Reager, source: VideoReader, tell: Progress) -> Tracker:
     """The first pass: the people of a video."""
-    tracker = reager.tracker()
+    tracker = Tracker(reager.detector, reager.age_reader)
     for number, still in enumerate(source.stills(), 1):
         tracker.feed(still.pixels, float(still.pts * source.coding.time_base))
         tell("following", number, source.count)
     return tracker
 
 
-def cast(
-    reager: Reager, tracker: Tracker, target: Target, options: Options, *, smooth: bool = True
-) -> list[Role]:
+def cast(reager: Reager, tracker: Tracker, request: Request, *, smooth: bool = True) -> list[Role]:
     """What is to be done with whom; raises `NoFaceError` where no face was found."""
     tracks = [track for track in tracker.tracks if track.frames]
     if not tracks:
         raise NoFaceError("no face found in the video; a face must be at least 40 pixels high in some frames")
-    if options.faces == "largest":
+    if request.faces == "largest":
         tracks = [max(tracks, key=lambda track: track.prominence)]
     manifest, times, roles = reager.bundle.manifest, np.array(tracker.times), []
     for track in tracks:
-        source = track.apparent_age if options.source is None else options.source
-        male = float(track.male_probability > 0.5) if options.male is None else options.male
-        goal = manifest.goal(target, source) if isinstance(target, str) else manifest.reached(source, target)
+        source = request.source_age(track.apparent_age)
+        target = manifest.reached(source, request.goal(source, manifest))
+        male = request.gender(track.male_probability)
         where = poses(track, manifest.size, times, tracker.cuts, smooth=smooth)
-        apart = apart_regions(options.regions)
-        roles.append(Role(track, source, goal, male, where, options.strength, apart))
+        roles.append(Role(track, request, source, target, male, where))
     return roles
 
 
@@ -206,7 +184,6 @@ def _copied(source: VideoReader, place: Path) -> tuple[list[Any], list[str]]:
     return copied, notes
 
 
-def _name(video: Path, target: Target) -> str:
-    label = target if isinstance(target, str) else f"{target:g}"
+def _name(video: Path, request: Request) -> str:
     suffix = video.suffix if video.suffix.lower() in WRITABLE_SUFFIXES else ".mp4"
-    return f"{video.stem}-{label}{suffix}"
+    return f"{video.stem}-{request.label}{suffix}"

@@ -9,8 +9,8 @@ import gradio as gr
 import numpy as np
 
 from reage.assets import portraits
-from reage.batch import Options
 from reage.edit.masks import REGIONS
+from reage.request import Request
 from reage.web import texts
 from reage.web.service import STRIP_AGES, Service
 from reage.web.store import OpenPhoto
@@ -62,8 +62,7 @@ class Answers:
         """A slider was moved: the picture, and what was done, in words."""
         if token is None:
             return gr.skip(), texts.NOTHING_OPEN
-        age, options = read_wish(*wish)
-        preview = self.service.preview(token, age, options)
+        preview = self.service.preview(token, read_request(*wish))
         return (str(preview.before), str(preview.after)), texts.told(preview.changes)
 
     def face(self, chosen: gr.SelectData, token: str | None, _: int, *wish: Any) -> tuple[Any, ...]:
@@ -80,19 +79,16 @@ class Answers:
 
     def download(self, token: str | None, *wish: Any) -> str:
         """The whole photo is wanted."""
-        age, options = read_wish(*wish)
-        return str(self.service.download(token, age, options))
+        return str(self.service.download(token, read_request(*wish)))
 
     def strip(self, first: float, last: float, token: str | None, *wish: Any) -> Any:
         """A life strip is wanted."""
-        _, options = read_wish(*wish)
         ages = dict.fromkeys(round(float(age)) for age in np.linspace(first, last, STRIP_AGES // 2))
-        return gr.Image(str(self.service.strip(token, list(ages), options)), visible=True)
+        return gr.Image(str(self.service.strip(token, list(ages), read_request(*wish))), visible=True)
 
     def film(self, kind: str, first: float, last: float, token: str | None, *wish: Any) -> tuple[Any, ...]:
         """A film is wanted: a video, or a picture that moves."""
-        _, options = read_wish(*wish)
-        path = str(self.service.film(token, (first, last), options, kind=kind))
+        path = str(self.service.film(token, (first, last), read_request(*wish), kind=kind))
         moving = kind == "mp4"
         video, picture = (path, None) if moving else (None, path)
         return gr.Video(video, visible=moving), gr.Image(picture, visible=not moving)
@@ -102,7 +98,7 @@ class Answers:
         self.service.store.leave(request.session_hash)
 
 
-def read_wish(
+def read_request(
     face: int,
     everybody: bool,
     age: float,
@@ -110,8 +106,8 @@ def read_wish(
     gender: str,
     source: float | None,
     *regions: float,
-) -> tuple[float, Options]:
-    """Age and options of a wish, from the values of the page's controls."""
+) -> Request:
+    """What is asked for, from the values of the page's controls."""
     faces = "all" if everybody else str(face)
     named = dict(zip(REGIONS, regions, strict=True))
-    return age, Options(faces=faces, source=source, strength=strength, male=GENDERS[gender], regions=named)
+    return Request(age, None, source, GENDERS[gender], strength, named, faces)

@@ -12,8 +12,8 @@ from typing import Any
 
 import gradio as gr
 
-from reage.batch import Options
 from reage.errors import AgeError, PhotoError, RegionError
+from reage.request import Request
 from reage.web import texts
 from reage.web.guard import in_one_sentence
 from reage.web.page import WORKERS
@@ -72,7 +72,7 @@ class Endpoints:
         regions: Any,
     ) -> tuple[str, list[dict[str, Any]]]:
         """Show faces at an age: a reduced picture, quickly, and what was done to each face."""
-        preview = self.service.preview(token, _years(age), _options(faces, strength, gender, source, regions))
+        preview = self.service.preview(token, _request(age, faces, strength, gender, source, regions))
         return str(preview.after), preview.changes
 
     def download(
@@ -86,9 +86,7 @@ class Endpoints:
         regions: Any,
     ) -> str:
         """The photo at an age, at its own resolution, in its own format (HEIC and BMP as PNG), marked as AI-edited."""
-        return str(
-            self.service.download(token, _years(age), _options(faces, strength, gender, source, regions))
-        )
+        return str(self.service.download(token, _request(age, faces, strength, gender, source, regions)))
 
     def strip(
         self,
@@ -103,8 +101,8 @@ class Endpoints:
         """One sheet of faces at up to 12 ages."""
         if not isinstance(ages, list):
             raise AgeError("ages are a list of numbers, such as [20, 40, 60]")
-        options = _options(faces, strength, gender, source, regions)
-        return str(self.service.strip(token, [_years(age) for age in ages], options))
+        request = _request(None, faces, strength, gender, source, regions)
+        return str(self.service.strip(token, [_years(age) for age in ages], request))
 
     def film(
         self,
@@ -120,9 +118,9 @@ class Endpoints:
         regions: Any,
     ) -> str:
         """A film of one face from the first age to the last and back: mp4, gif or webp."""
-        options = _options(faces, strength, gender, source, regions)
+        request = _request(None, faces, strength, gender, source, regions)
         ends = (_years(first), _years(last))
-        return str(self.service.film(token, ends, options, kind=kind, seconds=_number(seconds, "seconds")))
+        return str(self.service.film(token, ends, request, kind=kind, seconds=_number(seconds, "seconds")))
 
     def close(self, token: str) -> None:
         """Forget a photo and delete its files."""
@@ -151,12 +149,15 @@ def _named(
     )
 
 
-def _options(faces: str, strength: float, gender: str, source: str, regions: Any) -> Options:
+def _request(
+    age: float | None, faces: str, strength: float, gender: str, source: str, regions: Any
+) -> Request:
     if not isinstance(regions, dict):
         raise RegionError('regions are factors by name, such as {"forehead": 0.5}')
     if gender not in GENDERS:
         raise AgeError(f"gender is female, male or empty, not '{gender}'")
-    return Options(
+    return Request(
+        to=None if age is None else _years(age),
         faces=str(faces) or "largest",
         strength=_number(strength, "strength"),
         male=GENDERS[gender],

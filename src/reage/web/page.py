@@ -9,7 +9,7 @@ import gradio as gr
 
 from reage.ages import MAX_AGE
 from reage.assets import portraits
-from reage.edit.masks import MAX_REGION, REGIONS
+from reage.edit.masks import MAX_STRENGTH, REGIONS
 from reage.web import texts
 from reage.web.answers import GENDERS, Answers
 from reage.web.guard import in_one_sentence
@@ -146,7 +146,7 @@ class Page:
             gr.Markdown(texts.REGIONS)
             with gr.Row():
                 self.regions = [
-                    gr.Slider(0, MAX_REGION, 1, step=0.05, label=name.capitalize(), min_width=200)
+                    gr.Slider(0, MAX_STRENGTH, 1, step=0.05, label=name.capitalize(), min_width=200)
                     for name in REGIONS
                 ]
             self.model = gr.Dropdown(list(self.service.bundles), value=self.service.default, label="Model")

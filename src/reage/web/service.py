@@ -12,13 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from reage.batch import Options, describe, output_name, write_strip
+from reage.batch import describe, output_name, write_strip
 from reage.bundle import Bundle, find_bundles
 from reage.errors import AgeError, BundleError, PhotoError, PixelLimitError, VideoError
 from reage.face.framing import head_tile
 from reage.photo.files import Photo, Provenance, encode_photo, read_photo
-from reage.reager import Reager, check_age
-from reage.video.film import write_film
+from reage.reager import Reager
+from reage.request import Request, check_age
+from reage.video.film import Look, write_film
 from reage.web.store import OpenPhoto, Store
 
 PREVIEW = 1280
@@ -152,10 +153,10 @@ class Service:
             paths[-1].write_bytes(encode_photo(Photo(tile), "jpeg", mark=None, quality=_PREVIEW_QUALITY))
         return paths
 
-    def preview(self, token: str | None, age: float, options: Options) -> Preview:
-        """The chosen faces at ``age`` in the reduced photo; raises what `Sitting.age` does."""
+    def preview(self, token: str | None, request: Request) -> Preview:
+        """What ``request`` asks, done to the reduced photo; raises what `Sitting.age` does."""
         photo = self.store.get(token)
-        result = options.age(photo.small, age, options.faces or "all")
+        result = photo.small.apply(request)
         after = photo.place("after.jpg", "preview")
         after.write_bytes(_shown(result.photo, result.mark))
         return Preview(self.before(photo), after, describe(result))
@@ -164,26 +165,24 @@ class Service:
         """The reduced photo as it is."""
         return photo.folder / "before.jpg"
 
-    def download(self, token: str | None, age: float, options: Options) -> Path:
-        """The whole photo at ``age``, written as `reage photo` writes it."""
+    def download(self, token: str | None, request: Request) -> Path:
+        """What ``request`` asks, done to the whole photo, written as `reage photo` writes it."""
         photo = self.store.get(token)
-        check_age(age)
-        place = photo.place(output_name(Path(photo.name), age))
-        return options.age(photo.sitting, age, options.faces or "all").save(place, quality=options.quality)
+        place = photo.place(output_name(Path(photo.name), request))
+        return photo.sitting.apply(request).save(place)
 
-    def strip(self, token: str | None, ages: Sequence[float], options: Options) -> Path:
+    def strip(self, token: str | None, ages: Sequence[float], request: Request) -> Path:
         """A sheet of the chosen faces at 1 to `STRIP_AGES` ages, as `reage strip` writes it."""
         photo = self.store.get(token)
         if not 1 <= len(ages) <= STRIP_AGES:
             raise AgeError(f"a strip here has 1 to {STRIP_AGES} ages, not {len(ages)}")
         for age in ages:
             check_age(age)
-        options.check()
         place = photo.place(f"{Path(photo.name).stem}-strip.jpg")
-        return write_strip(photo.sitting, ages, place, options)
+        return write_strip(photo.sitting, ages, place, request)
 
     def film(
-        self, token: str | None, ages: tuple[float, float], options: Options, *, kind: str, seconds: float = 5
+        self, token: str | None, ages: tuple[float, float], request: Request, *, kind: str, seconds: float = 5
     ) -> Path:
         """A film of one face from the first of ``ages`` to the last and back; ``kind`` is mp4, gif or webp."""
         photo = self.store.get(token)
@@ -192,19 +191,8 @@ class Service:
         if not 1 <= seconds <= FILM_SECONDS:
             raise VideoError(f"a film here takes 1 to {FILM_SECONDS} seconds, not {seconds:g}")
         place = photo.place(f"{Path(photo.name).stem}-film.{kind}")
-        return write_film(
-            photo.sitting,
-            ages,
-            place,
-            face=options.faces or "largest",
-            seconds=seconds,
-            fps=FILM_RATES[kind],
-            there_and_back=True,
-            source=options.source,
-            strength=options.strength,
-            male=options.male,
-            regions=options.regions,
-        )
+        look = Look(seconds=seconds, fps=FILM_RATES[kind], there_and_back=True)
+        return write_film(photo.sitting, ages, place, request, look)
 
     def models(self) -> list[dict[str, Any]]:
         """Title, family, size in pixels, ages and licence of each model; the first is the embedded one."""

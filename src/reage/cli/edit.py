@@ -1,0 +1,103 @@
+"""The commands that edit photographs: ``photo`` and ``strip``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from reage.cli.hints import explain
+from reage.cli.options import (
+    PATH,
+    face_options,
+    make_file_options,
+    make_request,
+    parse_ages,
+    photo_options,
+    target_options,
+)
+
+if TYPE_CHECKING:
+    from reage.batch import Outcome
+
+
+@click.command()
+@click.argument("photos", nargs=-1, required=True, type=PATH, metavar="IN...")
+@target_options
+@click.option("-o", "--output", type=PATH, help="A file (one input) or a folder; default: beside the input.")
+@click.option(
+    "--layers", is_flag=True, help="Also write the edit as layers for retouching, into the folder OUT-layers."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print results as JSON.")
+@click.option("--quiet", is_flag=True, help="Print errors only.")
+@face_options
+@photo_options
+def photo(
+    photos: tuple[Path, ...], output: Path | None, layers: bool, as_json: bool, quiet: bool, **given: Any
+) -> None:
+    """Make the people in photographs older or younger."""
+    from reage.batch import age_photos
+
+    request = make_request(given, targeted=True)
+    on_outcome = None if as_json or quiet else _print_outcome
+    outcomes = age_photos(
+        photos, request, output, make_file_options(given), layers=layers, on_outcome=on_outcome
+    )
+    failed = [outcome for outcome in outcomes if outcome.error]
+    if as_json:
+        click.echo(json.dumps([outcome.as_dict() for outcome in outcomes], indent=2))
+    if failed:
+        command = click.get_current_context().command
+        for outcome in failed:
+            assert outcome.error is not None
+            click.echo(f"reage: {outcome.about(explain(outcome.error, command))}", err=True)
+        if len(outcomes) > 1:
+            click.echo(
+                f"reage: {len(failed)} of {len(outcomes)} photos failed; the others were written", err=True
+            )
+        sys.exit(2)
+
+
+def _print_outcome(outcome: Outcome) -> None:
+    if outcome.output is None:
+        return
+    for change in outcome.faces:
+        asked, target = change["asked_age"], change["target_age"]
+        nearest = "" if asked == target else f"; the nearest this model gives is {target:g}"
+        click.echo(
+            f"{outcome.output}: face {change['index']}, apparent age {change['apparent_before']:.0f} -> "
+            f"{change['apparent_after']:.0f} (asked for {asked:g}{nearest})"
+        )
+    if outcome.layers:
+        click.echo(f"{outcome.layers}: layers, with a note on their use")
+
+
+@click.command()
+@click.argument("source_photo", type=PATH, metavar="IN")
+@click.option(
+    "--ages", default="20:80:10", show_default=True, help="first:last:step, or a list such as 20,45,70."
+)
+@click.option("-o", "--output", type=PATH, help="The sheet to write; default: IN-strip.jpg beside the input.")
+@click.option(
+    "--tile",
+    type=click.IntRange(64, 2048),
+    default=320,
+    show_default=True,
+    help="Side of each picture in the sheet, in pixels.",
+)
+@face_options
+@photo_options
+def strip(source_photo: Path, ages: str, output: Path | None, tile: int, **given: Any) -> None:
+    """One contact sheet of the same face at several ages."""
+    from reage.batch import age_strip
+
+    request = make_request(given)
+    click.echo(
+        age_strip(source_photo, parse_ages(ages), output, request, make_file_options(given), tile=tile)
+    )
+
+
+COMMANDS = (photo, strip)

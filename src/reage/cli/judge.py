@@ -1,0 +1,97 @@
+"""The commands that judge models: ``evaluate`` and ``compare``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from reage.cli.options import PATH, need_extra, parse_ages
+
+EVALUATION = ("torch", "pandas", "pyarrow", "rich", "skimage", "sklearn", "matplotlib", "onnx_tool")
+"""Modules that the extra "eval" brings."""
+
+
+@click.command()
+@click.argument("bundle", type=PATH, required=False)
+@click.option(
+    "--index", type=PATH, required=True, help="Made by `reage data index`; images lie where it says."
+)
+@click.option("--split", type=click.Choice(["test", "val"]), default="test", show_default=True)
+@click.option(
+    "-o", "--output", type=PATH, default=Path("report"), show_default=True, help="Folder of the report."
+)
+@click.option(
+    "--faces", type=click.IntRange(2), default=500, show_default=True, help="How many are edited, at most."
+)
+@click.option(
+    "--ages", default="20:80:10", show_default=True, help="first:last:step, or a list such as 25,45,70."
+)
+@click.option(
+    "--references",
+    type=click.IntRange(20),
+    default=150,
+    show_default=True,
+    help="Real faces of each age, at most.",
+)
+@click.option(
+    "--min-sharpness", type=float, default=20.0, show_default=True, help="As in the index; leaves out blur."
+)
+@click.option(
+    "--features",
+    type=click.Choice(["lite0", "inception"]),
+    default="lite0",
+    show_default=True,
+    help="Of KID and FID.",
+)
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True)
+@click.option(
+    "--cache",
+    type=PATH,
+    help="Folder that keeps the measurements, for several reports; default: measurements/ in the report's folder.",
+)
+@click.option("--force", is_flag=True, help="Let networks judge that taught the model; the report says so.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing report.")
+def evaluate(
+    bundle: Path | None,
+    index: Path,
+    output: Path,
+    ages: str,
+    cache: Path | None,
+    force: bool,
+    overwrite: bool,
+    **options: Any,
+) -> None:
+    """Judge BUNDLE (default: the embedded one) on labelled faces: age, identity, realism, what it leaves alone, groups.
+
+    A stopped evaluation goes on where it stopped. Reports that share a --cache measure real faces only once.
+    """
+    need_extra("eval", *EVALUATION)
+    from reage.bundle import open_bundle
+    from reage.evaluation.measurement_cache import MeasurementCache
+    from reage.evaluation.protocol import Protocol, evaluate
+    from reage.evaluation.report import make_folder, write_report
+    from reage.progress import progress_bar
+
+    protocol = Protocol(ages=tuple(parse_ages(ages)), **options)
+    make_folder(output, overwrite=overwrite)
+    measurements = MeasurementCache(cache or output / "measurements")
+    with progress_bar() as progress:
+        judged = evaluate(open_bundle(bundle), index, protocol, measurements, force=force, progress=progress)
+        write_report(judged, output, progress)
+    click.echo(f"{output / 'report.md'}: written")
+
+
+@click.command()
+@click.argument("reports", type=PATH, nargs=-1, required=True)
+@click.option("-o", "--output", type=PATH, help="Folder for compare.md and its plot; default: print only.")
+def compare(reports: tuple[Path, ...], output: Path | None) -> None:
+    """Print REPORTS of `reage evaluate` side by side, doing nothing and real faces among them."""
+    need_extra("eval", *EVALUATION)
+    from reage.evaluation.report import compare
+
+    click.echo(compare(reports, output), nl=False)
+
+
+COMMANDS = (evaluate, compare)

@@ -1,0 +1,178 @@
+"""What commands share: their common options, how arguments are read, and the extras that they need."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+import click
+
+from reage.errors import AgeError, ReageError, RegionError
+
+if TYPE_CHECKING:
+    from reage.request import FileOptions, Request
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+PATH = click.Path(path_type=Path)
+MOST_AGES = 200
+DIRECTIONS: dict[str, Literal["older", "younger"]] = {"young2old": "older", "old2young": "younger"}
+
+_TARGET = (
+    click.option("--to", type=float, help="Age to show, 0 to 116 years."),
+    click.option(
+        "--by",
+        type=float,
+        metavar="YEARS",
+        help="Instead of --to: years to add to the age in the photo; +20 makes older, -10 younger.",
+    ),
+    click.option(
+        "--direction",
+        type=click.Choice(list(DIRECTIONS)),
+        help="Instead of --to: young2old makes 70, old2young 25, unless the model names other ages; at least 15 "
+        "years from the age in the photo, as far as the model goes.",
+    ),
+)
+_FACE = (
+    click.option("--faces", help="Which faces: all, largest, or numbers such as 0,2 (0 is the largest)."),
+    click.option(
+        "--from",
+        "source",
+        type=float,
+        metavar="AGE",
+        help="Age in the photo; default: the age that each face looks.",
+    ),
+    click.option(
+        "--strength",
+        type=float,
+        default=1.0,
+        show_default=True,
+        help="How much of the change is applied: 0 nothing, 1 all of it, up to 1.5.",
+    ),
+    click.option(
+        "--gender",
+        type=click.Choice(["male", "female"]),
+        help="Gender that steers the change; default: as each face looks.",
+    ),
+    click.option(
+        "--regions",
+        metavar="NAME=FACTOR,...",
+        help="Change parts of the face more or less, each 0 to 1.5: forehead, eyes, cheeks, mouth, neck. "
+        "Example: forehead=1,eyes=0.5.",
+    ),
+)
+_MODEL = (
+    click.option("--model", type=PATH, help="A model bundle; default: the embedded one."),
+    click.option("--overwrite", is_flag=True, help="Replace existing files."),
+)
+_PHOTO = (
+    click.option(
+        "--quality",
+        type=click.IntRange(1, 100),
+        help="Quality of JPEG, WebP and HEIC files; default: 95, but a JPEG as its input was coded, and a WebP "
+        "lossless where its input is.",
+    ),
+    click.option(
+        "--max-pixels", type=click.IntRange(1), help="Largest photo read, in pixels (default: 200 million)."
+    ),
+)
+
+
+def _together(*options: Callable[[F], F]) -> Callable[[F], F]:
+    """Several options as one decorator, in their order."""
+
+    def decorate(command: F) -> F:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+target_options = _together(*_TARGET)
+"""The age to show: --to, --by or --direction."""
+face_options = _together(*_FACE, *_MODEL)
+"""What else is asked of faces, and with which model."""
+photo_options = _together(*_PHOTO)
+"""How photographs are read and written."""
+
+
+def make_request(given: dict[str, Any], *, targeted: bool = False) -> Request:
+    """Takes what `target_options` (if ``targeted``) and `face_options` gave out of ``given``, as a `Request`.
+
+    Raises `click.UsageError` where not exactly one target is given, and `ReageError` for impossible values.
+    """
+    from reage.request import Request
+
+    to, by, direction = (given.pop(name, None) for name in ("to", "by", "direction"))
+    if targeted and sum(each is not None for each in (to, by, direction)) != 1:
+        raise click.UsageError("say one of --to AGE, --by YEARS or --direction")
+    gender, regions = given.pop("gender"), given.pop("regions")
+    return Request(
+        to=DIRECTIONS[direction] if direction else to,
+        by=by,
+        source=given.pop("source"),
+        male=None if gender is None else float(gender == "male"),
+        strength=given.pop("strength"),
+        regions=parse_regions(regions) if regions is not None else {},
+        faces=given.pop("faces"),
+    )
+
+
+def make_file_options(given: dict[str, Any]) -> FileOptions:
+    """What is left of ``given`` after `make_request`: the model and how files are read and written."""
+    from reage.request import FileOptions
+
+    return FileOptions(**given)
+
+
+def parse_ages(text: str) -> list[float]:
+    """``20:80:10`` or ``20,45,70`` as ages; raises `AgeError` for anything else."""
+    try:
+        if ":" in text:
+            first, last, step = (float(part) for part in text.split(":"))
+            count = max(0, int((last - first) / step + 1e-9) + 1)
+            ages = [first + step * i for i in range(min(count, MOST_AGES))]
+        else:
+            ages = [float(part) for part in text.split(",")]
+            count = len(ages)
+    except (ValueError, ZeroDivisionError, OverflowError):
+        raise AgeError(f"ages '{text}': say first:last:step or a list such as 20,45,70") from None
+    if not 1 <= count <= MOST_AGES:
+        raise AgeError(f"ages '{text}' are {count} ages; a sheet holds 1 to {MOST_AGES}")
+    return ages
+
+
+def parse_span(text: str) -> tuple[float, float]:
+    """``20:80`` as two ages; raises `AgeError` for anything else."""
+    try:
+        first, last = (float(part) for part in text.split(":"))
+    except ValueError:
+        raise AgeError(f"ages '{text}': say first:last, such as 20:80") from None
+    return first, last
+
+
+def parse_regions(text: str) -> dict[str, float]:
+    """``forehead=1,eyes=0.5`` as factors by region; raises `RegionError` for what is not of this form."""
+    regions: dict[str, float] = {}
+    for part in text.split(","):
+        name, sign, factor = (word.strip() for word in part.partition("="))
+        try:
+            if not sign or name in regions:
+                raise ValueError
+            regions[name] = float(factor)
+        except ValueError:
+            raise RegionError(
+                f"regions '{text}': say name=factor, each once, as in forehead=1,eyes=0.5"
+            ) from None
+    return regions
+
+
+def need_extra(extra: str, *modules: str) -> None:
+    """Raises `ReageError`, naming the ``extra`` to install, unless all ``modules`` are there."""
+    from importlib.util import find_spec
+
+    missing = [module for module in modules if find_spec(module) is None]
+    if missing:
+        raise ReageError(f"this command needs {', '.join(missing)}: pip install 'reage[{extra}]'")

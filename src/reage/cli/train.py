@@ -1,0 +1,104 @@
+"""The commands that prepare data and train: ``data``, ``train`` and ``infer``."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import click
+
+from reage.cli.options import PATH, need_extra
+
+
+@click.group()
+def data() -> None:
+    """Index and pack data sets of labelled faces (needs the extra "train")."""
+
+
+@data.command("index")
+@click.argument("dataset", type=click.Choice(["utkface", "fgnet", "csv"]))
+@click.argument("source", type=PATH, required=False)
+@click.option("--images", type=PATH, help="For csv: the folder that the table's paths start from.")
+@click.option("-o", "--output", type=PATH, default=Path("index.parquet"), show_default=True)
+@click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="Threads that decode.")
+def data_index(dataset: str, source: Path | None, images: Path | None, output: Path, workers: int) -> None:
+    """Read labels, find corrupt files, duplicates and contradictions, and assign splits by duplicate group.
+
+    SOURCE is a folder of images, for csv a table with file, age and perhaps gender and race; for utkface it
+    may be left out: the usual places are then looked through.
+    """
+    need_extra("train", "pandas", "pyarrow", "rich")
+    from reage.data.commands import make_index
+
+    click.echo(make_index(dataset, source, images, output, workers))
+
+
+@data.command("cache")
+@click.argument("index", type=PATH)
+@click.option("-o", "--output", type=PATH, required=True, help="Folder to make.")
+@click.option(
+    "--size", type=click.IntRange(32, 512), default=128, show_default=True, help="Side of a face in pixels."
+)
+@click.option("--workers", type=click.IntRange(1), default=2, show_default=True)
+def data_cache(index: Path, output: Path, size: int, workers: int) -> None:
+    """Align the faces of INDEX by their landmarks and pack them into one array for training."""
+    need_extra("train", "pandas", "pyarrow", "rich")
+    from reage.data.commands import make_cache
+
+    click.echo(make_cache(index, output, size, workers))
+
+
+@click.command()
+@click.argument("recipe", type=PATH)
+@click.argument("overrides", nargs=-1, metavar="[key=value]...")
+@click.option("-o", "--output", type=PATH, help="Run folder; default: runs/ and the recipe's name.")
+@click.option("--resume", is_flag=True, help="Go on from the folder's last checkpoint.")
+@click.option("--dry-run", is_flag=True, help="Print the settings and the networks' sizes, and stop.")
+def train(recipe: Path, overrides: tuple[str, ...], output: Path | None, resume: bool, dry_run: bool) -> None:
+    """Train the family that RECIPE names (needs the extra "train").
+
+    In several processes: accelerate launch --multi_gpu --num_processes N -m reage.training RECIPE [key=value]...
+    (that is accelerate's name for it with or without GPUs).
+    """
+    need_extra("train", "torch", "accelerate", "pydantic", "yaml", "safetensors", "pandas", "rich", "dotenv")
+    from reage.training.config import load_recipe
+
+    settings = load_recipe(recipe, list(overrides))
+    if dry_run:
+        from reage.training.describe import describe
+
+        click.echo(describe(settings))
+        return
+    from reage.training.trainer import Trainer
+
+    trainer = Trainer(settings, output or Path("runs") / recipe.stem, resume=resume)
+    trainer.run()
+    if trainer.accelerator.is_main_process:
+        count = trainer.accelerator.num_processes
+        several = f", in {count} processes" if count > 1 else ""
+        stopped = ", stopped; --resume goes on" if trainer.step < settings.steps else ""
+        click.echo(f"{trainer.folder}: step {trainer.step} of {settings.steps}{several}{stopped}")
+    if trainer.step < settings.steps:
+        raise SystemExit(128 + (trainer.stopped_by or signal.SIGTERM))
+
+
+@click.command()
+@click.argument("run", type=PATH)
+@click.argument("image", type=PATH)
+@click.option("--to", "target", type=float, required=True, help="Age to paint, 0 to 116 years.")
+@click.option("-o", "--output", type=PATH, required=True, help="The picture to write.")
+@click.option("--epoch", default="latest", show_default=True, help="A number, or latest.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing file.")
+def infer(run: Path, image: Path, target: float, output: Path, epoch: str, overwrite: bool) -> None:
+    """The picture a latent-cgan RUN itself paints of the face in IMAGE, small as the network makes it.
+
+    For whole photographs, export the run and use `reage photo`.
+    """
+    need_extra("train", "torch", "onnx", "pydantic", "safetensors", "pandas")
+    from reage.training.inference import infer_image
+
+    infer_image(image, target, output, run=run, epoch=epoch, overwrite=overwrite)
+    click.echo(f"{output}: written")
+
+
+COMMANDS = (data, train, infer)

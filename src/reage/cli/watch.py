@@ -1,0 +1,134 @@
+"""The commands whose results are watched: ``film``, ``video`` and ``web``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from reage.cli.options import (
+    PATH,
+    face_options,
+    make_file_options,
+    make_request,
+    need_extra,
+    parse_span,
+    target_options,
+)
+
+
+@click.command()
+@click.argument("source_photo", type=PATH, metavar="IN")
+@click.option("--ages", default="20:80", show_default=True, help="The first and the last age, as first:last.")
+@click.option(
+    "-o",
+    "--output",
+    type=PATH,
+    help='A .mp4, .gif or .webp; default: beside the input, IN-film.mp4 with the extra "video", else IN-film.webp.',
+)
+@click.option("--seconds", type=float, default=6.0, show_default=True, help="Length of the film.")
+@click.option("--fps", type=float, default=24.0, show_default=True, help="Frames a second.")
+@click.option(
+    "--side",
+    type=int,
+    help="Longest side in pixels; default: at most 720 for MP4, 400 for GIF, 480 for WebP.",
+)
+@click.option("--labels/--no-labels", default=True, show_default=True, help="Write the age into a corner.")
+@click.option("--there-and-back", is_flag=True, help="Return to the first age: a loop without a jump.")
+@click.option("--whole", is_flag=True, help="Show the whole photo instead of head and shoulders.")
+@face_options
+@click.option(
+    "--max-pixels", type=click.IntRange(1), help="Largest photo read, in pixels (default: 200 million)."
+)
+def film(
+    source_photo: Path,
+    ages: str,
+    output: Path | None,
+    seconds: float,
+    fps: float,
+    side: int | None,
+    labels: bool,
+    there_and_back: bool,
+    whole: bool,
+    **given: Any,
+) -> None:
+    """A film of one face growing older (MP4 needs the extra "video"; GIF and WebP do not)."""
+    from reage.video.film import Look, film_photo
+
+    request = make_request(given)
+    look = Look(seconds, fps, side, labels, there_and_back, whole)
+    click.echo(film_photo(source_photo, parse_span(ages), output, request, make_file_options(given), look))
+
+
+@click.command()
+@click.argument("source_video", type=PATH, metavar="IN")
+@target_options
+@click.option("-o", "--output", type=PATH, help="A .mp4, .mov or .mkv; default: beside the input.")
+@click.option(
+    "--crf",
+    type=click.IntRange(0, 51),
+    default=18,
+    show_default=True,
+    help="H.264 quality: 0 is lossless, 51 is worst.",
+)
+@click.option("--quiet", is_flag=True, help="Print errors only.")
+@face_options
+def video(source_video: Path, output: Path | None, crf: int, quiet: bool, **given: Any) -> None:
+    """Make the people in a video older or younger, in every frame (needs the extra "video").
+
+    Sound and subtitles are copied. --faces is all or largest.
+    """
+    need_extra("video", "av", "rich")
+    from reage.progress import progress_bar
+    from reage.video.retouch import age_video
+
+    request = make_request(given, targeted=True)
+    with progress_bar(shown=not quiet) as progress:
+        outcome = age_video(
+            source_video, request, output, make_file_options(given), crf=crf, progress=progress
+        )
+    if not quiet:
+        for line in (*outcome.people, *outcome.notes, f"{outcome.frames} frames"):
+            click.echo(f"{outcome.output}: {line}")
+
+
+@click.command()
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="Address to listen on; 0.0.0.0 lets other machines in.",
+)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=7860,
+    show_default=True,
+    help="Port to listen on; 0 is any free one.",
+)
+@click.option("--models", type=PATH, help="A folder of further model bundles to choose from.")
+@click.option(
+    "--max-pixels",
+    type=click.IntRange(1),
+    default=50_000_000,
+    show_default=True,
+    help="Largest photo opened, in pixels.",
+)
+@click.option(
+    "--max-upload", type=click.IntRange(1, 1000), default=40, show_default=True, help="Largest file, in MB."
+)
+@click.option(
+    "--queue", type=click.IntRange(1), default=40, show_default=True, help="Requests that may wait at a time."
+)
+def web(host: str, port: int, models: Path | None, max_pixels: int, max_upload: int, queue: int) -> None:
+    """Serve the page in the browser (needs the extra "web"); prints its address, Ctrl-C ends it."""
+    need_extra("web", "gradio")
+    from reage.web.server import serve
+    from reage.web.service import Limits
+
+    limits = Limits(max_pixels=max_pixels, max_upload=max_upload << 20, queue=queue)
+    serve(host, port, models=models, limits=limits, on_ready=click.echo)
+
+
+COMMANDS = (film, video, web)
