@@ -1,5 +1,6 @@
 """The packed faces that training reads: complete, in order, and whole or not at all."""
 
+import os
 from pathlib import Path
 
 import cv2
@@ -109,6 +110,20 @@ def test_a_cache_reads_the_same_mapped_and_in_memory(root: Path, tmp_path: Path)
     assert np.array_equal(mapped.images, held.images)
     with pytest.raises(ValueError, match="read-only"):
         mapped.images[0] = 0
+
+
+@pytest.mark.usefixtures("still")
+@pytest.mark.parametrize(("umask", "folder", "files"), [(0o022, 0o755, 0o644), (0o007, 0o770, 0o660)])
+def test_a_cache_may_be_read_by_whom_the_umask_allows(
+    umask: int, folder: int, files: int, root: Path, tmp_path: Path
+) -> None:
+    before = os.umask(umask)
+    try:
+        build_cache(index("0.png"), root, tmp_path / "c", size=32)
+    finally:
+        os.umask(before)
+    assert (tmp_path / "c").stat().st_mode & 0o777 == folder
+    assert {path.stat().st_mode & 0o777 for path in (tmp_path / "c").iterdir()} == {files}
 
 
 @pytest.mark.usefixtures("still")

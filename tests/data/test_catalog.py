@@ -15,7 +15,7 @@ from conftest import Draw
 from reage.data import catalog
 from reage.data.catalog import COLUMNS, build_index, index_dataset, read_index, split_of, summary, write_index
 from reage.data.readers import Problem, Record
-from reage.errors import DataError
+from reage.errors import DataError, WriteError
 
 PINNED = [
     "train",
@@ -203,7 +203,7 @@ def test_a_failed_write_leaves_the_old_index(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "replace", fail)
-    with pytest.raises(DataError, match="No space left"):
+    with pytest.raises(WriteError, match="No space left"):
         write_index(df.head(3), path)
     assert path.read_bytes() == before
     assert [p.name for p in path.parent.iterdir()] == ["index.parquet"]

@@ -118,7 +118,7 @@ def test_the_generator_learns_to_paint_what_the_discriminator_reads_as_the_age(t
     trainer.run()
     family, nets = trainer.family, trainer.updater.averages
     pool = family.pool("val")  # type: ignore[attr-defined]
-    batch = family.batch(pool, pool.spread(8))  # type: ignore[attr-defined]
+    batch = family.batch(pool, pool.evenly_spaced(8))  # type: ignore[attr-defined]
     read = []
     with torch.no_grad():
         for age in (20.0, 80.0):

@@ -1,1 +1,1 @@
-"""Labelled faces for training: readers of data sets, their index, and what is drawn from it."""
+"""Labelled faces for training: reading data sets, indexing them, packing their faces, and drawing batches."""

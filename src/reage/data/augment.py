@@ -1,5 +1,8 @@
-"""Batch augmentation on tensors. What is random is drawn beforehand with numpy, for a whole step at once: the step
-is then the same however it is divided among processes."""
+"""Augmentation of batches of faces: geometry and colour, as pairs of a drawing and an applying function.
+
+The random parameters are drawn with numpy, for a whole training step at once, and applied to tensors afterwards: so a
+step is the same however its faces are divided among processes.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +16,14 @@ from reage.arrays import Float32
 def draw_affine(
     count: int, rng: np.random.Generator, *, degrees: float, zoom: tuple[float, float], shift: float
 ) -> Float32:
-    """``count`` affine matrices (count, 2, 3) for `warp_affine`.
+    """Draw random affine matrices (count, 2, 3) for `warp_affine`.
 
-    ``degrees`` is the largest turn, ``zoom`` the range of magnifications and ``shift`` the largest move in
-    parts of the side.
+    Args:
+        count: how many.
+        rng: the source of randomness.
+        degrees: the largest rotation, either way.
+        zoom: the smallest and the largest magnification.
+        shift: the largest shift along each axis, as a fraction of the side.
     """
     angle = np.deg2rad(rng.uniform(-degrees, degrees, count))
     step = 1 / rng.uniform(*zoom, count)
@@ -27,28 +34,32 @@ def draw_affine(
 
 
 def draw_crop(count: int, rng: np.random.Generator, *, degrees: float, margin: float) -> Float32:
-    """Matrices for `warp_affine` that resize to ``1 + margin`` times the side, turn, and crop at random."""
+    """Draw random crops as matrices (count, 2, 3) for `warp_affine`.
+
+    Each enlarges the face to ``1 + margin`` times its side, rotates it by up to ``degrees`` and cuts out a window of
+    the original size at a random place.
+    """
     zoom = 1 + margin
     return draw_affine(count, rng, degrees=degrees, zoom=(zoom, zoom), shift=0.5 * (1 - 1 / zoom))
 
 
 def warp_affine(x: Tensor, matrices: Tensor) -> Tensor:
-    """Images (B, C, H, W) moved by ``matrices`` (B, 2, 3) in the convention of `F.affine_grid`.
+    """Warp images (B, C, H, W) by ``matrices`` (B, 2, 3), which map output to input as in `F.affine_grid`.
 
-    Bilinear, edges mirrored, differentiable.
+    Bilinear, with mirrored edges, and differentiable in ``x``.
     """
     grid = F.affine_grid(matrices.to(x.device), list(x.shape), align_corners=False)
     return F.grid_sample(x, grid.to(x.dtype), padding_mode="reflection", align_corners=False)
 
 
 def draw_shift(rng: np.random.Generator, *, reach: int) -> tuple[int, int]:
-    """Rows and columns for `translate`, each at most ``reach``."""
+    """Draw a shift (rows, columns) for `translate`: whole pixels, each at most ``reach`` either way."""
     dy, dx = rng.integers(-reach, reach + 1, 2)
     return int(dy), int(dx)
 
 
 def translate(x: Tensor, shift: tuple[int, int]) -> Tensor:
-    """The whole batch (B, C, H, W) moved by whole pixels (rows, columns), edges mirrored.
+    """Shift a whole batch (B, C, H, W) by the same whole pixels (rows, columns), with mirrored edges.
 
     Zhao et al., "Differentiable Augmentation for Data-Efficient GAN Training", 2020.
     """
@@ -61,12 +72,16 @@ def translate(x: Tensor, shift: tuple[int, int]) -> Tensor:
 
 
 def draw_colour(count: int, rng: np.random.Generator, *, strength: float) -> Float32:
-    """Changes (count, 3) of contrast, brightness and saturation for `shift_colour`, each up to ``strength``."""
+    """Draw changes (count, 3) of contrast, brightness and saturation for `shift_colour`, each in +-``strength``."""
     return rng.uniform(-strength, strength, (count, 3)).astype(np.float32)
 
 
 def shift_colour(x: Tensor, changes: Tensor) -> Tensor:
-    """Images (B, 3, H, W) in [-1, 1] with contrast, brightness and saturation changed by ``changes`` (B, 3)."""
+    """Change contrast, brightness and saturation of images (B, 3, H, W) in [-1, 1] by ``changes`` (B, 3).
+
+    Contrast and saturation are multiplied by 1 + their change; half the change of brightness is added. The result is
+    clamped to [-1, 1].
+    """
     contrast, brightness, saturation = changes.to(x.device)[:, :, None, None, None].unbind(1)
     mean = x.mean((1, 2, 3), keepdim=True)
     x = mean + (x - mean) * (1 + contrast) + brightness * 0.5

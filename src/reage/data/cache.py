@@ -1,14 +1,12 @@
-"""The packed arrays that training reads: aligned faces (uint8), their landmarks, and the rows of the index.
+"""Caches: the kept faces of an index, aligned and packed into arrays that training reads quickly.
 
-A cache is a folder of ``images.npy`` (N, S, S, 3) uint8 RGB, ``landmarks.npy`` (N, 468, 2) float16 in
-pixels of the aligned frame, and ``rows.parquet``.
+A cache is a folder of ``images.npy`` (N, S, S, 3) uint8 RGB, ``landmarks.npy`` (N, 468, 2) float16 in pixels of the
+aligned frame, and ``rows.parquet``, the N rows of the index.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -25,14 +23,14 @@ from reage.errors import DataError
 from reage.face.alignment import align_landmarks, apply_transform, utkface_template, warp
 from reage.face.detection import FaceDetector
 from reage.face.landmarks import LandmarkNetwork, frame_of
-from reage.files import refuse_existing
+from reage.files import refuse_existing, writing_folder
 
 MIN_PRESENCE = 0.5
-"""Below this probability of a face the landmarks are not trusted and the image is left out."""
+"""Landmarks found with a lower probability of a face are not trusted."""
 
 
-class Packed(NamedTuple):
-    """What became of the kept images of an index."""
+class PackedCounts(NamedTuple):
+    """What became of the kept images of an index: how many were packed, and how many left out for which reason."""
 
     packed: int
     no_face: int
@@ -41,7 +39,11 @@ class Packed(NamedTuple):
 
 @dataclass(frozen=True)
 class Cache:
-    """Aligned faces of one size. ``images`` (N, S, S, 3) uint8, ``landmarks`` (N, 468, 2), ``rows`` N rows."""
+    """An opened cache: aligned faces of one size.
+
+    ``images`` (N, S, S, 3) uint8 RGB, ``landmarks`` (N, 468, 2) in pixels of the aligned frame, and ``rows``, the rows
+    of the index in the same order.
+    """
 
     images: UInt8
     landmarks: npt.NDArray[np.float16]
@@ -54,7 +56,7 @@ class Cache:
 
     @property
     def dataset(self) -> str:
-        """Name of the data set, as its reader is called."""
+        """Name of the data set: that of its reader, such as "utkface"."""
         return str(self.rows.attrs.get("dataset", "unnamed"))
 
     def __len__(self) -> int:
@@ -62,10 +64,10 @@ class Cache:
 
 
 class Aligner:
-    """Finds the face of an image of a data set, and aligns it by its landmarks to ``size`` pixels.
+    """Finds the face in an image of a data set and aligns it by its landmarks, to a square of ``size`` pixels.
 
-    The first look is where a face of UTKFace lies; where none is seen there, the whole image is searched and its
-    largest face taken, so that photos of other data sets serve as well.
+    It looks first where the faces of UTKFace lie. If there is none, it searches the whole image and takes the largest
+    face, so that photos of other data sets serve as well.
     """
 
     def __init__(self, size: int) -> None:
@@ -74,7 +76,11 @@ class Aligner:
         self._detector = FaceDetector(threads=1)
 
     def __call__(self, pixels: UInt8) -> tuple[UInt8, Float32] | None:
-        """The picture and its landmarks (468, 2) of an image (H, W, 3), or None where no face is seen."""
+        """Align the face of an image (H, W, 3) uint8 RGB.
+
+        Returns the aligned face (S, S, 3) uint8 and its landmarks (468, 2) in its own pixels, or None if there is no
+        face.
+        """
         landmarks = self._landmarks(pixels)
         if landmarks is None:
             return None
@@ -100,39 +106,43 @@ def build_cache(
     size: int,
     workers: int = 2,
     progress: Callable[[int, int], None] | None = None,
-) -> Packed:
-    """Pack the kept rows of ``index`` whose paths are relative to ``root``.
+) -> PackedCounts:
+    """Align the kept faces of an index and write them as a cache; the folder appears whole or not at all.
 
-    The folder appears whole or not at all. Raises `ExistsError` where it exists already, and `DataError`
-    where nothing was packed.
+    Args:
+        index: what `read_index` returned.
+        root: the folder that the paths in the index are relative to.
+        folder: the cache to write.
+        size: side of the aligned faces in pixels.
+        workers: threads that decode and align.
+        progress: called as ``progress(done, total)`` after each image.
+
+    Raises:
+        ExistsError: ``folder`` exists already.
+        WriteError: it cannot be written.
+        DataError: no face was found in any image.
     """
     refuse_existing(folder, folder=True)
     rows = index[index["keep"]].reset_index(drop=True)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    try:
-        kept, unreadable = _pack(rows, root, scratch, size, workers, progress)
-        if not kept.any():
-            told = f", and {unreadable} of {len(rows)} could not be read" if unreadable else ""
-            raise DataError(f"no face was found in any image of the index{told}; its folder: {root}")
-        rows[kept].reset_index(drop=True).to_parquet(scratch / "rows.parquet")
-        os.rename(scratch, folder)
-    except BaseException:
-        shutil.rmtree(scratch, ignore_errors=True)
-        raise
-    packed = int(kept.sum())
-    return Packed(packed, len(rows) - packed - unreadable, unreadable)
+    with writing_folder(folder) as part:
+        found, unreadable = _pack(rows, root, part, size, workers, progress)
+        if not found.any():
+            also = f", and {unreadable} of {len(rows)} could not be read" if unreadable else ""
+            raise DataError(f"no face was found in any image of the index{also}; its folder: {root}")
+        rows[found].reset_index(drop=True).to_parquet(part / "rows.parquet")
+    packed = int(found.sum())
+    return PackedCounts(packed, len(rows) - packed - unreadable, unreadable)
 
 
 def _pack(
     rows: pd.DataFrame,
     root: Path,
-    scratch: Path,
+    folder: Path,
     size: int,
     workers: int,
     progress: Callable[[int, int], None] | None,
 ) -> tuple[Bool, int]:
-    """Which of ``rows`` are packed, and how many images could not be read."""
+    """Write the arrays; returns which of ``rows`` are in them (N,), and how many images could not be read."""
     align, unreadable = Aligner(size), []
 
     def work(path: str) -> tuple[UInt8, Float32] | None:
@@ -144,23 +154,28 @@ def _pack(
 
     images = np.empty((len(rows), size, size, 3), np.uint8)
     landmarks = np.empty((len(rows), 468, 2), np.float16)
-    kept = np.zeros(len(rows), bool)
+    found = np.zeros(len(rows), bool)
     with ThreadPoolExecutor(workers) as pool:
         for i, face in enumerate(pool.map(work, rows["path"])):
             if face is not None:
-                images[i], landmarks[i], kept[i] = face[0], face[1], True
+                images[i], landmarks[i], found[i] = face[0], face[1], True
             if progress:
                 progress(i + 1, len(rows))
-    np.save(scratch / "images.npy", images[kept])
-    np.save(scratch / "landmarks.npy", landmarks[kept])
-    return kept, len(unreadable)
+    np.save(folder / "images.npy", images[found])
+    np.save(folder / "landmarks.npy", landmarks[found])
+    return found, len(unreadable)
 
 
 def open_cache(folder: str | os.PathLike[str], *, in_memory: bool = False) -> Cache:
-    """Open a folder written by `build_cache`; raises `DataError` where it is not one.
+    """Open a folder written by `build_cache`.
 
-    Training reads the whole array ``in_memory`` (1.1 GB for 22,000 faces of 128 px): random reads of a mapped
-    file wait for the disk wherever the system has better uses for its page cache.
+    Args:
+        folder: the cache.
+        in_memory: read all images now (1.1 GB for 22,000 faces of 128 px) instead of mapping the file. Training does,
+            since random reads of a mapped file wait for the disk whenever the system needs its page cache elsewhere.
+
+    Raises:
+        DataError: the folder is not a cache, or is damaged.
     """
     path = Path(folder)
     try:

@@ -1,4 +1,4 @@
-"""What ``reage data`` does: readers, catalogue and cache together, with a progress bar."""
+"""The work behind ``reage data``: an index or a cache is made, with a progress bar and a summary."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from reage.progress import progress_bar
 
 
 def make_index(name: str, source: Path | None, folder: Path | None, output: Path, workers: int) -> str:
-    """Index the data set ``name`` into ``output``; returns a summary for people. Raises `DataError`."""
+    """Index the data set ``name`` and write the index to ``output``; returns a summary to print.
+
+    The arguments are those of `index_dataset`. Raises `DataError` and `WriteError`.
+    """
     with progress_bar() as progress:
         index, problems = index_dataset(
             name, source, folder=folder, workers=workers, progress=partial(progress, "reading")
@@ -21,7 +24,10 @@ def make_index(name: str, source: Path | None, folder: Path | None, output: Path
 
 
 def make_cache(index: Path, output: Path, size: int, workers: int) -> str:
-    """Pack the kept faces of an index into a cache folder; returns a line for people. Raises `DataError`."""
+    """Pack the kept faces of the index at ``index`` into the cache folder ``output``; returns a line to print.
+
+    ``size`` and ``workers`` are those of `build_cache`. Raises `DataError` and `WriteError`.
+    """
     table = read_index(index)
     with progress_bar() as progress:
         counts = build_cache(
@@ -32,5 +38,5 @@ def make_cache(index: Path, output: Path, size: int, workers: int) -> str:
             workers=workers,
             progress=partial(progress, "aligning"),
         )
-    told = f"{output}: {counts.packed} faces of {size} px; {counts.no_face} left out, no face seen"
-    return f"{told}; {counts.unreadable} could not be read" if counts.unreadable else told
+    line = f"{output}: {counts.packed} faces of {size} px; {counts.no_face} images left out, no face found"
+    return f"{line}; {counts.unreadable} could not be read" if counts.unreadable else line

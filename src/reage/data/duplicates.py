@@ -1,10 +1,12 @@
-"""Finds copies of the same photograph in a data set, also recompressed, resized, blurred or mirrored ones.
+"""Finds copies of one photograph in a data set, even if recompressed, resized, blurred or mirrored.
 
-Aligned faces resemble each other so much that a perceptual hash alone merges strangers: in UTKFace most
-pairs at a Hamming distance of 8 are different people. So the hash only proposes pairs, and pixels decide:
-the two grey thumbnails must correlate *after their coarse shading, which all aligned faces share, is taken
-away*. The thresholds were set by looking at UTKFace, where nearly all pairs just above them are copies. Faces
-cut out by one and the same oval would share its edge and merge: a largest group beyond ten or so tells it.
+Aligned faces resemble each other so much that a perceptual hash alone merges strangers: in UTKFace most pairs at a
+Hamming distance of 8 are different people. So the hash only proposes pairs, and pixels decide: the two grey thumbnails
+must correlate after their coarse shading, which all aligned faces share, has been subtracted. The thresholds were set
+by looking at UTKFace, where nearly all pairs just above them are copies.
+
+A known limit: faces that were all cut out along the same oval share its edge and would be merged. A largest group of
+more than ten images or so is a sign of it.
 """
 
 from __future__ import annotations
@@ -27,13 +29,13 @@ _BLOCK = 2048  # rows per block of the pairwise products, which bounds memory at
 
 
 def thumbnail(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Shrink a grey image, uint8 (H, W), to (32, 32) by area averaging."""
+    """Shrink a grey image (H, W) uint8 to (32, 32) by area averaging."""
     small: NDArray[np.uint8] = cv2.resize(grey, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA)
     return small
 
 
 def perceptual_hash(thumb: NDArray[np.uint8]) -> Bool:
-    """64-bit DCT hash (pHash; Zauner, 2010) of a thumbnail, and that of its mirror image: bool (2, 64).
+    """The 64-bit DCT hash (pHash; Zauner, 2010) of a thumbnail (32, 32) uint8, and of its mirror image: bool (2, 64).
 
     Mirroring negates the DCT's odd horizontal frequencies, so the second costs no second transform.
     """
@@ -46,13 +48,16 @@ def perceptual_hash(thumb: NDArray[np.uint8]) -> Bool:
 
 
 def duplicate_pairs(thumbs: NDArray[np.uint8], hashes: Bool) -> Int64:
-    """Find pairs of images that are copies of one photograph, mirrored or not.
+    """Find the pairs of images that are copies of one photograph, mirrored or not.
 
-    Shape:
-        thumbs: uint8 (N, 32, 32); hashes: bool (N, 2, 64), of `perceptual_hash`.
-        returns: int64 (P, 2), i < j in each row, sorted.
+    Args:
+        thumbs: their thumbnails, uint8 (N, 32, 32).
+        hashes: of each, what `perceptual_hash` returned: bool (N, 2, 64).
 
-    Time is quadratic in N (about 10 s for 24 000 images on two cores), memory linear: 8 KB per image.
+    Returns:
+        Their positions, int64 (P, 2), with i < j in each row, sorted.
+
+    Time grows with the square of N (about 10 s for 24,000 images on two cores), memory with N: 8 KB an image.
     """
     found = [np.empty((0, 2), np.int64)]
     plain = _detail(thumbs)
@@ -64,10 +69,8 @@ def duplicate_pairs(thumbs: NDArray[np.uint8], hashes: Bool) -> Int64:
 
 
 def connected_groups(count: int, pairs: Int64) -> NDArray[np.int64]:
-    """Number the connected components of `count` nodes joined by `pairs` (P, 2): int64 (count,).
-
-    Each component has the number of its lowest node.
-    """
+    """Label each of ``count`` nodes with the lowest node it is connected to by ``pairs`` (P, 2): int64 (count,)."""
+    # Union-find by hand: scipy's connected_components would add 140 MB to the extra `train` for these few lines.
     parent = list(range(count))
 
     def root(node: int) -> int:
@@ -83,7 +86,7 @@ def connected_groups(count: int, pairs: Int64) -> NDArray[np.int64]:
 
 
 def _detail(thumbs: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Unit vectors (N, 1024) of the thumbnails without shading; zero where a thumbnail is flat."""
+    """Thumbnails (N, 32, 32) without shading, as unit vectors (N, 1024); zero where a thumbnail is flat."""
     out = np.empty((len(thumbs), THUMBNAIL * THUMBNAIL), np.float32)
     for row, thumb in zip(out, thumbs, strict=True):
         image = thumb.astype(np.float32)

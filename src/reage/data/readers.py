@@ -1,4 +1,4 @@
-"""Readers of labelled face data sets: each turns names or tables into records and touches no pixel."""
+"""Readers of labelled face data sets: each reads labels from file names or a table. No image is opened here."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
 MAX_RACE = 99
 UTKFACE_RACES = ("White", "Black", "Asian", "Indian", "Others")  # meaning of the codes 0-4
 
-UTKFACE_PLACES = (
+UTKFACE_FOLDERS = (  # where it is usually found
     Path("/kaggle/input/utkface-new/UTKFace"),
     Path("/kaggle/input/utkface/UTKFace"),
     Path("UTKFace"),
@@ -29,10 +29,10 @@ UTKFACE_PLACES = (
 
 @dataclass(frozen=True)
 class Record:
-    """One labelled image.
+    """One labelled image. What the data set does not say is None.
 
-    `path` is relative to the data set's root, with forward slashes; `age` is in years, 0-116; `race` is a
-    code of the data set (UTKFace: `UTKFACE_RACES`); `subject` names the person where the data set tells.
+    ``path`` is relative to the root of the data set, with forward slashes; ``age`` is in years, 0 to 116; ``race`` is
+    the data set's own code (for UTKFace see `UTKFACE_RACES`); ``subject`` identifies the person.
     """
 
     path: str
@@ -44,7 +44,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Problem:
-    """A file or row that could not be read, or only in part; `skipped` says whether it became no record."""
+    """A file or row that could not be read completely, and why; ``skipped`` says that it gave no record at all."""
 
     path: str
     reason: str
@@ -54,7 +54,7 @@ class Problem:
         return f"{self.path}: {self.reason} ({'skipped' if self.skipped else 'kept'})"
 
 
-Reading = tuple[list[Record], list[Problem]]
+RecordsAndProblems = tuple[list[Record], list[Problem]]
 Parsed = tuple[Record | None, Problem | None]
 
 # {age}_{gender}_{race}_{date}.jpg, with or without `.chip.jpg`; dates in the wild have 16 to 18 digits, a
@@ -64,33 +64,34 @@ _UTKFACE_AGE = re.compile(r"(\d{1,3})_.*", re.ASCII)
 _FGNET = re.compile(r"(\d{3})A(\d{1,2})([a-z]?)\.\w+", re.ASCII | re.IGNORECASE)
 
 
-def read_utkface(folder: Path | str) -> Reading:
-    """Read UTKFace from its file names `{age}_{gender}_{race}_{date}.jpg[.chip.jpg]`.
+def read_utkface(folder: Path | str) -> RecordsAndProblems:
+    """Read the labels of UTKFace from its file names, ``{age}_{gender}_{race}_{date}.jpg[.chip.jpg]``.
 
-    Gender 0 is male, 1 female. A name with a field missing keeps its age, loses gender and race (nothing
-    tells which of them is missing), and is reported.
+    Gender 0 is male, 1 female. From a name with a field missing only the age is used, since it cannot be known whether
+    gender or race is missing; it is reported as a problem.
 
     Raises:
-        DataError: `folder` does not exist, or holds no image.
+        DataError: ``folder`` does not exist, or holds no image.
     """
     return _read_names(Path(folder), _parse_utkface)
 
 
-def read_fgnet(folder: Path | str) -> Reading:
-    """Read FG-NET from its file names, such as `001A02.JPG`: subject 001 at 2 years (`001A02a`: another).
+def read_fgnet(folder: Path | str) -> RecordsAndProblems:
+    """Read the labels of FG-NET from its file names: ``001A02.JPG`` is subject 001 at 2 years, ``001A02a.JPG`` another
+    picture of the same.
 
     Raises:
-        DataError: `folder` does not exist, or holds no image.
+        DataError: ``folder`` does not exist, or holds no image.
     """
     return _read_names(Path(folder), _parse_fgnet)
 
 
-def read_csv(table: Path | str, folder: Path | str | None = None) -> Reading:
-    """Read a CSV with the columns `file` and `age`, and optionally `gender`, `race` and `subject`.
+def read_csv(table: Path | str, folder: Path | str | None = None) -> RecordsAndProblems:
+    """Read the labels of a CSV with the columns ``file`` and ``age``, and optionally ``gender``, ``race``, ``subject``.
 
-    `file` is relative to `folder`, which is by default the folder of the CSV. Gender is M or F (or male,
-    female, or UTKFace's 0, 1); an empty cell, `?`, or a race below 0 means unknown. Rows that cannot be
-    used are reported.
+    ``file`` is relative to ``folder``, which is by default the folder of the CSV. Gender is M or F (or male, female, or
+    UTKFace's 0, 1); an empty cell, ``?``, or a race below 0 means unknown. Rows that cannot be used are reported as
+    problems.
 
     Raises:
         DataError: the CSV is missing, is not text, lacks a required column, or has no usable row.
@@ -105,28 +106,28 @@ def read_csv(table: Path | str, folder: Path | str | None = None) -> Reading:
     return records, problems
 
 
-def find_utkface(places: Sequence[Path] = UTKFACE_PLACES) -> Path:
-    """Return the first of `places` that is a folder.
+def find_utkface(folders: Sequence[Path] = UTKFACE_FOLDERS) -> Path:
+    """Return the first of ``folders`` that exists.
 
     Raises:
-        DataError: none of them is; the message lists them.
+        DataError: none of them does; the message lists them.
     """
-    for place in places:
-        if place.is_dir():
-            return place
-    tried = ", ".join(str(place) for place in places)
+    for folder in folders:
+        if folder.is_dir():
+            return folder
+    tried = ", ".join(str(folder) for folder in folders)
     raise DataError(f"UTKFace was not found; tried {tried}. Give its folder: reage data index utkface DIR")
 
 
-READERS: dict[str, Callable[[Path], Reading]] = {
+READERS: dict[str, Callable[[Path], RecordsAndProblems]] = {
     "utkface": read_utkface,
     "fgnet": read_fgnet,
     "csv": read_csv,
 }
 
 
-def get_reader(name: str) -> Callable[[Path], Reading]:
-    """Return the reader registered as `name`.
+def get_reader(name: str) -> Callable[[Path], RecordsAndProblems]:
+    """Return the reader registered as ``name``.
 
     Raises:
         DataError: there is no such reader.
@@ -137,11 +138,11 @@ def get_reader(name: str) -> Callable[[Path], Reading]:
         raise DataError(f"no data set is called {name!r}; choose one of {', '.join(READERS)}") from None
 
 
-def _read_names(folder: Path, parse: Callable[[str], Parsed]) -> Reading:
+def _read_names(folder: Path, parse: Callable[[str], Parsed]) -> RecordsAndProblems:
     return _gather(parse(name) for name in _list_images(folder))
 
 
-def _gather(parsed: Iterable[Parsed]) -> Reading:
+def _gather(parsed: Iterable[Parsed]) -> RecordsAndProblems:
     records: list[Record] = []
     problems: list[Problem] = []
     for record, problem in parsed:

@@ -1,4 +1,4 @@
-"""Draws of training faces: by age, reproducibly from (seed, step) alone, so that a resumed run draws the same."""
+"""Random batches of training faces, which depend on (seed, step) alone: a resumed run draws the same ones."""
 
 from __future__ import annotations
 
@@ -17,7 +17,11 @@ from reage.errors import DataError
 
 @dataclass(frozen=True)
 class Faces:
-    """A drawn batch: images (B, S, S, 3) uint8, masks (B, S, S) float32, ages (B,) years, male (B,) 0 or 1."""
+    """A batch of faces and their labels.
+
+    ``images`` (B, S, S, 3) uint8 RGB, ``masks`` (B, S, S) in [0, 1], of no size if they were not asked for, ``ages``
+    (B,) in years, and ``male`` (B,), 1 or 0.
+    """
 
     images: UInt8
     masks: Float32
@@ -45,14 +49,24 @@ WHOLE = Shard()
 
 
 def step_rng(seed: int, step: int) -> np.random.Generator:
-    """The random numbers of one step."""
+    """The random generator of step number ``step`` of a run with this ``seed``; no two share their numbers."""
     return np.random.Generator(np.random.Philox(key=np.array([seed, step], np.uint64)))
 
 
 class FacePool:
-    """Faces of a cache that training may see, drawn with a chosen evenness over ages.
+    """The faces of a cache that fit some conditions, to draw batches from.
 
-    ``evenness`` 0 draws faces as the data has them, 1 every age alike; between, ``count^-evenness``.
+    Args:
+        cache: the faces.
+        split: train, val or test.
+        ages: youngest and oldest age, in years.
+        min_sharpness: the least variance of the Laplacian (see `Measurement`).
+        evenness: 0 draws every face equally often; 1 draws every five years of age equally often, however few faces
+            they have; between the two, a face of a bin of n is drawn in proportion to ``n^-evenness``.
+        colour_only: leave out grey images.
+
+    Raises:
+        DataError: no face fits.
     """
 
     def __init__(
@@ -66,20 +80,20 @@ class FacePool:
         colour_only: bool = False,
     ) -> None:
         rows = cache.rows
-        wishes = {
+        conditions = {
             f"in the split {split}": rows["split"] == split,
             f"of {ages[0]:g} to {ages[1]:g} years": rows["age"].between(*ages),
             f"as sharp as {min_sharpness:g}": rows["sharpness"] >= min_sharpness,
             "labelled as M or F": rows["gender"].isin(["M", "F"]),
         }
         if colour_only:
-            wishes["in colour"] = ~rows["gray"].astype(bool)
+            conditions["in colour"] = ~rows["gray"].astype(bool)
         keep, so_far = np.ones(len(rows), bool), "in the cache"
-        for wish, fits in wishes.items():
+        for condition, fits in conditions.items():
             keep &= fits.to_numpy()
             if not keep.any():
-                raise DataError(f"of the faces {so_far}, none is {wish}")
-            so_far += f", {wish}"
+                raise DataError(f"of the faces {so_far}, none is {condition}")
+            so_far += f", {condition}"
         self.cache = cache
         self.positions = np.flatnonzero(keep)
         self.ages = rows["age"].to_numpy(np.float32)[self.positions]
@@ -88,7 +102,7 @@ class FacePool:
         self._weigh()
 
     def _weigh(self) -> None:
-        # Five-year bins: single years of age are rounded in the labels, and some are nearly empty.
+        # Bins of five years: labels are rounded, and single years of age may be nearly empty.
         bins = (self.ages / 5).astype(int)
         weights = np.bincount(bins)[bins].astype(np.float64) ** -self._evenness
         self._cumulative = np.cumsum(weights / weights.sum())
@@ -96,16 +110,16 @@ class FacePool:
     def __len__(self) -> int:
         return len(self.positions)
 
-    def thinned(self, count: int, seed: int) -> FacePool:
-        """A pool of ``count`` of these faces, always the same for a seed."""
+    def subset(self, count: int, seed: int) -> FacePool:
+        """A pool of ``count`` of these faces, chosen at random, always the same for a seed."""
         kept = np.sort(np.random.default_rng(seed).choice(len(self), count, replace=False))
-        thin = copy(self)
-        thin.positions, thin.ages, thin.male = self.positions[kept], self.ages[kept], self.male[kept]
-        thin._weigh()
-        return thin
+        pool = copy(self)
+        pool.positions, pool.ages, pool.male = self.positions[kept], self.ages[kept], self.male[kept]
+        pool._weigh()
+        return pool
 
     def choose(self, count: int, rng: np.random.Generator) -> tuple[npt.NDArray[np.intp], Bool]:
-        """Numbers of ``count`` faces drawn by age, and which of them to mirror."""
+        """Draw ``count`` faces with this pool's evenness: their indices in the pool, and which of them to mirror."""
         chosen = np.searchsorted(self._cumulative, rng.random(count)).clip(0, len(self) - 1)
         return chosen, rng.random(count) < 0.5
 
@@ -118,12 +132,15 @@ class FacePool:
         flip: bool = True,
         masks: bool = True,
     ) -> Faces:
-        """This ``shard`` of ``count`` faces drawn by age, mirrored at random if ``flip``."""
+        """Draw ``count`` faces with this pool's evenness, and return this ``shard`` of them.
+
+        With ``flip``, half of them at random are mirrored, left for right; with ``masks``, they come with their masks.
+        """
         chosen, mirrored = self.choose(count, rng)
         return self.take(shard.slice(chosen), shard.slice(mirrored) if flip else None, masks=masks)
 
-    def spread(self, count: int) -> npt.NDArray[np.intp]:
-        """Numbers of ``count`` faces (or all, if fewer) at even distances in the pool: always the same ones."""
+    def evenly_spaced(self, count: int) -> npt.NDArray[np.intp]:
+        """Indices of ``count`` faces, or of all if there are fewer, at even distances in the pool: always the same."""
         return np.linspace(0, len(self) - 1, min(count, len(self))).astype(np.intp)
 
     def take(
@@ -133,7 +150,7 @@ class FacePool:
         *,
         masks: bool = True,
     ) -> Faces:
-        """The faces numbered ``chosen`` within the pool, those ``mirrored`` left for right; masks if wanted."""
+        """The faces with the indices ``chosen`` (B,), mirrored left for right where ``mirrored`` (B,) says so."""
         where = self.positions[chosen]
         images = np.asarray(self.cache.images[where])
         size = self.cache.size

@@ -107,9 +107,9 @@ class AgeFamily(Family):
 
     def validate(self, networks: Networks, split: str) -> dict[str, float]:
         pool = self._pool(split, 0)
-        figures = self._errors(networks["age"], pool, pool.spread(1200))
+        figures = self._errors(networks["age"], pool, pool.evenly_spaced(1200))
         if self.robust:
-            attacked = self._errors(networks["age"], pool, pool.spread(300), attack_steps=5)
+            attacked = self._errors(networks["age"], pool, pool.evenly_spaced(300), attack_steps=5)
             figures["years_error_attacked"] = attacked["years_error"]
         return figures
 

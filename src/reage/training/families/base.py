@@ -208,7 +208,7 @@ class EditingFamily(Family):
             except DataError:  # a small split may have nobody of these ages
                 continue
             number = min(count, len(sources), len(goals))
-            chosen, wanted = sources.spread(number), goals.spread(number)
+            chosen, wanted = sources.evenly_spaced(number), goals.evenly_spaced(number)
             fakes = []
             for start in range(0, number, CHUNK):
                 batch = self.batch(sources, chosen[start : start + CHUNK])

@@ -70,7 +70,7 @@ class CycleFamily(EditingFamily):
             }
         pools = self.pool(ages=options.young), self.pool(ages=options.old)
         count = min(len(pool) for pool in pools)
-        self._young, self._old = (pool.thinned(count, settings.seed) for pool in pools)
+        self._young, self._old = (pool.subset(count, settings.seed) for pool in pools)
         self.objectives = [
             Objective(
                 "generators", ["older", "younger"], self._generator_loss,
@@ -169,7 +169,7 @@ class CycleFamily(EditingFamily):
 
     def _fixed(self, split: str, ages: tuple[float, float]) -> Tensor:
         pool = self.pool(split, ages)
-        return self.batch(pool, pool.spread(32)).face
+        return self.batch(pool, pool.evenly_spaced(32)).face
 
     def examples(self) -> dict[str, tuple[Any, ...]]:
         return {name: (torch.zeros(1, 3, self.size, self.size),) for name in self.networks}

@@ -198,7 +198,7 @@ class DeltaFamily(EditingFamily):
     def validate(self, networks: Networks, split: str) -> dict[str, float]:
         """What the teacher reads after the edit: a sign of life, not a judgement."""
         pool = self.pool(split)
-        batch = self.batch(pool, pool.spread(48))
+        batch = self.batch(pool, pool.evenly_spaced(48))
         figures, errors = {}, []
         for age in (25.0, 50.0, 75.0):
             fake = self.repaint(networks, batch, torch.full_like(batch.age, age))

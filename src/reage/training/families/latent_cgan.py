@@ -152,7 +152,7 @@ class LatentFamily(EditingFamily):
     def validate(self, networks: Networks, split: str) -> dict[str, float]:
         """Losses on fixed faces: reconstruction at the source age, age and adversarial loss at 50 years."""
         pool = self.pool(split)
-        batch = self.batch(pool, pool.spread(64))
+        batch = self.batch(pool, pool.evenly_spaced(64))
         same = self.repaint(networks, batch, batch.age)
         figures = {"reconstruction": F.l1_loss(same, batch.face)}
         target = torch.full_like(batch.age, 50)
