@@ -13,7 +13,7 @@ import click
 import numpy as np
 
 from reage import Reager
-from reage.bundle import MAX_AGE
+from reage.ages import MAX_AGE
 from reage.face.framing import head_tile
 from reage.photo.files import Provenance, write_photo
 from reage.sheets import sheet_photo

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import zipfile
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from onnx import TensorProto, helper
 
-from reage.bundle import Manifest, find_bundles, open_bundle, write_bundle
+from reage.bundle import find_bundles, open_bundle, write_bundle
 from reage.errors import BundleError, ExistsError
+from reage.manifest import Manifest
 
 SIZE = 32
 
@@ -31,13 +35,16 @@ def painting_network(offset: float) -> bytes:
     return bytes(model.SerializeToString())
 
 
-def write(path: Path, **changes: object) -> Path:
+def write(path: Path, *, older: bytes | None = None, card: bytes = b"# Card", **changes: object) -> Path:
+    """Write a bundle of two painters, and then ``changes`` into its manifest."""
     manifest = Manifest(
         name="painter", version="1", family="test", size=SIZE, inputs=["face"], outputs=["image"],
         networks={"older": "older.onnx", "younger": "younger.onnx"},
     )  # fmt: skip
     contents = {
-        "older.onnx": painting_network(0.25), "younger.onnx": painting_network(-0.25), "MODEL_CARD.md": b"# Card",
+        "older.onnx": painting_network(0.25) if older is None else older,
+        "younger.onnx": painting_network(-0.25),
+        "MODEL_CARD.md": card,
     }  # fmt: skip
     write_bundle(path, manifest, contents)
     if changes:
@@ -75,36 +82,144 @@ def test_an_altered_file_is_refused(tmp_path: Path) -> None:
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "bundle")
     (path / "younger.onnx").unlink()
-    with pytest.raises(BundleError, match="missing"):
+    with pytest.raises(BundleError, match=r"has no file younger\.onnx"):
         open_bundle(path)
+
+
+SHA256 = "0" * 64
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format": 99}, "format 99"),
-        ({"template": "other"}, "template"),
-        ({"networks": {"any": "elsewhere.onnx"}}, "no hash"),
-        ({"networks": 3}, "not a table"),
-        ({"networks": {"older": "older.onnx"}}, "neither any age nor both"),
-        ({"target_ages": [80, 20]}, "'target_ages' in its manifest"),
-        ({"source_ages": "all"}, "'source_ages' in its manifest"),
-        ({"size": "64"}, "'size' in its manifest"),
-        ({"inputs": ["face", "mood"]}, "inputs and outputs"),
-        ({"outputs": ["gain", "delta"]}, "inputs and outputs"),
+        ({"format": 99}, "bundle format 99 is not supported"),
+        ({"format": True}, "'format' in the manifest must be 1"),
+        ({"mood": "good"}, "this version does not know 'mood'"),
+        ({"name": ""}, "'name' in the manifest must be a line"),
+        ({"version": 2}, "'version'"),
+        ({"family": "a\nb"}, "'family'"),
+        ({"size": "64"}, "'size' in the manifest must be a whole number of pixels from 16 to 4096, not '64'"),
+        ({"size": 64.0}, "'size'"),
+        ({"size": True}, "'size'"),
+        ({"size": 10**9}, "'size'"),
+        ({"networks": 3}, "'networks' in the manifest must be a table"),
+        ({"networks": {"older": "older.onnx"}}, "'any', or the files of 'older' and 'younger', not"),
+        ({"networks": {"any": "older.onnx", "sideways": "older.onnx"}}, "'networks'"),
+        ({"networks": {"any": "../older.onnx"}}, "'networks'"),
+        ({"networks": {"any": "elsewhere.onnx"}}, "no hash for 'elsewhere.onnx'"),
+        ({"template": "other"}, "'template' in the manifest must be 'utkface'"),
+        ({"inputs": 5}, "'inputs' in the manifest must be a list"),
+        ({"inputs": [["face"]]}, "'inputs'"),
+        ({"inputs": ["face", "mood"]}, "'inputs'"),
+        ({"inputs": ["face", "face"]}, "'inputs'"),
+        ({"inputs": ["male"]}, "'inputs'"),
+        ({"outputs": 3}, "'outputs' in the manifest must be"),
+        ({"outputs": ["gain", "delta"]}, "'outputs'"),
+        ({"target_ages": [80, 20]}, "'target_ages' in the manifest must be two ages from 0 to 116 years"),
+        ({"target_ages": [20, 117]}, "'target_ages'"),
+        ({"source_ages": "all"}, "'source_ages'"),
+        ({"source_ages": [20, float("nan")]}, "'source_ages'"),
+        ({"source_ages": [20, 30, 40]}, "'source_ages'"),
+        ({"full_ages": [55, 23]}, "'full_ages' in the manifest must be a table of ages"),
+        ({"full_ages": {"older": None}}, "'full_ages'"),
+        ({"full_ages": {"sideways": 40}}, "'full_ages'"),
+        ({"detail_sigma": "x"}, "'detail_sigma' in the manifest must be a number from 0.001 to 0.5, not 'x'"),
+        ({"detail_sigma": 0}, "'detail_sigma'"),
+        ({"data": None}, "'data'"),
+        ({"teachers": "me"}, "'teachers'"),
+        ({"training": []}, "'training'"),
+        ({"figures": {"error": float("inf")}}, "'figures'"),
+        ({"licence": "x" * 20_000}, "'licence'"),
+        (
+            {"files": {"../../etc/passwd": SHA256}},
+            "'files' in the manifest must be a table from names of files",
+        ),
+        ({"files": {"a/b": SHA256}}, "'files'"),
+        ({"files": {"a\\b": SHA256}}, "'files'"),
+        ({"files": {"..": SHA256}}, "'files'"),
+        ({"files": {"nul\0": SHA256}}, "'files'"),
+        ({"files": {"older.onnx": "abc"}}, "'files'"),
     ],
 )
-def test_a_manifest_that_does_not_fit_is_refused(
+def test_a_manifest_that_does_not_fit_is_refused_in_one_line(
     tmp_path: Path, changes: dict[str, object], message: str
 ) -> None:
-    with pytest.raises(BundleError, match=message):
-        open_bundle(write(tmp_path / "bundle", **changes))
+    path = write(tmp_path / "bundle", **changes)
+    with pytest.raises(BundleError) as caught:
+        open_bundle(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "name", ["name", "version", "family", "size", "networks", "outputs", "files", "format"]
+)
+def test_a_manifest_without_a_field_that_it_needs_is_refused(tmp_path: Path, name: str) -> None:
+    path = write(tmp_path / "bundle")
+    stored = json.loads((path / "manifest.json").read_text())
+    del stored[name]
+    (path / "manifest.json").write_text(json.dumps(stored))
+    with pytest.raises(BundleError, match=r"has no|not supported"):
+        open_bundle(path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"\xff\xfe", b"[]", b"null", b'"text"', b"[" * 100_000, b'{"format": ' + b"9" * 5000 + b"}"],
+)
+def test_what_is_no_manifest_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = write(tmp_path / "bundle")
+    (path / "manifest.json").write_bytes(content)
+    with pytest.raises(BundleError, match=r"manifest|bundle format"):
+        open_bundle(path)
+
+
+def test_tables_nested_deep_are_refused(tmp_path: Path) -> None:
+    path = write(tmp_path / "bundle")
+    text = (path / "manifest.json").read_text()
+    deep = '{"a":' * 500 + "1" + "}" * 500
+    (path / "manifest.json").write_text(text.replace('"training": {}', f'"training": {deep}'))
+    with pytest.raises(BundleError, match="'training'"):
+        open_bundle(path)
+
+
+def test_a_manifest_checks_itself_before_it_is_written() -> None:
+    fields: dict[str, Any] = {"name": "x", "version": "1", "family": "test", "outputs": ["image"]}
+    with pytest.raises(BundleError, match="'size'"):
+        Manifest(**fields, size=3, networks={"any": "n.onnx"})
+    with pytest.raises(BundleError, match="'networks'"):
+        Manifest(**fields, size=32, networks={"any": "/n.onnx"})
+
+
+def test_only_what_the_manifest_names_is_read(tmp_path: Path) -> None:
+    path = write(tmp_path / "bundle")
+    with (path / "holiday.mov").open("wb") as file:
+        file.truncate(1 << 40)  # sparse, so it takes no room; as bytes in memory it would not fit
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(path / "pipe")  # whoever reads it waits for ever
+    assert open_bundle(path).manifest.title == "painter 1"
+
+
+def test_files_too_large_for_a_bundle_are_refused_unread(tmp_path: Path) -> None:
+    path = write(tmp_path / "bundle")
+    with (path / "older.onnx").open("wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(BundleError, match=r"older\.onnx is larger than"):
+        open_bundle(path)
+    (path / "manifest.json").write_bytes(b" " * (2 << 20))
+    with pytest.raises(BundleError, match=r"manifest\.json is larger than"):
+        open_bundle(path)
+    with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("manifest.json", b" " * (2 << 20))
+    with pytest.raises(BundleError, match=r"manifest\.json is larger than"):
+        open_bundle(tmp_path / "bomb.zip")
 
 
 def test_what_is_no_bundle_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"not a zip")
     (tmp_path / "empty").mkdir()
-    for name in ("file", "empty", "absent"):
+    for name in ("file", "empty", "absent", "nul\0"):
         with pytest.raises(BundleError, match="not a model bundle"):
             open_bundle(tmp_path / name)
 
@@ -142,18 +257,28 @@ def test_ages_beyond_those_of_the_network_turn_no_edit_round(tmp_path: Path) -> 
 
 
 def test_a_network_that_is_no_network_is_refused(tmp_path: Path) -> None:
-    manifest = Manifest(
-        name="bad",
-        version="1",
-        family="test",
-        size=SIZE,
-        networks={"any": "n.onnx"},
-        outputs=["image"],
-        inputs=["face"],
-    )
-    write_bundle(tmp_path / "bundle", manifest, {"n.onnx": b"not ONNX"})
-    with pytest.raises(BundleError, match="cannot load"):
-        open_bundle(tmp_path / "bundle").check()
+    bundle = open_bundle(write(tmp_path / "bundle", older=b"not ONNX"))
+    with pytest.raises(BundleError, match="cannot load") as caught:
+        bundle.check()
+    assert "\n" not in str(caught.value)
+
+
+def test_a_network_that_does_not_answer_as_the_manifest_says_is_refused(tmp_path: Path) -> None:
+    another_size = open_bundle(write(tmp_path / "size", size=64))
+    infinite = open_bundle(write(tmp_path / "infinite", older=painting_network(float("inf"))))
+    nameless = open_bundle(write(tmp_path / "nameless", inputs=["face", "male"]))
+    for bundle, message in ((another_size, "run"), (infinite, "infinite values"), (nameless, "run")):
+        face = np.zeros((bundle.manifest.size, bundle.manifest.size, 3), np.float32)
+        with pytest.raises(BundleError, match=message) as caught:
+            bundle.edit(face, source_age=30, target_age=60, male=0)
+        assert "\n" not in str(caught.value)
+        with pytest.raises(BundleError, match=message):
+            bundle.check()
+
+
+def test_a_card_that_is_no_text_does_no_harm(tmp_path: Path) -> None:
+    path = write(tmp_path / "bundle", card=b"# Card \xff")
+    assert open_bundle(path).card.startswith("# Card ")
 
 
 def test_an_existing_bundle_is_not_replaced(tmp_path: Path) -> None:
@@ -168,6 +293,8 @@ def test_bundles_are_found_in_a_folder_after_the_embedded_one(tmp_path: Path) ->
     write(tmp_path / "two.zip")
     names = [bundle.path.name for bundle in find_bundles(tmp_path)]
     assert names[1:] == ["one", "two.zip"]
+    with pytest.raises(BundleError, match="typo is not a folder"):
+        find_bundles(tmp_path / "typo")
 
 
 def test_the_embedded_bundle_is_whole_and_small() -> None:

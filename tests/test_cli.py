@@ -17,10 +17,10 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from reage.assets import asset
-from reage.bundle import GOALS, MIN_REACH
 from reage.cli.main import main
 from reage.cli.options import parse_ages, parse_regions
 from reage.errors import AgeError, RegionError
+from reage.manifest import GOALS, MIN_REACH
 from reage.photo.files import read_photo, read_provenance
 
 

@@ -6,25 +6,48 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from reage.errors import ReageError
+
 if TYPE_CHECKING:
     import onnxruntime
 
 
-def open_session(model: Path | bytes, *, threads: int | None = None) -> onnxruntime.InferenceSession:
-    """An ONNX Runtime session on the CPU.
+_VARIABLE = "REAGE_THREADS"
+_MAX_THREADS = 1024
 
-    ``threads`` limits the threads of one call; None leaves it to ``REAGE_THREADS`` or the number of cores.
-    The arena that ONNX Runtime would keep between calls is off: calls have many different sizes here,
-    and memory that is never given back matters more than a few per cent of speed.
+
+def open_session(model: Path | bytes, *, threads: int | None = None) -> onnxruntime.InferenceSession:
+    """Open a network in ONNX Runtime, on the CPU.
+
+    The arena that ONNX Runtime would keep between calls is off: calls have many different sizes here, and memory
+    that is never given back matters more than a few per cent of speed.
+
+    Args:
+        model: the ONNX file, or its content.
+        threads: how many threads one call may use; None leaves it to the environment variable ``REAGE_THREADS``,
+            and without that to the number of cores.
+
+    Raises:
+        ReageError: ``REAGE_THREADS`` is not a number of threads. Errors of ONNX Runtime pass unchanged.
     """
     import onnxruntime  # slow to import, and `reage --help` does not need it
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     options.enable_cpu_mem_arena = False
-    options.intra_op_num_threads = threads or int(os.environ.get("REAGE_THREADS", "0"))
+    options.intra_op_num_threads = threads or _threads_of_environment()
     # Threads that have done their part wait asleep. Spinning, those of one network starve the next one's: on two cores
     # opening a photo took 1.5 times as long so, and an edit twice.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     source = model if isinstance(model, bytes) else str(model)
     return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+
+
+def _threads_of_environment() -> int:
+    """``REAGE_THREADS``, or 0, which means a thread a core, where it is unset or empty."""
+    text = os.environ.get(_VARIABLE, "").strip()
+    if not text:
+        return 0
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:9]) <= _MAX_THREADS:
+        raise ReageError(f"{_VARIABLE} is '{text}'; say a whole number of threads from 1 to {_MAX_THREADS}")
+    return int(text)

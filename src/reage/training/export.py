@@ -16,8 +16,9 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
-from reage.bundle import Manifest, refuse_existing_bundle, write_bundle
+from reage.bundle import refuse_existing_bundle, write_bundle
 from reage.errors import ConfigError
+from reage.manifest import Manifest
 from reage.training.checkpoint import load_weights, read_about
 from reage.training.config import TrainSettings, validate
 from reage.training.families import Exported, family_type

@@ -56,7 +56,7 @@ class Exported:
 
     ``networks`` are those to read from the run's weights, by their names there; ``graphs`` are made of them and
     keyed by the direction each serves (``any``, ``older``, ``younger``). The rest is that of
-    `reage.bundle.Manifest`.
+    `reage.manifest.Manifest`.
     """
 
     networks: dict[str, nn.Module]
