@@ -13,15 +13,15 @@ from typing import Literal
 from reage._version import __version__
 from reage.ages import MAX_AGE
 from reage.arrays import Float32
-from reage.bundle import Manifest
 from reage.edit.compositing import Edit
 from reage.edit.masks import MAX_STRENGTH, check_regions, region_factor
 from reage.errors import AgeError
+from reage.manifest import Manifest
 from reage.photo.provenance import Provenance
 
 Target = float | Literal["older", "younger"]
 """An age in years, or a direction: "older" is 70 years and "younger" 25, or the ages that the bundle's manifest names,
-and at least 15 years from the age in the photo, as far as the model goes (`reage.bundle.Manifest.goal`)."""
+and at least 15 years from the age in the photo, as far as the model goes (`reage.manifest.Manifest.goal`)."""
 
 FaceChoice = str | int | Sequence[int]
 """Which faces: ``"all"``, ``"largest"``, ``"0,2"``, a number or several (0 is the largest face)."""
