@@ -38,13 +38,22 @@ def test_an_uncertain_network_says_the_mean() -> None:
     assert expected_age(logits.bfloat16()).dtype == torch.float32
 
 
-def test_the_age_network_answers_for_each_face() -> None:
-    network = AgeNet(WIDTHS).eval()
-    for size in (32, 48):
-        age, male = network(faces(3, size))
-        assert age.shape == (3, BINS)
-        assert male.shape == (3,)
-    maps = network.trunk(faces(1))
+@pytest.mark.parametrize("size", [32, 48])
+def test_the_age_network_answers_for_each_face_by_itself(size: int) -> None:
+    torch.manual_seed(0)
+    network, x = AgeNet(WIDTHS).eval(), faces(3, size)
+    age, male = network(x)
+    assert age.shape == (3, BINS)
+    assert male.shape == (3,)
+    for i in range(3):
+        ours, theirs = network(x[i : i + 1])
+        torch.testing.assert_close(ours, age[i : i + 1])
+        torch.testing.assert_close(theirs, male[i : i + 1])
+    assert (age[0] - age[1]).abs().max() > 1e-4
+
+
+def test_the_trunk_has_maps_at_a_quarter_an_eighth_and_a_sixteenth_of_the_side() -> None:
+    maps = AgeNet(WIDTHS).trunk(faces(1))
     assert [tuple(m.shape[1:]) for m in maps] == [(8, 8, 8), (16, 4, 4), (24, 2, 2)]
 
 
@@ -69,10 +78,17 @@ def test_training_the_critic_leaves_its_batch_norm_statistics_frozen() -> None:
     assert still == []
 
 
-def test_the_critic_judges_places_and_the_whole_with_every_head() -> None:
-    places, pooled = critic()(faces(3))
-    assert [tuple(p.shape) for p in places] == [(3, 1, 8, 8), (3, 1, 4, 4), (3, 1, 2, 2)]
-    assert [tuple(p.shape) for p in pooled] == [(3, 2 * width) for width in WIDTHS]
+def test_the_critic_judges_places_with_every_head_and_notices_where_a_face_was_painted_on() -> None:
+    network, x = critic(), faces(3, 64)
+    network.eval()
+    painted = x.clone()
+    painted[:, :, :6, :6] = 1
+    (before, _), (after, _) = network(x), network(painted)
+    assert [tuple(p.shape) for p in before] == [(3, 1, 16, 16), (3, 1, 8, 8), (3, 1, 4, 4)]
+    for ours, theirs in zip(before, after, strict=True):
+        change = (ours - theirs).abs().mean((0, 1))
+        assert change[0, 0] > 3 * change[-1, -1]
+    assert not (before[0] - after[0])[:, :, 8:].any()  # far from it, the finest head sees the same as before
 
 
 def test_the_opinion_on_a_face_does_not_depend_on_its_company() -> None:

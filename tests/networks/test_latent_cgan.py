@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from reage.networks.conditioning import FiLM
-from reage.networks.latent_cgan import LatentShape, Painter, Verdict, build_networks
+from reage.networks.latent_cgan import AgeingModel, DiscriminatorOutput, LatentShape, build_networks
 from reage.networks.layers import GatedReLU, SelfAttention
 
 VERSIONS = {
@@ -52,27 +52,24 @@ def test_faces_of_each_size_come_out_as_they_went_in(size: int, everything: bool
     names = ("gated_generator", "gated_others", "skips", "attention", "film", "age_distribution")
     networks = build_networks(small(size=size, **dict.fromkeys(names, everything)))
     face, age = torch.rand(3, 3, size, size) * 2 - 1, torch.tensor([3.0, 40.0, 116.0])
-    painted = Painter(networks["encoder"], networks["age_embedding"], networks["generator"])(face, age)  # type: ignore[arg-type]
+    painted = AgeingModel(networks)(face, age)
     assert painted.shape == face.shape
     assert painted.abs().max() <= 1
-    verdict: Verdict = networks["discriminator"](face)
-    assert verdict.real.shape == (3,)
-    assert verdict.age is not None
-    assert verdict.age.shape == (3,)
-    assert (verdict.age_logits is not None) == everything
+    output: DiscriminatorOutput = networks["discriminator"](face)
+    assert output.real.shape == (3,)
+    assert output.age is not None
+    assert output.age.shape == (3,)
+    assert (output.age_logits is not None) == everything
 
 
 def test_the_age_changes_the_picture_and_a_classic_gan_has_none() -> None:
     torch.manual_seed(0)
     face, ages = torch.rand(1, 3, 32, 32) * 2 - 1, (torch.tensor([20.0]), torch.tensor([80.0]))
-    told = build_networks(small())
-    young, old = (
-        Painter(told["encoder"], told["age_embedding"], told["generator"])(face, age)  # type: ignore[arg-type]
-        for age in ages
-    )
+    conditional = AgeingModel(build_networks(small()))
+    young, old = (conditional(face, age) for age in ages)
     assert (young - old).abs().max() > 1e-4
     classic = build_networks(small(conditional=False))
-    young, old = (Painter(classic["encoder"], None, classic["generator"])(face, age) for age in ages)  # type: ignore[arg-type]
+    young, old = (AgeingModel(classic)(face, age) for age in ages)
     assert torch.equal(young, old)
     assert classic["discriminator"](face).age is None
 
@@ -107,9 +104,10 @@ def test_the_gradient_reaches_every_weight(version: str) -> None:
         LatentShape(**{**shape.__dict__, "size": 32, "width": 8, "skips": True, "film": True})
     )
     face = torch.rand(2, 3, 32, 32) * 2 - 1
-    painter = Painter(networks["encoder"], networks.get("age_embedding"), networks["generator"])  # type: ignore[arg-type]
-    verdict: Verdict = networks["discriminator"](painter(face, torch.tensor([20.0, 60.0])))
-    (verdict.real.sum() + (0 if verdict.age is None else verdict.age.sum())).backward()
+    output: DiscriminatorOutput = networks["discriminator"](
+        AgeingModel(networks)(face, torch.tensor([20.0, 60.0]))
+    )
+    (output.real.sum() + (0 if output.age is None else output.age.sum())).backward()
     untouched = [
         f"{name}.{key}"
         for name, net in networks.items()

@@ -56,8 +56,8 @@ def test_film_scales_and_shifts_each_channel_by_its_condition() -> None:
     assert found[:, :, 0, 0].tolist() == [[1.0, 1.0], [3.0, 7.0]]
 
 
-def test_age_features_are_bumps_along_the_life_line_and_the_age_itself() -> None:
-    features = AgeFeatures(bumps=5, width=8.0)
+def test_age_features_are_gaussians_around_even_centres_and_the_age_itself() -> None:
+    features = AgeFeatures(centres=5, width=8.0)
     centres = torch.linspace(0, MAX_AGE, 5)
     found = features(centres)
     assert found.shape == (5, features.size) == (5, 6)
@@ -67,8 +67,8 @@ def test_age_features_are_bumps_along_the_life_line_and_the_age_itself() -> None
 
 
 def test_neighbouring_ages_have_similar_features_and_distant_ones_do_not() -> None:
-    bumps = AgeFeatures()(torch.tensor([40.0, 42.0, 80.0]))[:, :-1]
-    near, far = (torch.cosine_similarity(bumps[0], bumps[i], 0) for i in (1, 2))
+    basis = AgeFeatures()(torch.tensor([40.0, 42.0, 80.0]))[:, :-1]
+    near, far = (torch.cosine_similarity(basis[0], basis[i], 0) for i in (1, 2))
     assert near > 0.95
     assert far < 0.1
 

@@ -1,1 +1,1 @@
-"""torch modules only: no losses, no files, no optimisers."""
+"""Networks, as torch modules and nothing else: no losses, no files, no optimisers."""

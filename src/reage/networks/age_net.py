@@ -1,6 +1,7 @@
-"""The project's own age network: a small residual net that reads age and gender from an aligned face.
+"""``age``: a small residual network that estimates age and gender from an aligned face.
 
-It teaches (a weak loss, and the trunk of the critic) and therefore never judges.
+It teaches the other families: it gives their age loss, and its trunk is where their critic starts. Therefore the
+evaluation never uses it as a judge.
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ from torch import Tensor, nn
 from reage.networks.layers import BNResBlock
 
 BINS = 101
-"""Ages 0, 1, ... 100; the network answers with a distribution over them (Rothe et al., "DEX", 2015)."""
+"""The network answers with a distribution over the ages 0, 1, ... 100 (Rothe et al., "DEX", 2015)."""
 
 
 class AgeTrunk(nn.Module):
-    """(B, 3, S, S) in [-1, 1] -> feature maps at S/4, S/8 and S/16 with ``widths`` channels."""
+    """Convolutional trunk: (B, 3, S, S) in [-1, 1] -> maps (B, widths[i], S/4, S/4), then at S/8 and at S/16."""
 
     def __init__(self, widths: tuple[int, int, int] = (64, 128, 256)) -> None:
         super().__init__()
@@ -43,7 +44,7 @@ class AgeTrunk(nn.Module):
 
 
 class AgeNet(nn.Module):
-    """Trunk, global mean, and two linear heads: 101 age logits and one logit for male."""
+    """Trunk, mean over all places, and two linear heads: 101 logits of the age and one logit of being male."""
 
     def __init__(self, widths: tuple[int, int, int] = (64, 128, 256), dropout: float = 0.2) -> None:
         super().__init__()
@@ -53,12 +54,12 @@ class AgeNet(nn.Module):
         self.male = nn.Linear(widths[-1], 1)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, 3, S, S) in [-1, 1] -> age logits (B, 101), male logits (B,)."""
+        """Faces (B, 3, S, S) in [-1, 1] -> age logits (B, 101) and male logits (B,)."""
         pooled = self.dropout(self.trunk(x)[-1].mean((2, 3)))
         return self.age(pooled), self.male(pooled)[:, 0]
 
 
 def expected_age(logits: Tensor) -> Tensor:
-    """The mean in years of the distribution given by ``logits`` (B, 101): shape (B,)."""
+    """The mean, in years, of the distribution over ages that ``logits`` (B, 101) stand for: (B,)."""
     years = torch.arange(BINS, dtype=torch.float32, device=logits.device)
     return (F.softmax(logits.float(), 1) * years).sum(1)

@@ -1,4 +1,4 @@
-"""How an age becomes a vector, and how a vector steers a feature map."""
+"""Conditioning: how an age becomes a vector, and how a vector modulates a feature map."""
 
 from __future__ import annotations
 
@@ -9,27 +9,30 @@ from reage.ages import MAX_AGE
 
 
 class AgeFeatures(nn.Module):
-    """An age in years as bumps along the life line: ``exp(-(age - centre)^2 / 2 width^2)``, plus the age itself.
+    """Encodes an age in years by radial basis functions, ``exp(-(age - centre)^2 / 2 width^2)``, and the age itself.
 
-    Neighbouring ages get similar features and distant ones unrelated ones, which a single scalar cannot say.
-    Shape: (B,) years -> (B, ``size``).
+    Neighbouring ages get similar features and distant ages unrelated ones, which a single number cannot express.
+    The centres lie at even distances from 0 to `MAX_AGE`. Shape: (B,) -> (B, ``size``).
     """
 
     centres: Tensor
 
-    def __init__(self, bumps: int = 15, width: float = 8.0) -> None:
+    def __init__(self, centres: int = 15, width: float = 8.0) -> None:
         super().__init__()
-        self.register_buffer("centres", torch.linspace(0.0, MAX_AGE, bumps), persistent=False)
+        self.register_buffer("centres", torch.linspace(0.0, MAX_AGE, centres), persistent=False)
         self.width = width
-        self.size = bumps + 1
+        self.size = centres + 1
 
     def forward(self, age: Tensor) -> Tensor:
-        bumps = torch.exp(-0.5 * ((age[:, None] - self.centres) / self.width) ** 2)
-        return torch.cat([bumps, age[:, None] / 100.0], 1)
+        basis = torch.exp(-0.5 * ((age[:, None] - self.centres) / self.width) ** 2)
+        return torch.cat([basis, age[:, None] / 100.0], 1)
 
 
 class AgePairEmbedding(nn.Module):
-    """Source age, target age (years) and male probability as one vector. Shapes: 3 x (B,) -> (B, ``size``)."""
+    """Embeds source age, target age and gender in one vector.
+
+    Shapes: source and target (B,) in years, male (B,) in [0, 1] -> (B, ``size``).
+    """
 
     def __init__(self, size: int) -> None:
         super().__init__()
@@ -48,7 +51,8 @@ class AgePairEmbedding(nn.Module):
 class FiLM(nn.Module):
     """Feature-wise linear modulation, ``h * (1 + gamma(c)) + beta(c)``; starts as the identity.
 
-    Perez et al., "FiLM: Visual Reasoning with a General Conditioning Layer", 2018.
+    Perez et al., "FiLM: Visual Reasoning with a General Conditioning Layer", 2018. Shapes: maps (B, C, H, W) and
+    condition (B, K) -> (B, C, H, W).
     """
 
     def __init__(self, condition: int, channels: int) -> None:

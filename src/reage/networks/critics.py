@@ -1,4 +1,4 @@
-"""Discriminators shared by families."""
+"""The critic (discriminator) that starts from the trunk of a trained age network."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from reage.networks.age_net import AgeTrunk
 from reage.networks.conditioning import AgeFeatures
 
 HEAD_SCALE = 4.0
-"""Multiplies logits, so that the new heads learn faster than the trunk they stand on at one learning rate."""
+"""Factor of the logits, so that at one learning rate the new heads learn faster than the trained trunk below them."""
 
 
 class _Head(nn.Module):
-    """From one feature map: at each place, is it real? And of the whole, does it fit a condition vector?
+    """Two answers from one feature map: is each place real, and does the whole face fit a condition (age, gender)?
 
-    The first is a patch critic (Isola et al., "Image-to-Image Translation with Conditional Adversarial
-    Networks", 2017): a pooled one overlooks a painted patch. The second is the projection of Miyato and
-    Koyama, "cGANs with Projection Discriminator", 2018: ``w.f + <V c, f>``. Were one logit to answer both,
-    a face that fits its age would pass for real whatever is painted on it.
+    The first is a patch critic (Isola et al., "Image-to-Image Translation with Conditional Adversarial Networks",
+    2017), since a critic of pooled features overlooks a painted patch. The second is the projection of Miyato and
+    Koyama, "cGANs with Projection Discriminator", 2018: ``w.f + <V c, f>``. They are two logits because with one for
+    both, a face that fits its age would count as real whatever is painted on it.
     """
 
     def __init__(self, channels: int, condition: int) -> None:
@@ -30,7 +30,7 @@ class _Head(nn.Module):
         nn.init.zeros_(self.project.weight)
 
     def look(self, maps: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, C, H, W) -> logits of places (B, 1, H, W), and the map pooled by mean and spread (B, 2 C)."""
+        """Map (B, C, H, W) -> real/fake logits of its places (B, 1, H, W), and its mean and deviation (B, 2 C)."""
         h = self.features(maps)
         real = self.real(h).float()
         h = h.float()
@@ -39,15 +39,16 @@ class _Head(nn.Module):
         return HEAD_SCALE * real, torch.cat([mean, spread], 1)
 
     def judge(self, pooled: Tensor, condition: Tensor) -> Tensor:
-        """Pooled map (B, 2 C) and condition (B, K) -> logits (B,)."""
+        """Pooled map (B, 2 C) and condition (B, K) -> logits (B,), positive where the face fits the condition."""
         fits: Tensor = self.fits(pooled)[:, 0] + (self.project(condition) * pooled).sum(1)
         return HEAD_SCALE * fits
 
 
 class AgeTrunkCritic(nn.Module):
-    """Is each place of a face real, and does the face fit (age, gender)? The trunk of a trained `AgeNet`, fine-tuned.
+    """Judges whether each place of a face is real, and whether the face fits an age and a gender.
 
-    The statistics of its batch norms stay frozen: real and edited faces then pass through the same function.
+    It is the trunk of a trained `AgeNet`, to be fine-tuned, with a head on each of its three maps. The statistics of
+    its batch norms stay frozen, so that real and edited faces pass through the same function.
     """
 
     def __init__(self, widths: tuple[int, int, int] = (64, 128, 256)) -> None:
@@ -64,14 +65,14 @@ class AgeTrunkCritic(nn.Module):
         return self
 
     def forward(self, x: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-        """(B, 3, S, S) in [-1, 1] -> per head the logits of places (B, 1, h, w), and a pooled map for `judge`."""
+        """Faces (B, 3, S, S) in [-1, 1] -> for each head, logits of places (B, 1, h, w) and pooled maps for `judge`."""
         looks = [head.look(maps) for head, maps in zip(self.heads, self.trunk(x), strict=True)]  # type: ignore[operator]
         return [real for real, _ in looks], [pooled for _, pooled in looks]
 
     def judge(self, pooled: list[Tensor], age: Tensor, male: Tensor) -> Tensor:
-        """Logits (heads, B) of pooled faces said to be of ``age`` years and ``male`` 0 or 1: positive where they fit.
+        """Logits (heads, B), positive where a face fits ``age`` (B,) in years and ``male`` (B,), 1 or 0.
 
-        Cheap, so that one pass of the trunk serves several conditions.
+        ``pooled`` is what `forward` returned. This is cheap: one pass through the trunk serves several conditions.
         """
         condition = torch.cat([self.age(age), male[:, None] * 2 - 1], 1)
         logits = [head.judge(p, condition) for head, p in zip(self.heads, pooled, strict=True)]  # type: ignore[operator]

@@ -1,4 +1,4 @@
-"""``cyclegan``: the ResNet generator and the PatchGAN discriminator.
+"""``cyclegan``: the ResNet generator, the PatchGAN discriminator and the replay buffer.
 
 Zhu et al., "Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks", 2017; the generator
 after Johnson et al., 2016, the discriminator after Isola et al., 2017.
@@ -33,9 +33,10 @@ class _ResBlock(nn.Module):
 
 
 class ResNetGenerator(nn.Module):
-    """c7s1, two strided convolutions, ``blocks`` residual blocks, two transposed ones, c7s1 and tanh.
+    """A 7x7 convolution, two strided ones, ``blocks`` residual blocks, two transposed convolutions, 7x7 and tanh.
 
-    Shape: (B, 3, S, S) in [-1, 1] -> the same, S a multiple of 4.
+    ``width`` is the number of channels after the first layer. Shape: (B, 3, S, S) in [-1, 1] -> the same; S must be a
+    multiple of 4.
     """
 
     def __init__(self, width: int = 32, blocks: int = 9, norm: Norm = "instance") -> None:
@@ -61,12 +62,12 @@ class ResNetGenerator(nn.Module):
 
 
 class PatchDiscriminator(nn.Module):
-    """(B, 3, S, S) in [-1, 1] -> logits of overlapping patches (B, 1, h, w): 70 px of the face each.
+    """Faces (B, 3, S, S) in [-1, 1] -> logits of overlapping patches (B, 1, h, w), each seeing 70 px of the face.
 
-    With ``norm="batch"`` only the first norm is one of the batch, the others of the instance: so did the project
-    whose checkpoints this reads. ``spectral`` bounds every layer's gain (Miyato et al., "Spectral Normalization
-    for Generative Adversarial Networks", 2018), so that the discriminator cannot learn the training faces by heart
-    as steeply.
+    With ``norm="batch"`` only the first norm is a batch norm and the others are instance norms, as in the aging-gan
+    project, whose checkpoints are read into this network. ``spectral`` bounds the gain of every layer (Miyato et al.,
+    "Spectral Normalization for Generative Adversarial Networks", 2018), which makes it harder for the discriminator
+    to memorise the training faces.
     """
 
     def __init__(self, width: int = 32, norm: Norm = "instance", *, spectral: bool = False) -> None:
@@ -94,9 +95,10 @@ class PatchDiscriminator(nn.Module):
 
 
 class ReplayBuffer(nn.Module):
-    """Past fakes for the discriminator, so that it does not forget them (Shrivastava et al., 2017).
+    """Keeps some past fakes to show to the discriminator again, so that it does not forget them.
 
-    A module without parameters, so that a checkpoint holds it: ``stored`` (N, 3, S, S) and how many are filled.
+    Shrivastava et al., "Learning from Simulated and Unsupervised Images through Adversarial Training", 2017. It is a
+    module without parameters, so that a checkpoint holds its ``stored`` fakes (N, 3, S, S) and how many are ``filled``.
     """
 
     stored: Tensor
@@ -109,9 +111,10 @@ class ReplayBuffer(nn.Module):
 
     @torch.no_grad()
     def exchange(self, fakes: Tensor, coins: Tensor) -> Tensor:
-        """``fakes`` (B, 3, S, S), some of them swapped for earlier ones; ``coins`` (B, 2) in [0, 1) decide which.
+        """Returns ``fakes`` (B, 3, S, S) with some of them exchanged for earlier ones.
 
-        Until the buffer is full all are returned and kept; then each is swapped with probability 0.5.
+        Until the buffer is full, all are kept in it and returned. Then each is exchanged, with probability 0.5, for one
+        from a random place. The random numbers ``coins`` (B, 2) in [0, 1) decide: whether, and which.
         """
         capacity, out = len(self.stored), fakes.clone()
         for i, (swap, place) in enumerate(coins.tolist()):

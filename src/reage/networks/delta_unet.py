@@ -1,9 +1,10 @@
-"""The flagship generator: a small U-Net, told source and target age, that predicts an edit.
+"""``delta``: the flagship generator, a small U-Net conditioned on source and target age that predicts an edit.
 
-The edit is a colour ``delta`` and a ``gain`` for the face's own fine detail. Ageing is wrinkles (luma) and
-slow colour (skin, hair), so the delta is luma at full resolution plus chroma at 1/16 of it; a free RGB delta
-drifts into coloured patches. Both are scaled by ``1 - exp(-|target - source| / 10)``: the same age in and out
-is the identity by construction, and the edit grows smoothly away from it.
+The edit is a change of colour, ``delta``, and a ``gain`` of the face's own fine detail. Ageing shows in wrinkles, which
+are luma, and in skin and hair colour, which vary slowly over the face. So the delta is luma at full resolution plus
+chroma at 1/16 of it; a free RGB delta drifts into coloured patches. The whole edit is scaled by
+``1 - exp(-|target - source| / 10)``: the same age in and out is the identity by construction, and the edit grows
+smoothly with the difference of ages.
 """
 
 from __future__ import annotations
@@ -16,14 +17,18 @@ from reage.networks.conditioning import AgePairEmbedding
 from reage.networks.layers import BinomialBlur, FiLMResBlock, GroupNorm
 
 MAX_LUMA = 0.8
+"""Largest change of luma, in units of an image in [-1, 1]."""
 MAX_CHROMA = 0.15
-"""Largest luma and chroma change, in units of an image in [-1, 1]."""
+"""Largest change of Cb and of Cr, in the same units."""
 MAX_GAIN = 0.75
-"""Largest gain: a quarter of the face's own detail stays, or skin would turn to plastic."""
+"""Largest gain, either way: at least a quarter of the face's own detail stays, or skin would look like plastic."""
 
 
 class DeltaUNet(nn.Module):
-    """Ronneberger et al., "U-Net", 2015, on pixel-unshuffled input, with FiLM in every residual block."""
+    """A U-Net (Ronneberger et al., 2015) on pixel-unshuffled input, with FiLM in every residual block.
+
+    ``widths`` are the channels of its three levels, ``condition`` the length of the embedding of ages and gender.
+    """
 
     def __init__(self, widths: tuple[int, int, int] = (48, 96, 160), condition: int = 128) -> None:
         super().__init__()
@@ -49,9 +54,16 @@ class DeltaUNet(nn.Module):
             nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
 
     def forward(self, face: Tensor, source: Tensor, target: Tensor, male: Tensor) -> tuple[Tensor, Tensor]:
-        """``face`` (B, 3, S, S) in [-1, 1], S a multiple of 16; ages (B,) in years; ``male`` (B,) in [0, 1].
+        """Predict the edit of ``face`` from age ``source`` to age ``target``.
 
-        Returns delta (B, 3, S, S) in the units of the face and gain (B, 1, S, S).
+        Args:
+            face: (B, 3, S, S) in [-1, 1], S a multiple of 16.
+            source: ages in years (B,).
+            target: ages in years (B,).
+            male: 1 for male, 0 for female, or a probability between (B,).
+
+        Returns:
+            The delta (B, 3, S, S), in the units of the face, and the gain (B, 1, S, S).
         """
         c = self.embed(source, target, male)
         d1 = self.down1(self.stem(F.pixel_unshuffle(face, 2)), c)  # (B, low, S/2, S/2)
@@ -67,7 +79,7 @@ class DeltaUNet(nn.Module):
         luma, gain = self.blur(self.head(F.leaky_relu(self.mix(h), 0.1))).float().chunk(2, 1)
         ramp = (1 - torch.exp(-(target - source).abs() / 10.0))[:, None, None, None]
         for _ in range(4):
-            chroma = _double(chroma)  # four smooth doublings leave no facets, one step of 16 does
+            chroma = _double(chroma)  # four smooth doublings leave no facets; one bilinear step of 16 would
         delta = MAX_LUMA * torch.tanh(luma) + _chroma_to_rgb(MAX_CHROMA * torch.tanh(chroma.float()))
         return ramp * delta, ramp * MAX_GAIN * torch.tanh(gain)
 
@@ -77,6 +89,6 @@ def _double(x: Tensor) -> Tensor:
 
 
 def _chroma_to_rgb(chroma: Tensor) -> Tensor:
-    """Cb, Cr (B, 2, S, S) as a luma-free RGB change (B, 3, S, S); ITU-R BT.601."""
+    """Changes of Cb and Cr (B, 2, S, S) -> the change of RGB without luma (B, 3, S, S), by ITU-R BT.601."""
     cb, cr = chroma.chunk(2, 1)
     return torch.cat([1.402 * cr, -0.344136 * cb - 0.714136 * cr, 1.772 * cb], 1)

@@ -1,14 +1,14 @@
-"""``latent-cgan``: Encoder E, AgeEmbedding A, Generator G and Discriminator D.
+"""``latent-cgan``: an age-conditioned GAN of Encoder E, AgeEmbedding A, Generator G and Discriminator D.
 
-``G(E(face), A(age))`` paints the face at that age; ``D`` says whether a face is real and how old it is (Mirza and
+``G(E(face), A(age))`` generates the face at that age; ``D`` says whether a face is real and how old it is (Mirza and
 Osindero, "Conditional Generative Adversarial Nets", 2014; the age head after Odena et al., "AC-GAN", 2017). Gated
-ReLU blocks, skips, self-attention and FiLM are options; without them, and with batch 2 at 64 px, this is where the
-project began.
+ReLU blocks, skips, self-attention and FiLM are options. Without them these are the networks that the project began
+with.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -21,9 +21,9 @@ from reage.networks.conditioning import AgeFeatures, FiLM
 from reage.networks.layers import GatedReLU, GroupNorm, SelfAttention
 
 ATTENTION_SIDE = 16
-"""Side of the maps in which places look at each other."""
+"""Side of the maps that get self-attention."""
 BOTTOM = 4
-"""Side of the smallest map."""
+"""Side of the smallest maps."""
 
 
 @dataclass(frozen=True)
@@ -31,16 +31,27 @@ class LatentShape:
     """What the four networks of one model have in common."""
 
     size: int = 64
+    """Side of the faces in pixels: 32, 64, 128 or 256."""
     width: int = 64
+    """Channels of the finest maps."""
     latent: int = 256
+    """Length of the latent vector."""
     age: int = 64
+    """Length of the embedded age."""
     conditional: bool = True
+    """Whether the model knows ages at all."""
     gated_generator: bool = False
+    """Gated ReLU blocks in G."""
     gated_others: bool = False
+    """Gated ReLU blocks in E, A and D."""
     skips: bool = False
+    """U-Net skips from E to G."""
     attention: bool = False
+    """Self-attention in E, G and D."""
     film: bool = False
+    """The age modulates every level of G, beside the latent."""
     age_distribution: bool = False
+    """Ages as distributions: radial basis functions in A, logits over years in D."""
 
     @property
     def widths(self) -> list[int]:
@@ -50,7 +61,7 @@ class LatentShape:
 
 
 class _Down(nn.Module):
-    """Strided convolutions to a map of `BOTTOM`; returns the maps of every level."""
+    """Strided convolutions down to maps of side `BOTTOM`; returns the maps of every level, finest first."""
 
     def __init__(self, shape: LatentShape, *, normalised: bool) -> None:
         super().__init__()
@@ -78,7 +89,7 @@ class _Down(nn.Module):
 
 
 class Encoder(nn.Module):
-    """(B, 3, S, S) in [-1, 1] -> latent (B, L), and the maps that skips carry, finest first."""
+    """Faces (B, 3, S, S) in [-1, 1] -> latent (B, L), and the maps (B, C, h, w) for the skips, finest first."""
 
     def __init__(self, shape: LatentShape) -> None:
         super().__init__()
@@ -91,8 +102,8 @@ class Encoder(nn.Module):
 
 
 class AgeEmbedding(nn.Module):
-    """Age in years (B,) -> (B, A). Its first layer sees the age over `MAX_AGE`, and bumps along the life line
-    beside it where ``age_distribution``."""
+    """Ages in years (B,) -> (B, A). The first layer sees the age over `MAX_AGE`, or its `AgeFeatures` where
+    ``age_distribution`` is set."""
 
     def __init__(self, shape: LatentShape) -> None:
         super().__init__()
@@ -110,7 +121,7 @@ class AgeEmbedding(nn.Module):
 
 
 class _Up(nn.Module):
-    """One level of the generator: twice the side, then skip, norm, FiLM, ReLU, gated block, attention."""
+    """One level of the generator: doubles the side, then skip, norm, FiLM, ReLU, gated block, attention."""
 
     def __init__(self, shape: LatentShape, inputs: int, width: int, side: int) -> None:
         super().__init__()
@@ -133,7 +144,7 @@ class _Up(nn.Module):
 
 
 class Generator(nn.Module):
-    """Latent (B, L), embedded age (B, A) or None, maps of the encoder -> face (B, 3, S, S) in [-1, 1]."""
+    """Latent (B, L), embedded age (B, A) or None, and the encoder's maps -> face (B, 3, S, S) in [-1, 1]."""
 
     def __init__(self, shape: LatentShape) -> None:
         super().__init__()
@@ -146,29 +157,32 @@ class Generator(nn.Module):
             side *= 2
             levels.append(_Up(shape, before, width, side))
         self.levels = nn.ModuleList(levels)
-        self.paint = nn.ConvTranspose2d(widths[0], 3, 4, 2, 1)
+        self.to_rgb = nn.ConvTranspose2d(widths[0], 3, 4, 2, 1)
 
     def forward(self, latent: Tensor, age: Tensor | None, maps: Sequence[Tensor]) -> Tensor:
         x = latent if age is None else torch.cat([latent, age], 1)
         h = F.relu(self.start(x)).view(-1, self.bottom, BOTTOM, BOTTOM)
         for level, skip in zip(self.levels, reversed(maps), strict=True):
             h = level(h, skip, age)
-        return torch.tanh(self.paint(h).float())
+        return torch.tanh(self.to_rgb(h).float())
 
 
 @dataclass
-class Verdict:
-    """What the discriminator says: ``real`` logits (B,); ``age`` in years (B,) and ``age_logits`` (B, 101) over
-    years, where it was built to say so; and the ``maps`` it saw them in."""
+class DiscriminatorOutput:
+    """What the discriminator says of a batch of faces."""
 
     real: Tensor
+    """Logits of being real (B,)."""
     age: Tensor | None
+    """The age in years (B,); None where the model is not conditional."""
     age_logits: Tensor | None
+    """Logits (B, 101) of the ages 0 to 100; None unless ``age_distribution`` is set."""
     maps: list[Tensor]
+    """Its feature maps (B, C, h, w), finest first."""
 
 
 class Discriminator(nn.Module):
-    """(B, 3, S, S) in [-1, 1] -> `Verdict`."""
+    """Faces (B, 3, S, S) in [-1, 1] -> `DiscriminatorOutput`."""
 
     def __init__(self, shape: LatentShape) -> None:
         super().__init__()
@@ -178,10 +192,10 @@ class Discriminator(nn.Module):
         self.age = nn.Linear(inputs, 1) if shape.conditional else None
         self.years = nn.Linear(inputs, BINS) if shape.conditional and shape.age_distribution else None
 
-    def forward(self, x: Tensor) -> Verdict:
+    def forward(self, x: Tensor) -> DiscriminatorOutput:
         maps = self.down(x)
         h = maps[-1].flatten(1)
-        return Verdict(
+        return DiscriminatorOutput(
             self.real(h)[:, 0].float(),
             None if self.age is None else self.age(h)[:, 0].float() * MAX_AGE,
             None if self.years is None else self.years(h).float(),
@@ -189,18 +203,19 @@ class Discriminator(nn.Module):
         )
 
 
-class Painter(nn.Module):
-    """E, A and G as one network: face and target age in years -> the face at that age, as a bundle holds it."""
+class AgeingModel(nn.Module):
+    """E, A and G as the one network that a bundle holds; made of what `build_networks` returned."""
 
-    def __init__(self, encoder: Encoder, age_embedding: AgeEmbedding | None, generator: Generator) -> None:
+    def __init__(self, networks: Mapping[str, nn.Module]) -> None:
         super().__init__()
-        self.encoder = encoder
-        self.age_embedding = age_embedding
-        self.generator = generator
+        self.encoder = networks["encoder"]
+        self.age_embedding = networks.get("age_embedding")
+        self.generator = networks["generator"]
 
     def forward(self, face: Tensor, target_age: Tensor) -> Tensor:
+        """Faces (B, 3, S, S) in [-1, 1] and ages in years (B,) -> the faces at these ages, (B, 3, S, S)."""
         latent, maps = self.encoder(face)
-        if self.age_embedding is None:  # the input must stay in the graph all the same
+        if self.age_embedding is None:  # 0 * age: the exported graph must keep that input
             out: Tensor = self.generator(latent, None, maps) + 0 * target_age[:, None, None, None]
         else:
             out = self.generator(latent, self.age_embedding(target_age), maps)
@@ -208,7 +223,7 @@ class Painter(nn.Module):
 
 
 def build_networks(shape: LatentShape) -> dict[str, nn.Module]:
-    """Encoder, age embedding (where the model is conditional), generator and discriminator, by name."""
+    """New networks by name: encoder, age_embedding (where the model is conditional), generator, discriminator."""
     networks: dict[str, nn.Module] = {"encoder": Encoder(shape)}
     if shape.conditional:
         networks["age_embedding"] = AgeEmbedding(shape)

@@ -1,4 +1,4 @@
-"""Blocks that more than one family uses."""
+"""Layers and blocks that several families use."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from reage.networks.conditioning import FiLM
 
 
 class GroupNorm(nn.GroupNorm):
-    """GroupNorm with about eight channels a group; no batch statistics, so batch 1 behaves like batch 16.
+    """Group norm with about eight channels a group. It has no batch statistics: a face is treated alike in any batch.
 
-    Autocast would turn its input into float32 and every layer after it with it; here the norm keeps the type
-    it is given (its sums are accumulated in float32 all the same), which nearly halves the traffic of a step.
+    Autocast would convert its input, and so every layer after it, to float32. This one keeps the type it is given,
+    though its sums are accumulated in float32, which nearly halves the memory traffic of a step.
     """
 
     def __init__(self, channels: int) -> None:
@@ -28,7 +28,11 @@ class GroupNorm(nn.GroupNorm):
 
 
 class FiLMResBlock(nn.Module):
-    """norm, leaky ReLU, conv, norm, FiLM, leaky ReLU, conv, plus the input: a block told by a condition vector."""
+    """A residual block modulated by a condition vector; starts as the identity where widths are equal.
+
+    norm, leaky ReLU, conv, norm, FiLM, leaky ReLU, conv, plus the input. Shapes: (B, ``inputs``, H, W) and condition
+    (B, ``condition``) -> (B, ``outputs``, H, W).
+    """
 
     def __init__(self, inputs: int, outputs: int, condition: int) -> None:
         super().__init__()
@@ -38,7 +42,7 @@ class FiLMResBlock(nn.Module):
         self.film = FiLM(condition, outputs)
         self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1)
         self.skip = nn.Conv2d(inputs, outputs, 1) if inputs != outputs else nn.Identity()
-        nn.init.zeros_(self.conv2.weight)  # starts as the identity, as in "Fixup"-like initialisations
+        nn.init.zeros_(self.conv2.weight)  # as in Zhang et al., "Fixup Initialization", 2019
         nn.init.zeros_(self.conv2.bias)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
@@ -50,8 +54,8 @@ class FiLMResBlock(nn.Module):
 class BinomialBlur(nn.Module):
     """The fixed 3x3 binomial filter (1 2 1)/4 in both directions, edges replicated.
 
-    Zhang, "Making Convolutional Networks Shift-Invariant Again", 2019: without a low-pass, heads paint
-    patterns at the sampling phase that no face has. Shape: (B, C, H, W) -> (B, C, H, W).
+    Zhang, "Making Convolutional Networks Shift-Invariant Again", 2019: without a low-pass filter, heads paint regular
+    patterns of the sampling grid, which no face has. Shape: (B, C, H, W) -> (B, C, H, W).
     """
 
     kernel: Tensor
@@ -69,7 +73,10 @@ class BinomialBlur(nn.Module):
 
 
 class BNResBlock(nn.Module):
-    """The basic residual block of He et al., 2016, with batch norm and an optional stride of two."""
+    """The basic residual block of He et al., "Deep Residual Learning", 2016, with batch norm.
+
+    Shape: (B, ``inputs``, H, W) -> (B, ``outputs``, H / ``stride``, W / ``stride``).
+    """
 
     def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
         super().__init__()
@@ -90,13 +97,12 @@ class BNResBlock(nn.Module):
 
 
 class GatedReLU(nn.Module):
-    """A ReLU block gated like the cell of an LSTM: ``h <- f * h + i * relu(W h)`` with ``f = sigmoid(U h)`` and
-    ``i = sigmoid(V h)``.
+    """A ReLU block gated like the cell of an LSTM: ``h <- f * h + i * relu(W h)``.
 
-    ``W, U, V`` are 3x3 convolutions of maps (B, C, H, W), or matrices of vectors (B, C) where ``flat``; the gates
-    decide, place by place, what is kept and what is added (Hochreiter and Schmidhuber, "Long Short-Term Memory",
-    1997; forget gate: Gers et al., 2000). It opens near the identity: the bias of ``f`` starts at 2, that of ``i``
-    at -1.
+    The gates ``f = sigmoid(U h)`` and ``i = sigmoid(V h)`` decide, place by place, what is kept and what is added
+    (Hochreiter and Schmidhuber, "Long Short-Term Memory", 1997; the forget gate: Gers et al., 2000). ``W``, ``U`` and
+    ``V`` are 3x3 convolutions of maps (B, C, H, W), or with ``flat`` matrices applied to vectors (B, C). It starts near
+    the identity: the bias of ``f`` is 2 and that of ``i`` -1.
     """
 
     def __init__(self, channels: int, *, flat: bool = False) -> None:
@@ -117,7 +123,7 @@ class GatedReLU(nn.Module):
 
 
 class SelfAttention(nn.Module):
-    """Every place of a map looks at every other: ``h + gamma * attention(h)``, gamma zero at first.
+    """Self-attention between all places of a map: ``h + gamma * attention(h)``, where gamma starts at zero.
 
     Zhang et al., "Self-Attention Generative Adversarial Networks", 2019. Shape: (B, C, H, W) -> the same.
     """

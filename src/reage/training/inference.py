@@ -15,7 +15,14 @@ from reage._version import __version__
 from reage.errors import ConfigError, NoFaceError
 from reage.face.alignment import align_landmarks, warp
 from reage.face.detection import FaceDetector
-from reage.networks.latent_cgan import AgeEmbedding, Discriminator, Encoder, Generator, build_networks
+from reage.networks.latent_cgan import (
+    AgeEmbedding,
+    AgeingModel,
+    Discriminator,
+    Encoder,
+    Generator,
+    build_networks,
+)
 from reage.photo.files import Photo, Provenance, read_photo, write_photo
 from reage.photo.photo import eight_bits
 from reage.request import check_age
@@ -23,7 +30,7 @@ from reage.training.checkpoint import load_weights, read_about
 from reage.training.config import validate
 from reage.training.editing import to_tensor, to_uint8
 from reage.training.export import read_settings
-from reage.training.families.latent_cgan import LatentFamily, LatentOptions, latent_shape, painter
+from reage.training.families.latent_cgan import LatentFamily, LatentOptions, latent_shape
 
 
 class Models(NamedTuple):
@@ -113,10 +120,10 @@ def infer_image(
     size = _size(models)
     face = warp(pixels, align_landmarks(faces[0].landmarks_photo, size), (size, size))
     tensor = to_tensor(torch.from_numpy(np.ascontiguousarray(face))[None])
-    networks = {"encoder": models.E, "generator": models.G}
+    networks: dict[str, nn.Module] = {"encoder": models.E, "generator": models.G}
     if models.A is not None:
         networks["age_embedding"] = models.A
-    painted = painter(networks)(tensor, torch.tensor([float(target_age)]))
+    painted = AgeingModel(networks)(tensor, torch.tensor([float(target_age)]))
     mark = Provenance(
         tool=f"reage {__version__}",
         model=f"{Path(run).name}, epoch {number}",

@@ -1,4 +1,4 @@
-"""What a run tells: a line of JSON for every entry, and the same figures and pictures to experiment trackers."""
+"""What is recorded of a run: figures and sample sheets, in ``log.jsonl`` and in experiment trackers."""
 
 from __future__ import annotations
 
@@ -10,18 +10,59 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from accelerate import Accelerator
 from dotenv import find_dotenv, load_dotenv
 from PIL import Image
+from torch import Tensor
 
 from reage.errors import ConfigError
 from reage.files import writing
 
 
-class Journal:
-    """``log.jsonl`` in the run folder, and `accelerate`'s trackers. Only the main process writes.
+class AverageMeter:
+    """Averages the figures of training steps from one line of the log to the next, and measures images a second."""
 
-    A run that resumes at a step forgets the lines after it: they tell of steps that will be taken again.
+    def __init__(self, faces_per_step: int) -> None:
+        self._faces = faces_per_step
+        self._sums: dict[str, Tensor] = {}
+        self._counts: dict[str, int] = {}
+        self._steps = 0
+        self._started = self._stopped = time.monotonic()
+
+    def restart_clock(self) -> None:
+        """Let the time since the last step, such as that of a validation, not count for the rate."""
+        self._started += time.monotonic() - self._stopped
+
+    def add(self, figures: dict[str, Tensor]) -> None:
+        """Add the figures of one step, each a scalar."""
+        for key, value in figures.items():
+            self._sums[key] = self._sums.get(key, 0) + value.detach().float()
+            self._counts[key] = self._counts.get(key, 0) + 1
+        self._steps += 1
+        self._stopped = time.monotonic()
+
+    @property
+    def rate(self) -> float:
+        """Images a second, of all processes together."""
+        return self._steps * self._faces / max(1e-9, self._stopped - self._started)
+
+    def means(self, accelerator: Accelerator) -> dict[str, float]:
+        """The mean of each figure over the steps that have it and all processes, and the rate; then starts anew."""
+        rate, names = self.rate, sorted(self._sums)
+        means = torch.stack([self._sums[name] / self._counts[name] for name in names])
+        values = accelerator.reduce(means, "mean")
+        self._sums, self._counts, self._steps = {}, {}, 0
+        self._started = self._stopped = time.monotonic()
+        figures = {name: round(float(value), 5) for name, value in zip(names, values, strict=True)}
+        return {**figures, "images_per_second": round(rate, 1)}
+
+
+class Journal:
+    """Writes ``log.jsonl`` in the run folder, a line of JSON an entry, and the same to `accelerate`'s trackers.
+
+    Only the main process writes. When a run resumes at a step, lines after that step are deleted, since those steps
+    will be taken again.
     """
 
     def __init__(self, folder: Path, accelerator: Accelerator) -> None:
@@ -29,7 +70,12 @@ class Journal:
         self._accelerator = accelerator
 
     def start(self, step: int, trackers: Sequence[str], settings: Mapping[str, Any]) -> None:
-        """Begin at ``step``; raises `ConfigError` where a tracker cannot be started."""
+        """Begin at ``step``; ``trackers`` are given the ``settings`` of the run.
+
+        Raises:
+            ConfigError: a tracker cannot be started.
+            WriteError: the log cannot be written.
+        """
         if self._accelerator.is_main_process and self._file.exists():
             lines = [line for line in self._file.read_text().splitlines() if _step_of(line) <= step]
             with writing(self._file) as part:
@@ -51,7 +97,7 @@ class Journal:
                 ) from error
 
     def write(self, step: int, figures: Mapping[str, float], kind: str | None = None) -> None:
-        """One entry; figures of a ``kind`` (validation, test) stand under its name."""
+        """Write one entry. Figures of a ``kind``, validation or test, are put under its name."""
         if not self._accelerator.is_main_process:
             return
         entry = {kind: dict(figures)} if kind else dict(figures)
@@ -61,7 +107,7 @@ class Journal:
         self._accelerator.log({f"{prefix}{key}": value for key, value in figures.items()}, step=step)
 
     def show(self, step: int, sheet: Path) -> None:
-        """A sample sheet, to the trackers that take pictures."""
+        """Send the picture file ``sheet`` to the trackers that take pictures."""
         for tracker in self._accelerator.trackers:
             with Image.open(sheet) as image:
                 pixels = np.asarray(image.convert("RGB"))
@@ -76,8 +122,11 @@ class Journal:
 
 
 def usable_trackers(trackers: Sequence[str]) -> list[str]:
-    """``trackers``, with the environment of a ``.env`` file loaded for them; raises `ConfigError` for one that is
-    not installed."""
+    """Check that ``trackers`` are installed, and load their keys from a ``.env`` file into the environment.
+
+    Raises:
+        ConfigError: one is not installed.
+    """
     for name in trackers:
         if find_spec(name) is None:
             raise ConfigError(f"the tracker '{name}' is not installed: pip install 'reage[track]'")
@@ -87,7 +136,7 @@ def usable_trackers(trackers: Sequence[str]) -> list[str]:
 
 
 def _step_of(line: str) -> float:
-    """The step of a line of the log; infinite for one that a full disk or a kill has cut."""
+    """The step of a line of the log; infinite for a line that was cut short by a full disk or a kill."""
     try:
         return float(json.loads(line)["step"])
     except (ValueError, KeyError, TypeError):
@@ -95,6 +144,7 @@ def _step_of(line: str) -> float:
 
 
 def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings as one level, with keys such as ``data.cache``."""
     flat: dict[str, Any] = {}
     for key, value in settings.items():
         if isinstance(value, Mapping):

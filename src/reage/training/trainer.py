@@ -19,6 +19,7 @@ from torch import nn
 from reage.errors import ConfigError, DataError
 from reage.evaluation.features import lite0_available
 from reage.files import writing
+from reage.progress import progress_bar
 from reage.sheets import save_sheet
 from reage.training.checkpoint import (
     checkpoint_path,
@@ -30,8 +31,7 @@ from reage.training.checkpoint import (
 )
 from reage.training.config import TrainSettings
 from reage.training.families import Compute, Family, family_type
-from reage.training.journal import Journal, usable_trackers
-from reage.training.progress import Figures, progress_bar
+from reage.training.journal import AverageMeter, Journal, usable_trackers
 from reage.training.realism import KidMeter
 from reage.training.updater import Diverged, Updater, usable_precision
 
@@ -106,26 +106,27 @@ class Trainer:
     def _loop(self) -> None:
         settings, last_save = self.settings, time.monotonic()
         shown = self.accelerator.is_main_process
-        with progress_bar(settings.family, self.step, settings.steps, shown=shown) as advance:
-            seen = Figures(settings.batch * self.updater.shards)
+        with progress_bar(shown=shown) as progress:
+            progress(settings.family, self.step, settings.steps)
+            meter = AverageMeter(settings.batch * self.updater.shards)
             while self.step < settings.steps:
                 late = time.monotonic() - last_save > settings.checkpoint_minutes * 60
                 stop, late = self._agreed(self.stopped_by is not None, late and shown)
                 if late and self._saved != self.step:
                     self.save()
                     last_save = time.monotonic()
-                    seen.pause()
+                    meter.restart_clock()
                 if stop:
                     break
-                seen.add(self.updater.update(self.step))
+                meter.add(self.updater.update(self.step))
                 self.step += 1
-                advance(self.step, seen.rate)
+                progress(settings.family, self.step, settings.steps, f"{meter.rate:.0f} images/s")
                 if self.step % settings.log_every == 0:
-                    self.journal.write(self.step, seen.means(self.accelerator))
+                    self.journal.write(self.step, meter.means(self.accelerator))
                 if self.step % settings.steps_per_epoch == 0:
                     self._end_epoch()
                     last_save = time.monotonic()
-                    seen.pause()
+                    meter.restart_clock()
         if self._saved != self.step:
             self.save()
 

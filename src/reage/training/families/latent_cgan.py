@@ -13,7 +13,7 @@ from torch import Tensor
 from reage.ages import MAX_AGE
 from reage.data.sampling import Shard, step_rng
 from reage.errors import ConfigError
-from reage.networks.latent_cgan import LatentShape, Painter, Verdict, build_networks
+from reage.networks.latent_cgan import AgeingModel, DiscriminatorOutput, LatentShape, build_networks
 from reage.training import losses
 from reage.training.config import Betas, Settings, TrainSettings, validate
 from reage.training.families.base import CPU, Batch, Compute, EditingFamily, Exported, Networks
@@ -70,11 +70,11 @@ class LatentFamily(EditingFamily):
         if self.size & (self.size - 1) or self.size < 32:
             raise ConfigError(f"{settings.data.cache}: latent-cgan takes faces of 32, 64, 128 or 256 px")
         self.networks = build_networks(latent_shape(options, self.size))
-        painters = [name for name in self.networks if name != "discriminator"]
-        self.averaged = tuple(painters)
+        generators = [name for name in self.networks if name != "discriminator"]
+        self.averaged = tuple(generators)
         self._pool = self.pool()
         self.objectives = [
-            Objective("G", painters, self._generator_loss, options.generator_rate, options.betas),
+            Objective("G", generators, self._generator_loss, options.generator_rate, options.betas),
             Objective(
                 "D", ["discriminator"], self._discriminator_loss, options.discriminator_rate, options.betas
             ),
@@ -88,7 +88,7 @@ class LatentFamily(EditingFamily):
         faces = self._pool.take(shard.slice(chosen), shard.slice(mirrored), masks=False)
         return _Step(Batch(faces, self.device), torch.from_numpy(shard.slice(target)).to(self.device))
 
-    def _paint(self, networks: Networks, face: Tensor, age: Tensor) -> tuple[Tensor, Tensor]:
+    def _generate(self, networks: Networks, face: Tensor, age: Tensor) -> tuple[Tensor, Tensor]:
         """The face at ``age``, and its latent."""
         with self.autocast():
             latent, maps = networks["encoder"](face)
@@ -97,38 +97,38 @@ class LatentFamily(EditingFamily):
         return painted, latent.float()
 
     def repaint(self, networks: Networks, batch: Batch, target: Tensor) -> Tensor:
-        return self._paint(networks, batch.face, target)[0]
+        return self._generate(networks, batch.face, target)[0]
 
-    def _ask(self, face: Tensor) -> Verdict:
+    def _discriminate(self, face: Tensor) -> DiscriminatorOutput:
         with self.autocast():
-            verdict: Verdict = self.networks["discriminator"](face)
-        return verdict
+            output: DiscriminatorOutput = self.networks["discriminator"](face)
+        return output
 
-    def _age_loss(self, verdict: Verdict, age: Tensor) -> Tensor:
-        """The scalar's mean distance over `MAX_AGE`, and the soft cross entropy over years where there is one."""
-        assert verdict.age is not None
-        loss = (verdict.age - age).abs().mean() / MAX_AGE
-        if verdict.age_logits is not None:
-            loss = loss + 0.05 * losses.soft_age_cross_entropy(verdict.age_logits, age)
+    def _age_loss(self, output: DiscriminatorOutput, age: Tensor) -> Tensor:
+        """``mean |age - target| / MAX_AGE``, plus a soft cross entropy where ages are distributions, too."""
+        assert output.age is not None
+        loss = (output.age - age).abs().mean() / MAX_AGE
+        if output.age_logits is not None:
+            loss = loss + 0.05 * losses.soft_age_cross_entropy(output.age_logits, age)
         return loss
 
     def _generator_loss(self, drawn: _Step, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         options, source = self.options, drawn.source
-        fake, latent = self._paint(self.networks, source.face, drawn.target)
+        fake, latent = self._generate(self.networks, source.face, drawn.target)
         drawn.fake = fake.detach()
-        verdict = self._ask(fake)
-        parts = {"adversarial": losses.nonsaturating_loss(verdict.real)}
+        output = self._discriminate(fake)
+        parts = {"adversarial": losses.nonsaturating_loss(output.real)}
         again: Tensor | None = None
         if options.conditional:
-            parts["age"] = self._age_loss(verdict, drawn.target)
-            cycled, again = self._paint(self.networks, fake, source.age)
+            parts["age"] = self._age_loss(output, drawn.target)
+            cycled, again = self._generate(self.networks, fake, source.age)
             parts["reconstruction"] = F.l1_loss(cycled, source.face)
         else:
             parts["reconstruction"] = F.l1_loss(fake, source.face)
         if options.identity:
             with torch.no_grad():
-                real_maps = self._ask(source.face).maps
-            parts["identity"] = losses.feature_matching_loss(verdict.maps, real_maps)
+                real_maps = self._discriminate(source.face).maps
+            parts["identity"] = losses.feature_matching_loss(output.maps, real_maps)
             if again is not None:
                 parts["identity"] = parts["identity"] + losses.cosine_distance(again, latent.detach())
         total = torch.stack([getattr(options, name) * value for name, value in parts.items()]).sum()
@@ -137,7 +137,7 @@ class LatentFamily(EditingFamily):
     def _discriminator_loss(self, drawn: _Step, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         options, source = self.options, drawn.source
         face = source.face.detach().requires_grad_() if options.r1 else source.face
-        real, fake = self._ask(face), self._ask(drawn.fake)
+        real, fake = self._discriminate(face), self._discriminate(drawn.fake)
         adversarial = losses.logistic_loss(real.real, real=True) + losses.logistic_loss(fake.real, real=False)
         figures = {"adversarial": adversarial}
         total = adversarial
@@ -157,10 +157,10 @@ class LatentFamily(EditingFamily):
         figures = {"reconstruction": F.l1_loss(same, batch.face)}
         target = torch.full_like(batch.age, 50)
         with self.autocast():
-            verdict = networks["discriminator"](self.repaint(networks, batch, target))
-        figures["adversarial"] = losses.nonsaturating_loss(verdict.real)
+            output = networks["discriminator"](self.repaint(networks, batch, target))
+        figures["adversarial"] = losses.nonsaturating_loss(output.real)
         if self.options.conditional:
-            figures["age"] = self._age_loss(verdict, target)
+            figures["age"] = self._age_loss(output, target)
         return {name: round(float(value), 5) for name, value in figures.items()}
 
     def examples(self) -> dict[str, tuple[Any, ...]]:
@@ -181,7 +181,7 @@ class LatentFamily(EditingFamily):
         del networks["discriminator"]
         return Exported(
             networks=networks,
-            graphs={"any": painter(networks)},
+            graphs={"any": AgeingModel(networks)},
             inputs=["face", "target_age"],
             outputs=["image"],
             source_ages=(0, MAX_AGE),
@@ -213,9 +213,3 @@ def latent_shape(options: LatentOptions, size: int) -> LatentShape:
         film=options.film,
         age_distribution=options.age_distribution,
     )
-
-
-def painter(networks: Networks) -> Painter:
-    """E, A and G of ``networks`` as one."""
-    parts: dict[str, Any] = dict(networks)
-    return Painter(parts["encoder"], parts.get("age_embedding"), parts["generator"])
