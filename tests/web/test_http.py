@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import socket
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -139,6 +141,64 @@ def test_what_is_asked_wrongly_ends_in_one_sentence(client: Client, portrait: Pa
     for name, arguments, sentence in wrong:
         with pytest.raises(AppError, match=f"(?i){sentence}"):
             client.predict(token, **arguments, api_name=name)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "status", "sentence"),
+    [
+        ("v2/open", b"{}", 422, "open takes photo, model; photo is missing"),
+        ("v2/age", b'{"token": "", "age": 5, "nose": 1}', 422, "source, regions, not 'nose'"),
+        ("v2/open", b"[]", 422, "not a JSON object"),
+        ("v2/open", b"{", 400, "not JSON"),
+        ("v2/nothing", b"{}", 404, "no endpoint 'nothing' here, only open, age, "),
+        ("age", b'{"data": [""]}', 422, "all of them, in a list"),
+        ("age", b"{}", 422, "all of them, in a list"),
+    ],
+)
+def test_calls_that_do_not_fit_an_endpoint_are_refused_with_a_sentence(
+    address: str, name: str, content: bytes, status: int, sentence: str
+) -> None:
+    answer = httpx.post(f"{address}gradio_api/call/{name}", content=content)
+    assert answer.status_code == status
+    assert sentence in answer.text
+
+
+@pytest.mark.parametrize(
+    ("photo", "sentence"),
+    [
+        ({"path": str(OTHER), "meta": {"_type": "gradio.FileData"}}, "upload it first"),
+        ({"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}, "upload it first"),
+        ({"meta": {"_type": "gradio.FileData"}}, "named as"),
+        ("me.jpg", "named as"),
+        (None, "no photo was sent"),
+    ],
+)
+def test_no_file_is_opened_but_an_upload(address: str, photo: object, sentence: str) -> None:
+    event = httpx.post(f"{address}gradio_api/call/v2/open", json={"photo": photo}).json()["event_id"]
+    answer = httpx.get(f"{address}gradio_api/call/v2/open/{event}").text
+    assert sentence in json.loads(answer.split("event: error\ndata: ")[1])["error"].replace("No", "no")
+
+
+def test_an_event_that_does_not_exist_is_said_not_to(address: str) -> None:
+    answer = httpx.get(f"{address}gradio_api/call/v2/age/unknown").text
+    assert "There is no such event" in json.loads(answer.split("event: error\ndata: ")[1])["error"]
+
+
+@pytest.mark.parametrize("path", ["upload", "call/v2/models", "queue/join"])
+def test_a_client_that_goes_away_leaves_one_line_in_the_log(
+    address: str, server_log: Path, path: str
+) -> None:
+    before = server_log.read_text()
+    host, port = address.removeprefix("http://").rstrip("/").split(":")
+    with socket.create_connection((host, int(port))) as client:
+        head = f"POST /gradio_api/{path} HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Length: 1000\r\n"
+        client.sendall(f"{head}Content-Type: multipart/form-data; boundary=x\r\n\r\n--x".encode())
+    for _ in range(600):
+        logged = server_log.read_text().removeprefix(before)
+        if logged.endswith("\n"):
+            break
+        time.sleep(0.1)
+    assert logged == f"a client went away during POST /gradio_api/{path}\n"
 
 
 def test_requests_that_are_too_large_or_name_an_address_are_refused(address: str) -> None:

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from reage.web import server
-from reage.web.service import Service
+from reage.web.server import sweep_regularly
+from reage.web.store import Store
 
 
 def test_sweeping_goes_on_after_a_failure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    service, stop = Service(tmp_path), threading.Event()
+    store, stop = Store(tmp_path, max_bytes=1, share=1, seconds=1), threading.Event()
     times = iter(range(3))
 
     def sweep() -> None:
@@ -22,8 +22,7 @@ def test_sweeping_goes_on_after_a_failure(
             stop.set()
         raise OSError("the disk does not answer")
 
-    monkeypatch.setattr(server, "_SWEEP", 0.01)
-    monkeypatch.setattr(service.store, "sweep", sweep)
-    server._sweep(service, stop)
+    monkeypatch.setattr(store, "sweep", sweep)
+    sweep_regularly(store, stop, pause=0.01)
     assert next(times, None) is None
     assert [record.levelname for record in caplog.records] == ["ERROR"] * 3

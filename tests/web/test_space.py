@@ -26,20 +26,44 @@ def test_requirements_are_those_of_the_project() -> None:
     assert [line for line in lines if not line.startswith("#")] == [*quoted(runtime), *quoted(web)]
 
 
-def test_the_app_starts_and_leaves_no_file(tmp_path: Path) -> None:
+def test_the_app_starts_on_a_space_and_leaves_no_file(tmp_path: Path) -> None:
     port = 17860 + os.getpid() % 1000
-    environment = {**os.environ, "PORT": str(port), "TMPDIR": str(tmp_path)}
+    space = {"SPACE_ID": "me/reage", "SPACE_HOST": "me-reage.hf.space"}
+    environment = {**os.environ, **space, "PORT": str(port), "TMPDIR": str(tmp_path)}
+    page = f"http://127.0.0.1:{port}/"
+    own = {
+        "Host": "me-reage.hf.space",
+        "Origin": "https://me-reage.hf.space",
+        "Sec-Fetch-Site": "same-origin",
+    }
     with subprocess.Popen([sys.executable, ROOT / "app.py"], env=environment, cwd=tmp_path) as process:
         try:
             for _ in range(240):
                 try:
-                    answer = httpx.get(f"http://127.0.0.1:{port}/", timeout=30)
+                    answer = httpx.get(page, headers={"Host": "any.name.of.the.network"}, timeout=30)
                     break
                 except httpx.TransportError:
                     assert process.poll() is None, "the app ended"
                     time.sleep(0.5)
             assert answer.status_code == 200
+            assert (
+                "frame-ancestors 'self' https://huggingface.co" in answer.headers["Content-Security-Policy"]
+            )
+            assert "X-Frame-Options" not in answer.headers
+            call = f"{page}gradio_api/call/v2/models"
+            assert httpx.post(call, json={}, headers=own).status_code == 200
+            assert (
+                httpx.post(call, json={}, headers={**own, "Origin": "https://evil.example"}).status_code
+                == 403
+            )
         finally:
             process.terminate()
         assert process.wait(60) == 0
     assert list(tmp_path.glob("reage-web-*")) == []
+
+
+def test_the_app_says_in_one_line_what_it_cannot_do() -> None:
+    environment = {**os.environ, "REAGE_AUTH": "no colon"}
+    ended = subprocess.run([sys.executable, ROOT / "app.py"], env=environment, capture_output=True, text=True)
+    assert ended.returncode == 2
+    assert ended.stderr == "Error: a password for the page is said as user:password\n"

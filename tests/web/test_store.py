@@ -17,6 +17,9 @@ from reage.photo.files import Photo
 from reage.reager import Sitting
 from reage.web.store import KEPT, OpenPhoto, Store
 
+PHOTO = 2 * 100 * 100 * 3
+"""Bytes of the photo of `sitting`, whole and reduced."""
+
 
 class Clock:
     now = 1e9
@@ -32,7 +35,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def store(tmp_path: Path, clock: Clock) -> Store:
-    return Store(tmp_path, max_bytes=3 * 2 * 100 * 100 * 3, seconds=60, clock=clock)
+    return Store(tmp_path, max_bytes=4 * PHOTO, share=2 * PHOTO, seconds=60, clock=clock)
 
 
 @pytest.fixture
@@ -40,8 +43,8 @@ def sitting(reager: Reager) -> Sitting:
     return Sitting(reager, Photo(np.zeros((100, 100, 3), np.uint8)), (), {})
 
 
-def add(store: Store, sitting: Sitting, owner: str | None = None) -> OpenPhoto:
-    photo = store.add("me.jpg", sitting, sitting, owner)
+def add(store: Store, sitting: Sitting, visitor: str = "me", page: str | None = None) -> OpenPhoto:
+    photo = store.add("me.jpg", sitting, sitting, visitor=visitor, page=page)
     photo.place("a.txt").write_text("a")
     return photo
 
@@ -57,17 +60,44 @@ def test_a_token_opens_its_own_photo_and_nothing_else_does(store: Store, sitting
             store.get(wrong)
 
 
-def test_the_least_recently_used_gives_way_when_memory_runs_short(store: Store, sitting: Sitting) -> None:
-    photos = [add(store, sitting) for _ in range(3)]
-    store.get(photos[0].token)
-    add(store, sitting)
-    assert len(store) == 3
-    assert not photos[1].folder.exists()
-    assert store.get(photos[0].token) is photos[0]
-    large = Sitting(sitting.reager, Photo(np.zeros((400, 400, 3), np.uint8)), (), {})
-    with pytest.raises(PhotoError, match="more memory"):
-        store.add("big.jpg", large, sitting)
-    assert len(store) == 3
+def test_a_visitor_with_too_many_photos_loses_the_least_recently_used_of_their_own(
+    store: Store, sitting: Sitting
+) -> None:
+    others = add(store, sitting, "you")
+    mine = [add(store, sitting) for _ in range(2)]
+    store.get(mine[0].token)
+    newest = add(store, sitting)
+    assert not mine[1].folder.exists()
+    for kept in (others, mine[0], newest):
+        assert store.get(kept.token) is kept
+
+
+def test_no_visitor_can_push_another_visitors_photo_out(store: Store, sitting: Sitting) -> None:
+    photos = [add(store, sitting, visitor) for visitor in ("you", "you", "she", "he")]
+    with pytest.raises(PhotoError, match="others have photos open; try again"):
+        add(store, sitting, "me")
+    assert [store.get(photo.token) for photo in photos] == photos
+    again = add(store, sitting, "he")  # whoever has a photo open may open another instead
+    assert not photos[3].folder.exists()
+    assert len(list(store.folder.iterdir())) == len(store) == 4
+    store.close(photos[0].token)
+    assert store.get(add(store, sitting, "me").token)
+    assert store.get(again.token) is again
+
+
+def test_a_photo_larger_than_a_share_is_opened_if_there_is_room(store: Store, reager: Reager) -> None:
+    def of(height: int) -> Sitting:
+        return Sitting(reager, Photo(np.zeros((height, 100, 3), np.uint8)), (), {})
+
+    first = add(store, of(50))
+    large = add(store, of(300))
+    assert not first.folder.exists()
+    assert store.get(large.token) is large
+    with pytest.raises(PhotoError, match="others have photos open"):
+        add(store, of(150), "you")
+    with pytest.raises(PhotoError, match="more memory than this page has"):
+        add(store, of(500))
+    assert store.get(large.token) is large
 
 
 def test_what_is_not_used_is_forgotten_with_its_files(
@@ -88,11 +118,11 @@ def test_what_is_not_used_is_forgotten_with_its_files(
     assert len(store) == 1
 
 
-def test_an_owner_has_one_photo_open_and_leaves_with_it(store: Store, sitting: Sitting) -> None:
-    first, others = add(store, sitting, "me"), add(store, sitting, "you")
-    second = add(store, sitting, "me")
+def test_a_page_has_one_photo_open_and_it_goes_when_the_page_is_left(store: Store, sitting: Sitting) -> None:
+    first, others = add(store, sitting, page="mine"), add(store, sitting, page="other")
+    second = add(store, sitting, page="mine")
     assert not first.folder.exists()
-    store.leave("me")
+    store.leave("mine")
     store.leave(None)
     assert not second.folder.exists()
     assert store.get(others.token) is others
@@ -102,13 +132,12 @@ def test_an_owner_has_one_photo_open_and_leaves_with_it(store: Store, sitting: S
 
 
 def test_few_files_of_each_kind_are_kept(store: Store, sitting: Sitting) -> None:
-    photo = store.add("me.jpg", sitting, sitting)
+    photo = add(store, sitting)
     before = photo.folder / "before.jpg"
     before.touch()
     shown = [photo.place("after.jpg", "preview") for _ in range(KEPT + 3)]
     assert len({path.parent for path in shown}) == len(shown)
-    assert sum(path.parent.exists() for path in shown) == KEPT
-    assert shown[-1].parent.exists()
+    assert [path.parent.exists() for path in shown] == [False] * 3 + [True] * KEPT
     assert before.exists()
     assert store.stray_bytes() == 0
 
@@ -116,7 +145,7 @@ def test_few_files_of_each_kind_are_kept(store: Store, sitting: Sitting) -> None
 def test_places_are_different_when_many_ask_at_once(
     store: Store, sitting: Sitting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    photo = store.add("me.jpg", sitting, sitting)
+    photo = add(store, sitting)
     askers, deleted = threading.Barrier(4), shutil.rmtree
 
     def slow(path: Path, **named: bool) -> None:
@@ -130,7 +159,7 @@ def test_places_are_different_when_many_ask_at_once(
         paths = list(pool.map(lambda _: photo.place("after.jpg", "preview"), range(4)))
     assert len(set(paths)) == 4
     assert all(path.parent.is_dir() for path in paths)
-    assert len(list(photo.folder.iterdir())) == KEPT
+    assert len(list(photo.folder.iterdir())) == KEPT + 1  # `add` made a file of another kind
 
 
 def test_an_upload_is_discarded_and_nothing_else(store: Store, sitting: Sitting, tmp_path: Path) -> None:

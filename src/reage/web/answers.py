@@ -12,6 +12,7 @@ from reage.assets import portraits
 from reage.edit.masks import REGIONS
 from reage.request import Request
 from reage.web import texts
+from reage.web.access import visitor
 from reage.web.service import STRIP_AGES, Service
 from reage.web.store import OpenPhoto
 
@@ -29,14 +30,23 @@ class Answers:
         """A photo was uploaded or taken with the webcam: everything on the page that is about it."""
         if file is None:
             return tuple(gr.skip() for _ in range(9))
-        return self._new(self.service.open(Path(file), model=model, owner=request.session_hash), *manner)
+        return self._new(
+            self.service.open(Path(file), model=model, visitor=visitor(request), page=request.session_hash),
+            *manner,
+        )
 
     def portrait(
         self, request: gr.Request, chosen: gr.SelectData, model: str, *manner: Any
     ) -> tuple[Any, ...]:
         """A bundled portrait was chosen: as `opened`."""
         file = self._portraits[chosen.index]
-        return self._new(self.service.open(file, model=model, owner=request.session_hash), *manner)
+        return self._new(
+            self.service.open(file, model=model, visitor=visitor(request), page=request.session_hash), *manner
+        )
+
+    def _opened(self, request: gr.Request, file: Path, model: str, *manner: Any) -> tuple[Any, ...]:
+        sender, page = visitor(request), request.session_hash
+        return self._new(self.service.open(file, model=model, visitor=sender, page=page), *manner)
 
     def _new(self, photo: OpenPhoto, strength: float, gender: str, *regions: float) -> tuple[Any, ...]:
         faces = photo.sitting.faces

@@ -15,7 +15,7 @@ import gradio as gr
 from reage.errors import AgeError, PhotoError, RegionError
 from reage.request import Request
 from reage.web import texts
-from reage.web.guard import in_one_sentence
+from reage.web.access import visitor
 from reage.web.page import WORKERS
 from reage.web.service import Service
 
@@ -46,11 +46,11 @@ class Endpoints:
         _named("models", "preview", self.models, [], [told])
         _named("about", "preview", self.about, [model], [gr.Textbox()])
 
-    def open(self, photo: str | None, model: str = "") -> dict[str, Any]:
+    def open(self, request: gr.Request, photo: str | None, model: str = "") -> dict[str, Any]:
         """Open a photo: its token, size, model, and faces with their boxes and the ages they look."""
         if not photo:
             raise PhotoError("no photo was sent")
-        opened = self.service.open(Path(photo), model=model or None)
+        opened = self.service.open(Path(photo), model=model or None, visitor=visitor(request))
         whole = opened.sitting.photo
         return {
             "token": opened.token,
@@ -139,7 +139,7 @@ def _named(
     name: str, group: str, function: Callable[..., Any], inputs: list[Any], outputs: list[Any]
 ) -> None:
     gr.Button().click(
-        in_one_sentence(function),
+        function,
         inputs,
         outputs,
         api_name=name,

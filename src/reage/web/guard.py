@@ -1,81 +1,99 @@
-"""What stands between visitors and Gradio: limits on requests, no word with other hosts, errors as one sentence."""
+"""What stands between visitors and Gradio: who is served, what may be asked, and no failure without an answer."""
 
 from __future__ import annotations
 
-import functools
 import json
+import logging
 import re
-from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from collections.abc import Mapping
+from typing import Any
 
-import gradio as gr
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from reage.errors import ReageError
+from reage.web.access import Access
+from reage.web.sentences import UNEXPECTED
 from reage.web.store import Store
-
-P = ParamSpec("P")
-R = TypeVar("R")
 
 _POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data: blob:; media-src 'self' data: blob:; font-src 'self' data:; connect-src 'self' data: "
-    "blob:; worker-src 'self' blob:; object-src 'none'; base-uri 'self'; form-action 'self'"
+    "blob:; worker-src 'self' blob:; object-src 'none'; base-uri 'self'; form-action 'self'; "
 )
-"""Gradio's page holds scripts and styles in line; whatever it may ask of other hosts is not fetched."""
-_HEADERS = (
-    (b"content-security-policy", _POLICY.encode()),
-    (b"referrer-policy", b"no-referrer"),  # addresses of pictures are known to their owner only
-    (b"x-content-type-options", b"nosniff"),
-)
+"""Gradio's page has scripts and styles in its HTML, so these are allowed; nothing is loaded from other hosts."""
 _UPLOAD = "/gradio_api/upload"
-_POSTS = re.compile(rf"{_UPLOAD}|/gradio_api/(queue/join|cancel|reset|call/(v2/)?[^/]+)/?")
-"""What the page, `gradio_client` and the documented endpoints post to.
+_CALL = re.compile(r"/gradio_api/call/(v2/)?([^/]+)/?")
+_EVENT = re.compile(r"/gradio_api/call/(v2/)?[^/]+/[^/]+")
+_POSTS = re.compile(rf"{_UPLOAD}|/gradio_api/(queue/join|cancel|reset)/?|{_CALL.pattern}")
+"""Addresses that the page, `gradio_client` and the documented endpoints post to.
 
 Gradio has more, for components that are not on the page; `process_recording`, for one, leaves files in /tmp.
 """
 _DEEP_LINK = "/gradio_api/deep_link"
-"""Writes what a visitor has chosen into a file, for a link to it, which the page does not offer."""
+"""Writes a visitor's choices into a file, for a link to them, which the page does not offer."""
 _NO_FETCHING = "this server fetches nothing from elsewhere: upload the photo itself"
+_NO_EVENT = b'event: error\ndata: "404: Not Found"\n\n'
+"""Gradio's answer to whoever waits for an event that does not exist."""
+_NO_EVENT_TOLD = (
+    b'event: error\ndata: {"error": "There is no such event, or its answer has been read already."}\n\n'
+)
 _MAX_BODY = 1 << 20
-"""Bytes of a request that is no upload."""
+"""Largest request that is not an upload, in bytes."""
 _MULTIPART = 1 << 14
 """Bytes that a form adds to the file in it."""
 _UPLOADS = 8
-"""So many of the largest uploads may lie on the disk at a time."""
+"""Uploads of the largest size that may wait on the disk to be opened."""
+
+Calls = Mapping[str, Mapping[str, bool]]
+"""Endpoints by name: their arguments in order, and whether each must be given."""
 
 
 class Guard:
     """ASGI middleware: refuses requests that nothing here needs, that are too large, or that name other hosts.
 
-    Posts go through to `_POSTS` only, and none that would make the server fetch from elsewhere. Uploads of more
-    than ``max_upload`` bytes are refused before they are read, and all of them while the files that lie about in
-    ``store`` have several times that.
+    ``access`` says whom to serve. Posts go through to `_POSTS` only, calls only to the endpoints in ``calls`` and
+    with their arguments, and none that would make the server fetch from elsewhere. Uploads of more than ``max_upload``
+    bytes are refused before they are read, and all of them while the files waiting in ``store`` to be opened take
+    several times that. Refusals are one sentence of plain text.
     """
 
-    def __init__(self, app: ASGIApp, *, store: Store, max_upload: int) -> None:
+    def __init__(self, app: ASGIApp, *, access: Access, calls: Calls, store: Store, max_upload: int) -> None:
         self.app = app
+        self._access = access
+        self._calls = calls
         self._store = store
         self._max_upload = max_upload
+        self._headers = [
+            (b"content-security-policy", (_POLICY + access.frame_ancestors).encode()),
+            (b"referrer-policy", b"no-referrer"),  # addresses of pictures are known to their owner only
+            (b"x-content-type-options", b"nosniff"),
+        ]
+        if not access.frames:
+            self._headers.append(
+                (b"x-frame-options", b"DENY")
+            )  # for browsers that do not know frame-ancestors
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer why not."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-
-        async def send_guarded(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), *_HEADERS]
-            await send(message)
-
-        refusal = self._refusal(scope)
-        if not refusal and scope["method"] == "POST" and not _uploads(scope):
-            body = await _body(receive)
-            receive = _again(body, receive)
-            refusal = PlainTextResponse(_NO_FETCHING, 403) if _names_an_address(body) else None
-        await (refusal or self.app)(scope, receive, send_guarded)
+        answer = _Answer(scope, send, self._headers)
+        try:
+            refusal = self._access.refusal(scope) or self._refusal(scope)
+            if not refusal and scope["method"] == "POST" and not _uploads(scope):
+                body = await _body(receive)
+                receive = _again(body, receive)
+                refusal = self._refusal_of_body(scope["path"], body)
+            await (refusal or self.app)(scope, receive, answer)
+        except ClientDisconnect:
+            _log().warning("a client went away during %s %s", scope["method"], scope["path"])
+        except Exception as error:
+            if not isinstance(error.__cause__, HTTPException):  # which the client has been told
+                _log().error("%s %s failed", scope["method"], scope["path"], exc_info=error)
+            await answer.end()
 
     def _refusal(self, scope: Scope) -> PlainTextResponse | None:
         path: str = scope["path"]
@@ -86,18 +104,80 @@ class Guard:
             return PlainTextResponse("there is nothing of that name here", 404)
         if not posted:
             return None
-        length = dict(scope["headers"]).get(b"content-length", b"").decode()
+        headers = dict(scope["headers"])
+        length = headers.get(b"content-length", b"").decode()
         if not length.isdigit():
             return PlainTextResponse("say the length of the request", 411)
-        uploading = _uploads(scope)
-        if int(length) > (self._max_upload + _MULTIPART if uploading else _MAX_BODY):
-            limit = (
-                f"a file may have {self._max_upload >> 20} MB" if uploading else "this request is too long"
-            )
-            return PlainTextResponse(limit, 413)
-        if uploading and self._store.stray_bytes() > _UPLOADS * self._max_upload:
+        if not _uploads(scope):
+            return PlainTextResponse("this request is too long", 413) if int(length) > _MAX_BODY else None
+        if int(length) > self._max_upload + _MULTIPART:
+            return PlainTextResponse(f"a file may have {self._max_upload >> 20} MB", 413)
+        if b"multipart/form-data" not in headers.get(b"content-type", b""):
+            return PlainTextResponse("a file is uploaded as multipart/form-data, in the field files", 415)
+        if self._store.stray_bytes() > _UPLOADS * self._max_upload:
             return PlainTextResponse("too many uploads at the moment; try again in a few minutes", 503)
         return None
+
+    def _refusal_of_body(self, path: str, body: bytes) -> PlainTextResponse | None:
+        try:
+            content = json.loads(body)
+        except (ValueError, RecursionError):
+            return PlainTextResponse("the request is not JSON", 400)
+        if not isinstance(content, dict):
+            return PlainTextResponse("the request is not a JSON object", 422)
+        if _names_an_address(content):
+            return PlainTextResponse(_NO_FETCHING, 403)
+        call = _CALL.fullmatch(path)
+        return self._refusal_of_call(call[2], content, named=bool(call[1])) if call else None
+
+    def _refusal_of_call(
+        self, name: str, content: dict[str, Any], *, named: bool
+    ) -> PlainTextResponse | None:
+        if name not in self._calls:
+            known = ", ".join(self._calls)
+            return PlainTextResponse(f"there is no endpoint '{name}' here, only {known}", 404)
+        arguments = self._calls[name]
+        takes = f"{name} takes {', '.join(arguments) or 'no arguments'}"
+        if not named:
+            data = content.get("data")
+            fits = isinstance(data, list) and len(data) == len(arguments)
+            return None if fits else PlainTextResponse(f'{takes}: all of them, in a list called "data"', 422)
+        for argument in content:
+            if argument not in arguments:
+                return PlainTextResponse(f"{takes}, not '{argument[:100]}'", 422)
+        for argument, needed in arguments.items():
+            if needed and argument not in content:
+                return PlainTextResponse(f"{takes}; {argument} is missing", 422)
+        return None
+
+
+class _Answer:
+    """Sends an answer with further ``headers``, and can end it if it has failed halfway."""
+
+    def __init__(self, scope: Scope, send: Send, headers: list[tuple[bytes, bytes]]) -> None:
+        self._scope = scope
+        self._send = send
+        self._headers = headers
+        self._started: Message | None = None
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message.get("headers", ()), *self._headers]
+            self._started = message
+        elif message.get("body") == _NO_EVENT and _EVENT.fullmatch(self._scope["path"]):
+            message["body"] = _NO_EVENT_TOLD
+        await self._send(message)
+
+    async def end(self) -> None:
+        """Say that something went wrong, unless an answer has begun: that is only ended, where it may end early."""
+        if self._started is None:
+            await PlainTextResponse(UNEXPECTED, 500)(self._scope, _nothing, self)
+        elif b"content-length" not in dict(self._started["headers"]):
+            await self._send({"type": "http.response.body", "body": b""})
+
+
+def _log() -> logging.Logger:
+    return logging.getLogger(__name__)
 
 
 def _uploads(scope: Scope) -> bool:
@@ -105,9 +185,12 @@ def _uploads(scope: Scope) -> bool:
 
 
 async def _body(receive: Receive) -> bytes:
+    """The whole body of a request; raises `ClientDisconnect` if it does not arrive."""
     parts, more = [], True
     while more:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
         parts.append(message.get("body", b""))
         more = message.get("more_body", False)
     return b"".join(parts)
@@ -123,12 +206,13 @@ def _again(body: bytes, receive: Receive) -> Receive:
     return first_the_body
 
 
-def _names_an_address(body: bytes) -> bool:
+async def _nothing() -> Message:
+    return {"type": "http.disconnect"}
+
+
+def _names_an_address(content: object) -> bool:
     """Whether a request names a file by an address on the web, which Gradio would download."""
-    try:
-        waiting = [json.loads(body)]
-    except (ValueError, RecursionError):
-        return False  # which Gradio refuses
+    waiting = [content]
     while waiting:
         value = waiting.pop()
         if isinstance(value, dict):
@@ -138,22 +222,3 @@ def _names_an_address(body: bytes) -> bool:
         elif isinstance(value, list):
             waiting.extend(value)
     return False
-
-
-def in_one_sentence(function: Callable[P, R]) -> Callable[P, R]:
-    """``function`` with a `ReageError` shown to the visitor as it is, and not logged."""
-
-    @functools.wraps(function)
-    def wrapped(*arguments: P.args, **named: P.kwargs) -> R:
-        try:
-            return function(*arguments, **named)
-        except ReageError as error:
-            raise gr.Error(sentence(error), print_exception=False) from error
-
-    return wrapped
-
-
-def sentence(error: ReageError) -> str:
-    """An error's text with a full stop, and a capital letter unless it starts with the name of a file."""
-    first, space, rest = str(error).partition(" ")
-    return f"{first.capitalize() if first.isalpha() else first}{space}{rest}."

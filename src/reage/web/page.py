@@ -12,7 +12,6 @@ from reage.assets import portraits
 from reage.edit.masks import MAX_STRENGTH, REGIONS
 from reage.web import texts
 from reage.web.answers import GENDERS, Answers
-from reage.web.guard import in_one_sentence
 from reage.web.service import Service, film_kinds
 
 FILE_TYPES = [".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".heic", ".heif"]
@@ -235,7 +234,7 @@ def _event(
 ) -> dict[str, Any]:
     """What every event has: its group shares its workers; the sign of waiting is on ``waiting``, else there is none."""
     return {
-        "fn": in_one_sentence(answer),
+        "fn": answer,
         "inputs": inputs,
         "outputs": outputs,
         "concurrency_id": group,

@@ -43,7 +43,9 @@ class Limits:
     max_upload: int = 40 << 20
     """Bytes of one file."""
     max_memory: int = 1 << 30
-    """Bytes of pixels of all open photos together."""
+    """Bytes of memory for all open photos together."""
+    share: int = 1 << 28
+    """Bytes of memory that one visitor's photos may take; a single photo may take more."""
     seconds: float = 900
     """For which a photo that is not used stays open, and its files on disk."""
     queue: int = 40
@@ -70,7 +72,9 @@ class Service:
         if models is not None and not models.is_dir():
             raise BundleError(f"{models} is not a folder of model bundles")
         self.limits = limits or Limits()
-        self.store = Store(folder, max_bytes=self.limits.max_memory, seconds=self.limits.seconds)
+        self.store = Store(
+            folder, max_bytes=self.limits.max_memory, share=self.limits.share, seconds=self.limits.seconds
+        )
         self.bundles = _by_title(find_bundles(models))
         self._reagers: dict[Bundle, Reager] = {}
         self._lock = threading.Lock()
@@ -86,15 +90,28 @@ class Service:
             raise BundleError(f"there is no model '{model}' here, only {', '.join(self.bundles)}")
         return self.bundles[model or self.default]
 
-    def open(self, file: Path, *, model: str | None = None, owner: str | None = None) -> OpenPhoto:
-        """Open a photo, instead of the one that ``owner`` had open; an upload is deleted, opened or refused.
+    def open(
+        self, file: Path, *, model: str | None = None, visitor: str = "", page: str | None = None
+    ) -> OpenPhoto:
+        """Open a photo, and close the one that was open on the same page.
 
-        Raises `PhotoError`, `NoFaceError`, and `BundleError` for a model that there is not.
+        Args:
+            file: The photo. An upload is deleted, whether it is opened or refused.
+            model: Title of the model to edit it with; None is the embedded one.
+            visitor: Who opens it, as in `OpenPhoto`.
+            page: The page that it is opened on, as in `OpenPhoto`.
+
+        Raises:
+            PhotoError: The file is no photo, is too large, or there is no memory left for it.
+            NoFaceError: No face was found.
+            BundleError: There is no such model.
         """
         reager = self._reager(model)
         try:
             sitting = reager.sit(self._read(file))
-            photo = self.store.add(file.name, sitting, sitting.reduced(PREVIEW), owner, upload=file)
+            photo = self.store.add(
+                file.name, sitting, sitting.reduced(PREVIEW), visitor=visitor, page=page, upload=file
+            )
         finally:
             self.store.discard(file)
         self.before(photo).write_bytes(_shown(photo.small.photo, None))

@@ -1,4 +1,4 @@
-"""Open photos in memory, each behind an unguessable token, forgotten when they are not used."""
+"""Open photos in memory, each behind an unguessable token; nobody's photo has to go for another visitor's."""
 
 from __future__ import annotations
 
@@ -21,36 +21,40 @@ KEPT = 6
 
 @dataclass(eq=False)
 class OpenPhoto:
-    """A photo that somebody has open.
-
-    ``sitting`` is of the whole photo and ``small`` of its reduced copy for previews; ``folder`` holds every
-    file made for it and has a name of its own, so that whoever is shown a picture's address learns no token.
-    """
+    """A photo that somebody has open."""
 
     token: str
+    """The secret by which its visitor, and nobody else, asks for it."""
     name: str
-    """File name that the user gave."""
+    """File name that the visitor gave."""
     sitting: Sitting
+    """The whole photo with its faces."""
     small: Sitting
+    """A reduced copy of it, for previews."""
     folder: Path
+    """Holds every file made of it. Its name is not the token, so that a picture's address does not tell that."""
     used: float
-    owner: str | None = None
-    """The session of the page that it belongs to."""
+    """When it was last used, in seconds by the clock of the store."""
+    visitor: str
+    """Who opened it, as far as the server can tell people apart: the address that the request came from."""
+    page: str | None = None
+    """The open page (a session of Gradio) that it belongs to; None for photos opened over HTTP."""
     upload: Path | None = None
-    """The file that it was read from, which need not be there any more."""
+    """The file that it was read from, which need not exist any more."""
     _made: dict[str, list[Path]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def size(self) -> int:
-        """Bytes of its pixels."""
+        """Bytes of memory that it takes: pixels, and the faces cut from them."""
         photos = (self.sitting.photo, self.small.photo)
-        return sum(p.pixels.nbytes + (0 if p.alpha is None else p.alpha.nbytes) for p in photos)
+        pixels = sum(p.pixels.nbytes + (0 if p.alpha is None else p.alpha.nbytes) for p in photos)
+        return pixels + sum(f.aligned.pixels.nbytes + f.aligned.mask.nbytes for f in self.sitting.faces)
 
     def place(self, name: str, kind: str = "result") -> Path:
-        """Where a new file called ``name`` belongs, in a folder that nobody can guess.
+        """Path for a new file called ``name``, in a new folder whose name nobody can guess.
 
-        The oldest of that kind beyond `KEPT` is deleted. Safe to use from several threads.
+        Of the files of each ``kind`` the newest `KEPT` stay; older ones are deleted. Safe to use from several threads.
         """
         new = self.folder / secrets.token_hex(8)
         new.mkdir(parents=True)
@@ -67,8 +71,10 @@ class OpenPhoto:
 class Store:
     """Open photos, least recently used first; safe to use from several threads.
 
-    ``folder`` is for their files. Beyond ``max_bytes`` of pixels the least recently used are closed; so are
-    those not used for ``seconds``, by `sweep`, which also deletes other files of that age, such as uploads.
+    All photos together take at most ``max_bytes`` of memory. A visitor whose photos take more than ``share`` bytes
+    loses the least recently used of their own; other visitors' photos stay, and when there is no room for another
+    photo, it is refused. Photos that nobody has used for ``seconds`` are closed by `sweep`, which also deletes files
+    of that age from ``folder``, such as uploads that were never opened.
     """
 
     def __init__(
@@ -76,12 +82,14 @@ class Store:
         folder: Path,
         *,
         max_bytes: int,
+        share: int,
         seconds: float,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.folder = folder
         self.seconds = seconds
         self._max_bytes = max_bytes
+        self._share = share
         self._clock = clock
         self._photos: dict[str, OpenPhoto] = {}
         self._lock = threading.Lock()
@@ -94,30 +102,48 @@ class Store:
         name: str,
         sitting: Sitting,
         small: Sitting,
-        owner: str | None = None,
+        *,
+        visitor: str,
+        page: str | None = None,
         upload: Path | None = None,
     ) -> OpenPhoto:
-        """Keep a photo open under a new token, and close what ``owner`` had open before.
+        """Keep a photo open under a new token, and close what ``page`` had open before.
 
-        Raises `PhotoError` for one larger than all there is room for.
+        Arguments are those of `OpenPhoto`. Raises `PhotoError` for a photo that needs more memory than there is, or
+        than other visitors' photos leave; then nothing is closed.
         """
         folder = self.folder / secrets.token_hex(16)
         token = secrets.token_urlsafe(24)
-        photo = OpenPhoto(token, name, sitting, small, folder, self._clock(), owner, upload)
+        photo = OpenPhoto(token, name, sitting, small, folder, self._clock(), visitor, page, upload)
         if photo.size > self._max_bytes:
             raise PhotoError(f"{name} needs more memory than this page has; make it smaller")
-        folder.mkdir(parents=True)
-        self.leave(owner)
         with self._lock:
-            self._photos[photo.token] = photo
-            closed = []
-            while sum(p.size for p in self._photos.values()) > self._max_bytes:
-                closed.append(self._photos.pop(next(iter(self._photos))))
+            closed = self._make_room(photo)
+            folder.mkdir(parents=True)
+            self._photos[token] = photo
         _delete(closed)
         return photo
 
+    def _make_room(self, photo: OpenPhoto) -> list[OpenPhoto]:
+        """Take out what ``photo`` replaces: the photo of its page, and as many others of its visitor as need be."""
+        replaced = [other for other in self._photos.values() if photo.page and other.page == photo.page]
+        own = [o for o in self._photos.values() if o.visitor == photo.visitor and o not in replaced]
+        free = self._max_bytes - sum(other.size for other in self._photos.values() if other not in replaced)
+        left = self._share - sum(other.size for other in own)
+        while own and photo.size > min(free, left):
+            replaced.append(own.pop(0))  # the least recently used
+            free += replaced[-1].size
+            left += replaced[-1].size
+        if photo.size > free:
+            raise PhotoError(
+                f"there is no memory left for {photo.name}, since others have photos open; try again in a few minutes"
+            )
+        for other in replaced:
+            del self._photos[other.token]
+        return replaced
+
     def get(self, token: str | None) -> OpenPhoto:
-        """The photo of ``token``, now the most recently used; raises `PhotoError` if it is not open (any more)."""
+        """The photo of ``token``, now the most recently used; raises `PhotoError` if it is not open any more."""
         with self._lock:
             photo = self._photos.pop(token or "", None)
             if photo is None or photo.used < self._clock() - self.seconds:
@@ -128,8 +154,8 @@ class Store:
                 return photo
         _delete(closed)
         raise PhotoError(
-            f"this photo is not open: one is forgotten after {self.seconds / 60:g} minutes without use, or when "
-            "memory runs short; open it again"
+            f"this photo is not open: photos are forgotten after {self.seconds / 60:g} minutes without use, and when "
+            "their visitor opens too many others; open it again"
         )
 
     def close(self, token: str | None) -> None:
@@ -138,20 +164,20 @@ class Store:
             photo = self._photos.pop(token or "", None)
         _delete([photo] if photo else [])
 
-    def leave(self, owner: str | None) -> None:
-        """Forget what ``owner`` has open."""
+    def leave(self, page: str | None) -> None:
+        """Forget what the visitor of ``page`` has open there, who closed or reloaded it."""
         with self._lock:
-            tokens = [photo.token for photo in self._photos.values() if photo.owner == owner is not None]
+            tokens = [photo.token for photo in self._photos.values() if page and photo.page == page]
         for token in tokens:
             self.close(token)
 
     def opened_from(self, upload: Path) -> OpenPhoto | None:
-        """An open photo that was read from ``upload``."""
+        """An open photo that was read from the file ``upload``, or None."""
         with self._lock:
             return next((photo for photo in self._photos.values() if photo.upload == upload), None)
 
     def discard(self, upload: Path) -> None:
-        """Delete an upload; what lies outside `folder`, or belongs to an open photo, stays."""
+        """Delete an upload; a file outside `folder`, or one that belongs to an open photo, stays."""
         around = upload.resolve().parents
         if self.folder.resolve() not in around or any(kept.resolve() in around for kept in self._kept()):
             return
@@ -173,7 +199,7 @@ class Store:
         _delete(closed)
         kept = self._kept()
         for entry in self.folder.iterdir():
-            with suppress(OSError):  # deleted meanwhile, or not to be deleted: the next sweep tries again
+            with suppress(OSError):  # deleted meanwhile, or not to be deleted now: the next sweep tries again
                 if entry not in kept and entry.stat().st_mtime < limit:
                     shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
@@ -183,7 +209,7 @@ class Store:
 
 
 def _bytes(entry: Path) -> int:
-    """Of a file, or of the files in a folder; what is deleted meanwhile counts nothing."""
+    """Size of a file, or of all files in a folder; what is deleted meanwhile counts nothing."""
     inside = (Path(folder, name) for folder, _, names in os.walk(entry) for name in names)
     total = 0
     for file in [entry] if entry.is_file() else inside:
