@@ -121,14 +121,51 @@ def video(source_video: Path, output: Path | None, crf: int, quiet: bool, **give
 @click.option(
     "--queue", type=click.IntRange(1), default=40, show_default=True, help="Requests that may wait at a time."
 )
-def web(host: str, port: int, models: Path | None, max_pixels: int, max_upload: int, queue: int) -> None:
+@click.option(
+    "--allow-host",
+    metavar="NAME",
+    multiple=True,
+    envvar="REAGE_ALLOW_HOST",
+    help="A name that the page is reached under, such as faces.example.org; may be given several times. Numeric "
+    "addresses, localhost and this machine's own name need not be.",
+)
+@click.option(
+    "--allow-frame",
+    metavar="SITE",
+    multiple=True,
+    envvar="REAGE_ALLOW_FRAME",
+    help="A web site that may show the page within its own, such as https://example.org; may be given several times.",
+)
+@click.option(
+    "--auth",
+    metavar="USER:PASSWORD",
+    envvar="REAGE_AUTH",
+    help="Ask every visitor for this user name and password. Other users of this machine can read it in the list "
+    "of processes, unless it is in the environment variable REAGE_AUTH instead.",
+)
+def web(
+    host: str,
+    port: int,
+    models: Path | None,
+    max_pixels: int,
+    max_upload: int,
+    queue: int,
+    allow_host: tuple[str, ...],
+    allow_frame: tuple[str, ...],
+    auth: str | None,
+) -> None:
     """Serve the page in the browser (needs the extra "web"); prints its address, Ctrl-C ends it."""
     need_extra("web", "gradio")
+    from reage.web.access import Access
     from reage.web.server import serve
     from reage.web.service import Limits
 
     limits = Limits(max_pixels=max_pixels, max_upload=max_upload << 20, queue=queue)
-    serve(host, port, models=models, limits=limits, on_ready=click.echo)
+    access = Access(allow_host, allow_frame, auth)
+    warning = access.warning(host)
+    if warning:
+        click.echo(f"Note: {warning}.", err=True)
+    serve(host, port, models=models, limits=limits, access=access, on_ready=click.echo)
 
 
 COMMANDS = (film, video, web)
