@@ -6,7 +6,6 @@ card with what this script writes, so that neither can drift.
 
 from __future__ import annotations
 
-import json
 import shutil
 import tempfile
 from dataclasses import replace
@@ -17,7 +16,8 @@ import click
 
 from reage.bundle import Bundle, open_bundle, write_bundle
 from reage.evaluation.judges import AGE_JUDGES
-from reage.evaluation.tables import sections, setting
+from reage.evaluation.report import Report, from_json
+from reage.evaluation.report_text import sections, setting
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -67,42 +67,43 @@ Judges never taught this model. `reage evaluate --index INDEX` measures all of i
 """
 
 
-def load_report(bundle: Bundle, path: Path = REPORT) -> dict[str, Any]:
-    """The report at ``path``; refused where it is of other networks than the bundle's."""
-    report: dict[str, Any] = json.loads(path.read_text())
-    ours, theirs = bundle.manifest.files, report["model"]["files"]
+def load_report(bundle: Bundle, path: Path = REPORT) -> Report:
+    """The report at ``path``; raises `click.ClickException` where it is of other networks than those of ``bundle``."""
+    report = from_json(path.read_text(), str(path))
+    ours, theirs = bundle.manifest.files, report.model.files
     if any(theirs.get(name) != ours[name] for name in bundle.manifest.networks.values()):
-        raise click.ClickException(
-            f"{path} is of {report['model']['title']} with other weights: measure again"
-        )
+        raise click.ClickException(f"{path} is of {report.model.title} with other weights: measure again")
     return report
 
 
-def render(bundle: Bundle, report: dict[str, Any]) -> str:
-    """The card of ``bundle``."""
+def render(bundle: Bundle, report: Report) -> str:
+    """The text of the card of ``bundle``."""
     manifest = bundle.manifest
     scores = [line for title, body in sections(report).items() for line in (f"### {title}", "", *body, "")]
     size = sum(len(bundle.network(way)) for way in manifest.networks)
     return TEXT.format(
         title=manifest.title, family=manifest.family, size=manifest.size, data=manifest.data, licence=manifest.licence,
-        parameters=report["cost"]["parameters"] / 1e6, megabytes=size / 1e6, source=manifest.source_ages,
+        parameters=report.cost.parameters / 1e6, megabytes=size / 1e6, source=manifest.source_ages,
         target=manifest.target_ages, teachers=", ".join(manifest.teachers), training=TRAINING.read_text().strip(),
         setting="\n".join(setting(report)), scores="\n".join(scores).strip(),
     )  # fmt: skip
 
 
-def figures(report: dict[str, Any]) -> dict[str, Any]:
-    """What the manifest says of the model in numbers."""
-    scores = report["scores"]["model"]
-    age = scores["age"][AGE_JUDGES[0]]
+def figures(report: Report) -> dict[str, Any]:
+    """The figures of a report that the manifest of the model repeats."""
+    scores = report.scores.everybody
+    age = scores.age[AGE_JUDGES[0]]
     return {
         "scorecard": {
-            "data": f"{report['data']['dataset']}, split {report['protocol']['split']}", "faces": scores["faces"],
-            "judge": AGE_JUDGES[0], "age_error": age["error"]["value"], "slope": age["slope"]["value"],
-            "same_person": scores["identity"]["accepted"]["value"],
-            f"kid_{report['judges']['features'].lower()}": scores["realism"]["kid"],
+            "data": f"{report.data.dataset}, split {report.protocol.split}",
+            "faces": scores.faces,
+            "judge": AGE_JUDGES[0],
+            "age_error": age.error.value,
+            "slope": age.slope.value,
+            "same_person": scores.identity.accepted.value,
+            f"kid_{report.features.lower()}": scores.realism.kid.value,
         }
-    }  # fmt: skip
+    }
 
 
 @click.command()

@@ -17,7 +17,7 @@ import click
 import numpy as np
 
 from reage import Reager
-from reage.evaluation.tables import table
+from reage.evaluation.tables import markdown_table
 from reage.face.framing import head_tile
 from reage.photo.files import Provenance, write_photo
 from reage.sheets import sheet_photo
@@ -96,7 +96,7 @@ def main(runs: tuple[Path, ...]) -> None:
         ages = ", ".join(map(str, readings[name]))
         rows.append([name, f"{told['steps']} x {told['batch']}", f"{told['kid_val']:.3f}", ages])
     head = ["run", "steps x batch", "KID (validation)", f"apparent age at {', '.join(map(str, AGES))}"]
-    fill(DOCS / "families.md", "families", table(head, rows))
+    fill(DOCS / "families.md", "families", markdown_table(head, rows))
     (HERE / "families.json").write_text(json.dumps(stored, indent=2) + "\n")
 
 

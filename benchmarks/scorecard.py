@@ -15,10 +15,12 @@ from families import DOCS, HERE, age_portraits, fill, training_figures
 
 from reage.assets import asset
 from reage.bundle import DEFAULT, open_bundle
+from reage.evaluation.compare import compare
+from reage.evaluation.evaluate import evaluate
 from reage.evaluation.measurement_cache import MeasurementCache
-from reage.evaluation.protocol import Protocol, evaluate
-from reage.evaluation.report import compare, write_report
-from reage.evaluation.tables import table
+from reage.evaluation.protocol import Protocol
+from reage.evaluation.report_folder import write_report
+from reage.evaluation.tables import markdown_table
 from reage.progress import progress_bar
 from reage.training.export import export_run
 
@@ -40,14 +42,14 @@ def main(index: Path, runs: tuple[Path, ...], minutes: int, work: Path) -> None:
     for name, path in bundles.items():
         with progress_bar() as progress:
             cache = MeasurementCache(work / "measurements")
-            judged = evaluate(open_bundle(path), index, Protocol(), cache, progress=progress)
+            evaluation = evaluate(open_bundle(path), index, Protocol(), cache, progress=progress)
             reports.append(work / "reports" / name)
-            write_report(judged, reports[-1], progress)
+            write_report(evaluation, reports[-1], progress)
     shutil.copy(reports[-1] / "report.json", HERE / "embedded.json")
-    told = compare(reports, work)
-    click.echo(told)
+    comparison = compare(reports, work)
+    click.echo(comparison)
     shutil.copy(work / "trade.png", DOCS / "scorecard.png")
-    fill(DOCS / "scorecard.md", "compare", told.splitlines())
+    fill(DOCS / "scorecard.md", "compare", comparison.splitlines())
     rows = []
     for run in runs:
         figures = training_figures(run)
@@ -55,7 +57,7 @@ def main(index: Path, runs: tuple[Path, ...], minutes: int, work: Path) -> None:
             [run.name, f"{figures['steps']} x {figures['batch']}", f"{figures['images_per_second']:.0f}"]
         )
     head = ["run", "steps x batch", "images a second"]
-    fill(DOCS / "scorecard.md", "training", table(head, rows) if rows else [])
+    fill(DOCS / "scorecard.md", "training", markdown_table(head, rows) if rows else [])
     age_portraits(bundles, DOCS / "scorecard.jpg")
 
 

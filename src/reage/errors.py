@@ -68,5 +68,9 @@ class DataError(ReageError):
     """A data set, index or cache that cannot be read."""
 
 
+class JudgeError(ReageError):
+    """An evaluation whose judges taught the model."""
+
+
 class ConfigError(ReageError):
     """A training setting that is unknown or out of range."""

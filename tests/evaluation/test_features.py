@@ -5,7 +5,7 @@ import numpy as np
 
 from faces import blended_faces
 from reage.evaluation.features import lite0_features
-from reage.evaluation.measures import kernel_distance
+from reage.evaluation.metrics import kernel_distance
 
 
 def test_the_kid_of_pictures_grows_with_blur_and_noise() -> None:

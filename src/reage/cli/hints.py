@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from reage.errors import ExistsError, ReageError
+from reage.errors import ExistsError, JudgeError, ReageError
 
 
 def explain(error: ReageError, command: click.Command | None) -> str:
@@ -15,4 +15,6 @@ def explain(error: ReageError, command: click.Command | None) -> str:
         return (
             f"{error}; {'pass --overwrite to replace it' if replace else 'remove it or choose another name'}"
         )
+    if isinstance(error, JudgeError):
+        return f"{error}; pass --force to judge all the same, with a warning in the report"
     return str(error)

@@ -69,13 +69,14 @@ def evaluate(
     """
     need_extra("eval", *EVALUATION)
     from reage.bundle import open_bundle
+    from reage.evaluation.evaluate import evaluate
     from reage.evaluation.measurement_cache import MeasurementCache
-    from reage.evaluation.protocol import Protocol, evaluate
-    from reage.evaluation.report import make_folder, write_report
+    from reage.evaluation.protocol import Protocol
+    from reage.evaluation.report_folder import make_report_folder, write_report
     from reage.progress import progress_bar
 
     protocol = Protocol(ages=tuple(parse_ages(ages)), **options)
-    make_folder(output, overwrite=overwrite)
+    make_report_folder(output, overwrite=overwrite)
     measurements = MeasurementCache(cache or output / "measurements")
     with progress_bar() as progress:
         judged = evaluate(open_bundle(bundle), index, protocol, measurements, force=force, progress=progress)
@@ -89,7 +90,7 @@ def evaluate(
 def compare(reports: tuple[Path, ...], output: Path | None) -> None:
     """Print REPORTS of `reage evaluate` side by side, doing nothing and real faces among them."""
     need_extra("eval", *EVALUATION)
-    from reage.evaluation.report import compare
+    from reage.evaluation.compare import compare
 
     click.echo(compare(reports, output), nl=False)
 

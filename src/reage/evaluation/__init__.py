@@ -1,1 +1,1 @@
-"""Judging models: features, measures, protocol and report. Networks that judge never teach."""
+"""Evaluation of models: judging networks, metrics, the protocol and the report. A network that judges never teaches."""

@@ -1,4 +1,4 @@
-"""What a model costs: parameters, multiply-adds, time and memory of its networks in ONNX Runtime."""
+"""What a model costs to run: parameters, multiply-adds, time and memory of its networks in ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import numpy as np
 from reage.bundle import Bundle
 
 PASSES = 9
+"""Edits that are timed; the median counts."""
 _PRODUCTS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 
 _STATUS = Path("/proc/self/status")
@@ -33,8 +34,14 @@ print(*(line.split()[1] for line in open("{_STATUS}") if line.startswith("VmHWM"
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one edit by the network that serves it: ``milliseconds`` is the median of nine, ``megabytes`` the peak memory
-    of a fresh process that makes one (None where the system does not tell it). Both vary with the machine."""
+    """What one edit costs. Time and memory vary with the machine.
+
+    Attributes:
+        parameters: of all networks of the model together.
+        multiply_adds: of convolutions and matrix products in one pass of its largest network.
+        milliseconds: the median over `PASSES` edits.
+        megabytes: peak memory of a fresh process that makes one edit; None where the system does not tell it.
+    """
 
     parameters: int
     multiply_adds: int
@@ -43,7 +50,7 @@ class Cost:
 
     @classmethod
     def measure(cls, bundle: Bundle) -> Cost:
-        """Measure ``bundle``; parameters are summed over its networks, multiply-adds are those of one pass."""
+        """Measure the model in ``bundle`` on this machine."""
         counts = [_count(bundle.network(way)) for way in bundle.manifest.networks]
         size = bundle.manifest.size
         face = np.random.default_rng(0).uniform(-1, 1, (size, size, 3)).astype(np.float32)
@@ -61,6 +68,7 @@ class Cost:
 
 
 def _peak_memory(path: Path) -> float | None:
+    """Megabytes that a process needs at most which opens the bundle at ``path`` and makes one edit."""
     if not _STATUS.exists():
         return None
     command = [sys.executable, "-c", _MEMORY, str(path)]
@@ -69,7 +77,7 @@ def _peak_memory(path: Path) -> float | None:
 
 
 def _count(network: bytes) -> tuple[int, int]:
-    """Parameters, and the multiply-adds of convolutions and matrix products for one face."""
+    """Parameters of a network, and its multiply-adds for one face."""
     import onnx_tool
 
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):

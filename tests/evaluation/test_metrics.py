@@ -1,4 +1,4 @@
-"""Measures on sets whose figures are known."""
+"""Metrics on sets whose figures are known."""
 
 import cv2
 import numpy as np
@@ -6,13 +6,13 @@ import pytest
 from scipy.linalg import sqrtm
 
 from reage.errors import ReageError
-from reage.evaluation.measures import (
+from reage.evaluation.metrics import (
     acceptance_threshold,
     calibrate,
     frechet_distance,
     kernel_distance,
-    mean_figure,
     rising,
+    same_subject,
     sharpness,
     slope,
 )
@@ -47,10 +47,10 @@ def test_a_small_set_has_an_error_too() -> None:
 
 
 def test_the_error_of_a_kid_is_how_far_other_pictures_of_the_same_kind_would_put_it() -> None:
-    # Of a set drawn anew each time, KIDs scatter by the error told; more subsets make it no smaller.
+    # KIDs of sets that are drawn anew each time scatter by the stated error; more subsets make it no smaller.
     again = [kernel_distance(features(200, 0, s), features(200, 0.5, 1000 + s)) for s in range(40)]
-    scatter, told = np.std([kid for kid, _ in again]), np.mean([error for _, error in again])
-    assert 0.5 < told / scatter < 2
+    scatter, error = np.std([kid for kid, _ in again]), np.mean([error for _, error in again])
+    assert 0.5 < error / scatter < 2
     many = kernel_distance(features(200), features(200, 0.5, 1), subsets=500)[1]
     assert many == pytest.approx(again[0][1], rel=0.5)
 
@@ -79,61 +79,34 @@ def test_the_fid_of_a_set_with_itself_is_zero_and_one_picture_has_none() -> None
         frechet_distance(ours[:1], ours)
 
 
-def test_a_mean_lies_in_its_interval_which_narrows_with_more_faces() -> None:
-    rng = np.random.default_rng(0)
-    few, many = (mean_figure(rng.normal(5, 2, count)) for count in (20, 2000))
-    assert few.low < few.value < few.high
-    assert many.high - many.low < 0.3 * (few.high - few.low)
-    assert many.low < 5 < many.high
-    assert np.isnan(mean_figure(np.array([])).value)
-
-
-def test_rows_of_one_face_are_drawn_together() -> None:
-    values = np.repeat(np.random.default_rng(0).normal(0, 1, (30, 1)), 50, 1)
-    together, once = mean_figure(values), mean_figure(values[:, 0])
-    assert (together.low, together.high) == pytest.approx((once.low, once.high))
-    assert together.count == 30
-
-
-def test_values_of_one_person_are_drawn_together_and_few_people_have_no_interval() -> None:
-    values = np.random.default_rng(0).normal(0, 1, 30)
-    together = mean_figure(np.repeat(values, 50), np.repeat(np.arange(30), 50))
-    once = mean_figure(values)
-    assert (together.value, together.low, together.high) == pytest.approx((once.value, once.low, once.high))
-    assert together.count == 1500
-    few = mean_figure(values[:4])
-    assert few.value == pytest.approx(values[:4].mean())
-    assert np.isnan([few.low, few.high]).all()
-
-
-def test_slopes_and_rises_of_planted_readings() -> None:
+def test_slopes_and_rises_of_planted_estimates() -> None:
     targets = np.array([20.0, 40, 60, 80])
-    readings = np.stack([targets, 10 + 0.5 * targets, np.full(4, 33.0), targets[::-1], [20, 40, 40, 80]])
-    assert slope(targets, readings) == pytest.approx([1, 0.5, 0, -1, 0.9])
-    assert list(rising(readings)) == [True, True, False, False, False]
+    estimates = np.stack([targets, 10 + 0.5 * targets, np.full(4, 33.0), targets[::-1], [20, 40, 40, 80]])
+    assert slope(targets, estimates) == pytest.approx([1, 0.5, 0, -1, 0.9])
+    assert list(rising(estimates)) == [True, True, False, False, False]
 
 
-def test_a_judge_that_reads_old_people_too_young_is_put_right() -> None:
+def test_a_judge_that_estimates_old_people_too_young_is_put_right() -> None:
     rng = np.random.default_rng(0)
     ages = rng.uniform(15, 90, 3000)
-    read = np.where(ages > 60, 60 + 0.5 * (ages - 60), ages)
-    calibration = calibrate(read + rng.normal(0, 5, len(ages)), ages)
+    estimates = np.where(ages > 60, 60 + 0.5 * (ages - 60), ages)
+    calibration = calibrate(estimates + rng.normal(0, 5, len(ages)), ages)
     planted = np.array([25.0, 45.0, 60 + 0.5 * 15])
     assert calibration(planted) == pytest.approx([25, 45, 75], abs=1.5)
     steps = calibration(np.linspace(-5, 110, 200))
     assert (np.diff(steps) > 0).all()
     with pytest.raises(ReageError, match="cannot be calibrated"):
-        calibrate(read[:5], ages[:5])
+        calibrate(estimates[:5], ages[:5])
 
 
-def test_people_of_an_age_are_read_right_on_average_whatever_the_noise() -> None:
-    # A regression of age on reading would draw the old towards the mean: here by some 10 years.
+def test_people_of_an_age_are_estimated_right_on_average_whatever_the_noise() -> None:
+    # A regression of age on estimate would draw the old towards the mean: here by some 10 years.
     rng = np.random.default_rng(1)
     ages = np.repeat([20.0, 30, 40, 50, 60, 70, 80], 400)
-    read = ages + rng.normal(0, 12, len(ages))
-    found = calibrate(read, ages)(read)
+    estimates = ages + rng.normal(0, 12, len(ages))
+    corrected = calibrate(estimates, ages)(estimates)
     for age in (30, 50, 70):
-        assert found[ages == age].mean() == pytest.approx(age, abs=2)
+        assert corrected[ages == age].mean() == pytest.approx(age, abs=2)
 
 
 def test_the_threshold_lets_one_in_a_hundred_pairs_of_different_people_pass() -> None:
@@ -146,6 +119,11 @@ def test_the_threshold_lets_one_in_a_hundred_pairs_of_different_people_pass() ->
     assert (distances < threshold).mean() == pytest.approx(0.01, abs=0.003)
     with pytest.raises(ReageError, match="two people"):
         acceptance_threshold(descriptors, np.zeros(400))
+
+
+def test_pairs_of_one_person_are_told_in_the_order_of_pdist() -> None:
+    subjects = np.array(["a", "b", "a", "c"], object)
+    assert list(same_subject(subjects)) == [False, True, False, False, False, False]  # ab ac ad, bc bd, cd
 
 
 def test_sharpness_falls_with_blur_and_looks_at_the_face_alone() -> None:

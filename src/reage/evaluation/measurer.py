@@ -1,4 +1,4 @@
-"""What is measured of each face, real or edited; a face goes through the same path as a user's photo."""
+"""Measures each face, real or edited, after the same steps that a user's photo goes through."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from reage.arrays import Bool, Float32, Float64, UInt8
 from reage.edit.masks import face_outline
 from reage.errors import NoFaceError
+from reage.evaluation.faces import PSNR_OF_EQUALS
 from reage.evaluation.features import Extractor
 from reage.evaluation.judges import Judges
 from reage.evaluation.measurement_cache import Arrays
-from reage.evaluation.measures import sharpness
-from reage.evaluation.people import PSNR_OF_EQUALS
+from reage.evaluation.metrics import sharpness
 from reage.face.alignment import align_landmarks, apply_transform, warp
 from reage.photo.photo import eight_bits
 from reage.reager import Reager, Sitting
@@ -28,7 +28,13 @@ VIEW = 200
 
 
 class Measurer:
-    """Opens the images of an index below ``root``; its judges and ``extractor`` never taught."""
+    """Opens and edits photos with a `Reager`, and lets the judges and a feature extractor look at them.
+
+    Args:
+        root: folder that the paths of an index start from.
+        reager: finds faces and edits them, with the model to be judged.
+        extractor: computes the features for KID and FID.
+    """
 
     def __init__(self, root: Path, reager: Reager, extractor: Extractor) -> None:
         self._root = root
@@ -37,8 +43,14 @@ class Measurer:
         self._judges = Judges()
 
     def real(self, rows: pd.DataFrame) -> Arrays:
-        """Of N faces as they are: found (N,), ages (N, 2), male (N,), descriptors (N, 128), features (N, D)."""
-        verdicts, views = [], []
+        """Measure the photos in N rows of an index as they are.
+
+        Returns:
+            Arrays by name: ``found`` (N,), whether there is a face, and where there is none the others are NaN;
+            ``estimated_ages`` (N, 2) in years; ``male_probability`` (N,); ``descriptors`` (N, 128);
+            ``features`` (N, D).
+        """
+        judgements, views = [], []
         found = np.zeros(len(rows), bool)
         for i, sitting in enumerate(self._open(rows)):
             if sitting is None:
@@ -47,22 +59,23 @@ class Measurer:
             found[i] = True
             landmarks = sitting.faces[0].face.landmarks_photo
             pixels = eight_bits(sitting.photo.pixels)
-            verdicts.append(self._judges.look([pixels], landmarks))
+            judgements.append(self._judges.look([pixels], landmarks))
             views.append(_view(pixels, align_landmarks(landmarks, VIEW)))
         return {
             "found": found,
-            "ages": _spread([v.ages[0] for v in verdicts], found, (2,)),
-            "male": _spread([v.male[0] for v in verdicts], found, ()),
-            "descriptors": _spread([v.descriptors[0] for v in verdicts], found, (128,)),
+            "estimated_ages": _in_all_rows([j.ages[0] for j in judgements], found, (2,)),
+            "male_probability": _in_all_rows([j.male_probability[0] for j in judgements], found, ()),
+            "descriptors": _in_all_rows([j.descriptors[0] for j in judgements], found, (128,)),
             "features": self._extract(np.stack(views)).astype(np.float32),
         }
 
     def edited(self, rows: pd.DataFrame, targets: Sequence[float]) -> Arrays:
-        """Of N faces aged to T ``targets`` from the age they look, as `reage photo` does.
+        """Edit the photos in N rows of an index, from the age that each face looks to T targets, and measure that.
 
-        found (N,), ages (N, T, 2), descriptors (N, T, 128), features (N, T, D); outside (N, T): mean change outside
-        the face's outline, in levels of 255; sharp (N, T): sharpness over that of the input, inside it; same (N, 3):
-        L1 in levels, PSNR in dB and SSIM of the edit to the very age the face looks.
+        Returns:
+            Arrays by name: ``found`` (N,) as in `real`, and the measured attributes of `faces.EditedFaces`:
+            ``estimated_ages`` (N, T, 2), ``descriptors`` (N, T, 128), ``features`` (N, T, D), ``outside`` (N, T),
+            ``sharpness`` (N, T), ``same_age`` (N, 3).
         """
         results: list[Arrays | None] = []
         for sitting in self._open(rows):
@@ -74,12 +87,17 @@ class Measurer:
         if kept:
             views[found] = np.stack([result["views"] for result in kept])
         features = self._extract(views.reshape(-1, VIEW, VIEW, 3)).astype(np.float32)
-        shapes = {"ages": (count, 2), "descriptors": (count, 128), "outside": (count,), "sharp": (count,)}
+        shapes = {
+            "estimated_ages": (count, 2),
+            "descriptors": (count, 128),
+            "outside": (count,),
+            "sharpness": (count,),
+            "same_age": (3,),
+        }
         return {
             "found": found,
             "features": features.reshape(len(rows), count, -1),
-            "same": _spread([result["same"] for result in kept], found, (3,)),
-            **{name: _spread([r[name] for r in kept], found, shape) for name, shape in shapes.items()},
+            **{name: _in_all_rows([r[name] for r in kept], found, shape) for name, shape in shapes.items()},
         }
 
     def _open(self, rows: pd.DataFrame) -> list[Sitting | None]:
@@ -88,28 +106,28 @@ class Measurer:
             try:
                 sittings.append(self._reager.open(self._root / str(path)))
             except NoFaceError:
-                sittings.append(None)  # counted as lost in the report
+                sittings.append(None)  # the report says how many
         return sittings
 
     def _edit(self, sitting: Sitting, targets: Sequence[float]) -> Arrays:
         face = sitting.faces[0]
         landmarks = face.face.landmarks_photo
         pictures = [eight_bits(sitting.age(to=age, faces="largest").pixels) for age in targets]
-        verdict = self._judges.look(pictures, landmarks)
+        judgement = self._judges.look(pictures, landmarks)
         matrix = align_landmarks(landmarks, VIEW)
         before = _view(eight_bits(sitting.photo.pixels), matrix)
         inside = face_outline(apply_transform(matrix, landmarks[:, :2]), VIEW) > 0.5
         views = np.stack([_view(picture, matrix) for picture in pictures])
         change = np.abs(views.astype(np.float32) - before)
-        unchanged = sitting.age(to=face.apparent_age, source=face.apparent_age, faces="largest").pixels
+        same_age = sitting.age(to=face.apparent_age, source=face.apparent_age, faces="largest").pixels
         sharp = sharpness(before, inside)
         return {
-            "ages": verdict.ages,
-            "descriptors": verdict.descriptors,
+            "estimated_ages": judgement.ages,
+            "descriptors": judgement.descriptors,
             "views": views,
             "outside": change[:, ~inside].mean((1, 2)),
-            "sharp": np.array([sharpness(view, inside) / max(sharp, 1e-6) for view in views]),
-            "same": _preserved(before, _view(eight_bits(unchanged), matrix)),
+            "sharpness": np.array([sharpness(view, inside) / max(sharp, 1e-6) for view in views]),
+            "same_age": _difference(before, _view(eight_bits(same_age), matrix)),
         }
 
 
@@ -117,15 +135,16 @@ def _view(pixels: UInt8, matrix: Float32) -> UInt8:
     return np.asarray(warp(pixels, matrix, (VIEW, VIEW)), np.uint8)
 
 
-def _preserved(before: UInt8, after: UInt8) -> Float64:
-    difference = np.abs(after.astype(np.float64) - before).mean()
-    decibels = peak_signal_noise_ratio(before, after, data_range=255) if difference else PSNR_OF_EQUALS
+def _difference(before: UInt8, after: UInt8) -> Float64:
+    """L1 in levels of 255, PSNR in dB and SSIM between two pictures (H, W, 3)."""
+    levels = np.abs(after.astype(np.float64) - before).mean()
+    decibels = peak_signal_noise_ratio(before, after, data_range=255) if levels else PSNR_OF_EQUALS
     likeness = structural_similarity(before, after, channel_axis=2, data_range=255)
-    return np.array([difference, decibels, likeness])
+    return np.array([levels, decibels, likeness])
 
 
-def _spread(values: Sequence[npt.NDArray[Any] | float], found: Bool, shape: tuple[int, ...]) -> Any:
-    """``values`` of the faces that were found, in rows of all; NaN for the others."""
+def _in_all_rows(values: Sequence[npt.NDArray[Any] | float], found: Bool, shape: tuple[int, ...]) -> Any:
+    """``values`` of the faces that were ``found``, in an array with a row for every photo; NaN in the other rows."""
     rows = np.full((len(found), *shape), np.nan, np.float32)
     if values:
         rows[found] = np.stack([np.asarray(value, np.float32) for value in values])

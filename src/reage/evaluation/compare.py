@@ -1,0 +1,76 @@
+"""`compare`: several reports side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+
+from reage.errors import ReageError
+from reage.evaluation.plots import plot_trade
+from reage.evaluation.report import Report
+from reage.evaluation.report_folder import read_report, write_text
+from reage.evaluation.tables import cost_table, summary_table
+
+
+def compare(folders: Sequence[Path], output: Path | None = None) -> str:
+    """The reports in ``folders`` side by side.
+
+    Args:
+        folders: folders that `reage evaluate` wrote.
+        output: a folder for ``compare.md`` and ``trade.png``; None writes nothing.
+
+    Returns:
+        The text of ``compare.md``.
+
+    Raises:
+        ReageError: a folder holds no report, or the reports do not agree in protocol, faces and judges.
+    """
+    reports = [read_report(folder) for folder in folders]
+    first = reports[0]
+    titles: list[str] = []
+    for folder, report in zip(folders, reports, strict=True):
+        different = _differences(first, report)
+        if different:
+            raise ReageError(f"{folder} cannot be compared with {folders[0]}: another {', '.join(different)}")
+        if report.model.title in titles:
+            raise ReageError(
+                f"two of the reports are of {report.model.title}; name models apart with `reage export --name`"
+            )
+        titles.append(report.model.title)
+    targets = ", ".join(f"{age:g}" for age in first.protocol.ages)
+    lines = [
+        f"{first.scores.everybody.faces} faces of {first.data.dataset}, split {first.protocol.split}, targets "
+        f"{targets}, seed {first.protocol.seed}; features: {first.features}.",
+        "",
+        *summary_table(reports),
+        "",
+        *cost_table(reports),
+        *_warnings(reports),
+    ]
+    text = "\n".join(lines) + "\n"
+    if output is not None:
+        plot_trade(reports, output / "trade.png")
+        write_text(output / "compare.md", text)
+    return text
+
+
+def _differences(one: Report, other: Report) -> list[str]:
+    """Names of whatever in protocol, faces and judges must be the same in both, and is not."""
+    different = []
+    for ours, theirs in ((one.protocol, other.protocol), (one.data, other.data)):
+        names = [field.name for field in fields(ours)]
+        different += [name for name in names if getattr(ours, name) != getattr(theirs, name)]
+    return different + [judge for judge in one.judges if one.judges[judge] != other.judges.get(judge)]
+
+
+def _warnings(reports: Sequence[Report]) -> list[str]:
+    """Each warning once, with the models that it is about unless it is about all."""
+    about: dict[str, list[str]] = {}
+    for report in reports:
+        for warning in report.warnings:
+            about.setdefault(warning, []).append(report.model.title)
+    return [
+        f"\n**Warning:** {warning}" + ("." if len(titles) == len(reports) else f" ({', '.join(titles)}).")
+        for warning, titles in about.items()
+    ]

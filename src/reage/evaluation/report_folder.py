@@ -1,0 +1,118 @@
+"""The folder of a report: ``report.json``, ``report.md``, plots and contact sheets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from reage._version import __version__
+from reage.arrays import Int64
+from reage.errors import ExistsError, ReageError, WriteError
+from reage.evaluation.evaluate import Evaluation, Progress
+from reage.evaluation.plots import plot_groups, plot_targets, plot_trade
+from reage.evaluation.report import Report, from_json, to_json
+from reage.evaluation.report_text import as_markdown
+from reage.face.framing import head_tile
+from reage.files import writing
+from reage.photo.files import Provenance, write_photo
+from reage.sheets import sheet_photo
+
+RANDOM_FACES = 12
+WORST_FACES = 10
+TILE = 128
+"""Side of a face on a sheet, in pixels."""
+
+PLOTS = {"targets": "Age asked for and age estimated", "trade": "Age error and identity", "groups": "Groups"}
+"""Titles of the plots by the names of their files."""
+
+
+def make_report_folder(folder: Path, *, overwrite: bool) -> None:
+    """Make the folder of a report, before the long work.
+
+    Raises:
+        WriteError: it cannot be made.
+        ExistsError: it holds a finished report, and ``overwrite`` is false.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WriteError(folder, error.strerror or str(error)) from error
+    if not overwrite and (folder / "report.json").exists():
+        raise ExistsError(folder / "report.json")
+
+
+def write_report(evaluation: Evaluation, folder: Path, progress: Progress) -> None:
+    """Write everything into ``folder``; ``report.json`` last, so that a folder which has it is complete."""
+    report = evaluation.report
+    (folder / "report.json").unlink(missing_ok=True)
+    plots = folder / "plots"
+    plot_targets(report, plots / "targets.png")
+    plot_trade([report], plots / "trade.png")
+    plot_groups(report, plots / "groups.png")
+    sheets = _faces_by_sheet(evaluation)
+    for done, (name, faces) in enumerate(sheets.items(), 1):
+        _write_sheet(evaluation, faces, folder / "sheets" / f"{name}.jpg")
+        progress("sheets", done, len(sheets))
+    write_text(folder / "report.md", as_markdown(report) + _pictures(sheets))
+    write_text(folder / "report.json", to_json(report))
+
+
+def read_report(folder: Path) -> Report:
+    """The report in ``folder``.
+
+    Raises:
+        ReageError: there is none, or one of another format.
+    """
+    path = folder / "report.json"
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ReageError(f"{folder} holds no report of `reage evaluate`: {error}") from error
+    return from_json(text, str(path))
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write ``text`` whole or not at all."""
+    with writing(path) as part:
+        part.write_text(text, encoding="utf-8")
+
+
+def _faces_by_sheet(evaluation: Evaluation) -> dict[str, Int64]:
+    """Positions of the faces on each sheet: some at random, and the worst by each measure."""
+    faces, edited, protocol = evaluation.faces, evaluation.edited, evaluation.report.protocol
+    badness = {
+        "age-error": np.abs(edited.estimated_ages[..., 0] - np.asarray(protocol.ages)).mean(1),
+        "identity": edited.distances.mean(1),
+        "same-age-edit": edited.same_age[:, 0],
+        "outside": edited.outside.mean(1),
+        "sharpness": np.abs(np.log(np.maximum(edited.sharpness, 1e-3))).mean(1),
+    }
+    random = np.random.default_rng(protocol.seed).permutation(len(faces))[:RANDOM_FACES]
+    worst = {f"worst-{name}": np.argsort(-bad, kind="stable")[:WORST_FACES] for name, bad in badness.items()}
+    return {"random": random, **worst}
+
+
+def _write_sheet(evaluation: Evaluation, chosen: Int64, path: Path) -> None:
+    """A sheet with a row for each of the ``chosen`` faces: the input, and the edit to each target."""
+    targets = [float(age) for age in evaluation.report.protocol.ages]
+    rows, labels, edits = [], [], []
+    for i in chosen:
+        sitting = evaluation.reager.open(evaluation.paths[i])
+        face = sitting.faces[0]
+        pictures = [sitting.photo.pixels, *(sitting.age(to=age, faces="largest").pixels for age in targets)]
+        rows.append(np.stack([head_tile(picture, face.face.landmarks_photo, TILE) for picture in pictures]))
+        labels.append(f"{evaluation.faces.age[i]:g}, looks {face.apparent_age:.0f}")
+        edits += [(round(face.apparent_age, 1), age) for age in targets]
+    sheet = sheet_photo(np.stack(rows), labels, ["input", *(f"{age:g}" for age in targets)])
+    mark = Provenance(tool=f"reage {__version__}", model=evaluation.report.model.title, faces=tuple(edits))
+    write_photo(sheet, path, mark=mark, overwrite=True, quality=88)
+
+
+def _pictures(sheets: Iterable[str]) -> str:
+    lines = ["", "## Pictures", ""]
+    lines += [f"![{title}](plots/{name}.png)\n" for name, title in PLOTS.items()]
+    lines += [f"![{name}](sheets/{name}.jpg)\n" for name in sheets]
+    note = "*random*: faces drawn by the seed, not picked; *worst*: the ten worst by each measure."
+    return "\n".join([*lines, note, ""])

@@ -1,0 +1,178 @@
+"""A report as Markdown for people: tables in which every figure stands beside what real faces score."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from reage.evaluation.judges import AGE_JUDGES
+from reage.evaluation.report import IdentityAtGap, Report
+from reage.evaluation.tables import (
+    kid_text,
+    markdown_table,
+    number_text,
+    percent_text,
+    score_text,
+    summary_table,
+)
+
+PRESERVATION = {
+    "same_age_l1": "edit to the age the face looks: mean change, levels of 255",
+    "same_age_psnr": "edit to the age the face looks: PSNR, dB (100: equal)",
+    "same_age_ssim": "edit to the age the face looks: SSIM",
+    "outside": "mean change outside the face, levels of 255",
+    "sharpness": "sharpness of the face over the input's",
+}
+
+EXPLANATION = """*Age error*: mean absolute difference between the estimated age and the age asked for, over all
+targets; *slope*: years that the estimated age changes for each year asked for; *rising*: faces whose estimated age
+rises from each target to the next; *same person*: outputs that the identity judge takes for the person in the photo, at
+the threshold that 1 % of different people pass; *KID*, *FID*: distance between {features} features of outputs and of
+real faces of the ages asked for, beside that between real faces and real faces. Doing nothing keeps identity best, so
+no column means much alone."""
+
+CALIBRATION = """{judge} estimates old people too young, and is therefore calibrated: its mean estimates of {faces} real
+faces of the split {split}, by age bands of {band:g} years and made monotone, are inverted, so that an estimate becomes
+the age of the people who are estimated so. {first} is taken as it is."""
+
+FEW_FIDS = """FIDs are of equally many pictures, far fewer than the features have dimensions, and therefore biased
+upwards: compare them along a row, but not with published ones. Edits of less than ten years are left out."""
+
+GROUPS = """Labels are those of the data set. Judges err differently between groups, so a difference may be theirs.
+Errors depend on the age of the photo, and groups differ in age: *all of these ages* is the error over everybody of the
+same ages as the group. What an error exceeds it by is not due to age."""
+
+
+def as_markdown(report: Report) -> str:
+    """The whole report, but for its pictures."""
+    lines = [f"# Scorecard of {report.model.title}", "", *setting(report)]
+    lines += [f"\n**Warning:** {warning}." for warning in report.warnings]
+    for title, body in sections(report).items():
+        lines += ["", f"## {title}", "", *body]
+    return "\n".join(lines) + "\n"
+
+
+def setting(report: Report) -> list[str]:
+    """Lines that say on which faces and by which networks the model was judged."""
+    protocol, data = report.protocol, report.data
+    faces, judges = report.scores.everybody.faces, ", ".join(report.judges)
+    return [
+        f"{faces} faces of {data.dataset}, split {protocol.split}, seed {protocol.seed}; no face was found in",
+        f"{data.no_face_found} further images. Judges: {judges}, and the features of",
+        f"{report.features} for KID and FID. In brackets: 95 % bootstrap intervals.",
+    ]
+
+
+def sections(report: Report) -> dict[str, list[str]]:
+    """Lines of Markdown by title; the model card has the same."""
+    cost = report.cost
+    return {
+        "Summary": [*summary_table([report]), "", EXPLANATION.format(features=report.features)],
+        "Age, by target": _age_lines(report),
+        "Identity, by years between the age in the photo and the age asked for": _identity_lines(report),
+        "Realism, by target": _realism_lines(report),
+        "Preservation": _preservation_lines(report),
+        "Groups": _groups_lines(report),
+        "Cost": [
+            f"{cost.parameters / 1e6:.2f} million parameters, {cost.multiply_adds / 1e9:.2f} GMAC a face;",
+            f"{cost.milliseconds} ms a face and {number_text(cost.megabytes, 0)} MB on the machine that ran this.",
+        ],
+    }
+
+
+def _age_lines(report: Report) -> list[str]:
+    """Estimated ages of both judges at each target, and how the second judge was calibrated."""
+    head = ["target", "judge", "mean estimated age", "error", "bias"]
+    head += ["estimated age of real faces", "error on them", "real faces"]
+    rows = []
+    for row in report.scores.age_by_target:
+        cells = [f"{row.target:g}", row.judge]
+        cells += [score_text(score, 1) for score in (row.estimated, row.error, row.bias)]
+        cells += [score_text(score, 1) for score in (row.real_estimated, row.real_error)]
+        rows.append([*cells, str(row.real_error.count)])
+    facts = report.calibration
+    note = CALIBRATION.format(
+        judge=facts.judge,
+        first=AGE_JUDGES[0],
+        faces=facts.faces,
+        band=facts.band,
+        split=report.protocol.reference_split,
+    )
+    return [*markdown_table(head, rows), "", note]
+
+
+def _identity_lines(report: Report) -> list[str]:
+    """Who is still taken for the same person, by gap, beside real photos years apart where there are any."""
+    limit = report.threshold
+    lines = [
+        *_gap_table("outputs", report.identity_by_gap),
+        "",
+        f"Accepted below a distance of {limit.distance:.3f}, which {limit.false_accepts:.0%} of the pairs of "
+        f"different people among {limit.faces} real faces pass.",
+    ]
+    if report.real_pairs is None:
+        return [
+            *lines,
+            "The data names nobody twice, so there are no real photos of one person years apart to set beside them.",
+        ]
+    return [*lines, "", *_gap_table("pairs of real photos", report.real_pairs)]
+
+
+def _gap_table(pictures: str, rows: Sequence[IdentityAtGap]) -> list[str]:
+    head = ["years", f"{pictures} taken for the same person", "distance", "cosine", pictures]
+    cells = [
+        [
+            f"{row.gap[0]:g} to {row.gap[1]:g}",
+            percent_text(row.identity.accepted),
+            score_text(row.identity.distance),
+            score_text(row.identity.cosine),
+            str(row.identity.accepted.count),
+        ]
+        for row in rows
+    ]
+    return markdown_table(head, cells)
+
+
+def _realism_lines(report: Report) -> list[str]:
+    """KID and FID at each target, beside those of real faces."""
+    head = ["target", "KID of outputs", "of inputs", "of real faces", "FID of outputs", "of real faces"]
+    head += ["outputs", "real faces", "reference", "pictures of an FID"]
+    rows = []
+    for row, nothing in zip(report.scores.realism_by_target, report.nothing.realism_by_target, strict=True):
+        realism = row.realism
+        kids = [nothing.realism.kid.value, realism.real_kid.value]
+        cells = [f"{row.target:g}", kid_text(realism.kid), *(number_text(kid, 4) for kid in kids)]
+        cells += [number_text(fid, 1) for fid in (realism.fid, realism.real_fid)]
+        counts = (realism.outputs, realism.real, realism.reference, realism.fid_count)
+        rows.append([*cells, *map(str, counts)])
+    return [*markdown_table(head, rows), "", FEW_FIDS]
+
+
+def _preservation_lines(report: Report) -> list[str]:
+    """What an edit leaves alone."""
+    kept = report.scores.everybody.preservation
+    rows = [[text, score_text(getattr(kept, name), 3)] for name, text in PRESERVATION.items()]
+    return markdown_table(["", "model"], rows)
+
+
+def _groups_lines(report: Report) -> list[str]:
+    """The main scores of each group."""
+    head = [
+        "group",
+        "faces",
+        "age error",
+        "all of these ages",
+        "judge on real faces",
+        "bias",
+        "slope",
+        "rising",
+    ]
+    head += ["same person", "KID", "of real faces", "outside", "sharpness"]
+    rows = []
+    for name, scores in {"all": report.scores.everybody, **report.groups}.items():
+        age, kept, realism = scores.age[AGE_JUDGES[0]], scores.preservation, scores.realism
+        cells = [name, str(scores.faces), score_text(age.error, 1), number_text(age.error_at_same_ages, 1)]
+        cells += [score_text(age.real_error, 1), score_text(age.bias, 1), score_text(age.slope)]
+        cells += [percent_text(age.rising), percent_text(scores.identity.accepted)]
+        cells += [kid_text(realism.kid), kid_text(realism.real_kid)]
+        rows.append([*cells, score_text(kept.outside, 3), score_text(kept.sharpness)])
+    return [*markdown_table(head, rows), "", GROUPS]
