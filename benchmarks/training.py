@@ -151,7 +151,9 @@ def main(size: int, batch: int, repeats: int, store: bool) -> None:
         Trainer(load_recipe(RECIPES / "age.yaml", common), scratch / "age").run()
         actions: dict[str, Callable[[], object]] = {}
         for name, (recipe, changes) in FAMILIES.items():
-            more = [f"options.teacher={scratch / 'age'}", "options.head_start=0"] if name == "delta" else []
+            more = (
+                [f"options.teachers=[{scratch / 'age'}]", "options.head_start=0"] if name == "delta" else []
+            )
             settings = load_recipe(RECIPES / f"{recipe}.yaml", [*common, *changes, *more])
             actions[name] = family_step(Trainer(settings, scratch / name))
         actions["cyclegan, plain restatement"] = plain_cyclegan_step(batch, size)

@@ -23,6 +23,7 @@ import numpy as np
 
 from reage.arrays import Float32
 from reage.assets import asset
+from reage.calibration import told_age
 from reage.edit.compositing import Edit
 from reage.errors import BundleError, ReageError
 from reage.files import checked_name, refuse_existing, writing, writing_folder
@@ -90,7 +91,9 @@ class Bundle:
         feeds = {
             "face": np.ascontiguousarray(face.transpose(2, 0, 1)[None], np.float32),
             "source_age": np.array([source], np.float32),
-            "target_age": np.array([target], np.float32),
+            "target_age": np.array(
+                [manifest.nearest(told_age(manifest.calibration, source, target))], np.float32
+            ),
             "male": np.array([male], np.float32),
         }
         session = self._sessions.get("any") or self._sessions[direction]

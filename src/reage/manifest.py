@@ -16,7 +16,9 @@ from dataclasses import MISSING, asdict, dataclass, field, fields
 from typing import Any
 
 from reage.ages import MAX_AGE
+from reage.calibration import is_calibration
 from reage.edit.compositing import DETAIL_SIGMA
+from reage.edit.masks import Reach
 from reage.errors import BundleError
 
 FORMAT = 1
@@ -60,6 +62,10 @@ class Manifest:
     full_ages: dict[str, float] = field(default_factory=dict)
     """For networks that know only a direction: the ages in years, by direction, at which the whole of their edit is
     applied. Nearer to the age in the photo, a part of it is."""
+    reach: Reach = "face"
+    """How far the edit reaches: to the outline of the ``face``, or over the ``head``: hair, ears and jaw, too."""
+    calibration: dict[str, Any] = field(default_factory=dict)
+    """Which age the networks are told, so that they show the one asked for; see `reage.calibration`."""
     detail_sigma: float = DETAIL_SIGMA
     """Blur that separates a face's own detail from the rest, in sides of the aligned face."""
     data: str = ""
@@ -239,6 +245,8 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
         lambda v: _is_table(v, _DIRECTIONS.__contains__, _is_age),
         f"a table of ages from 0 to {MAX_AGE:g} years for 'older' and 'younger'",
     ),
+    "reach": (lambda v: v in ("face", "head"), "'face' or 'head'"),
+    "calibration": (is_calibration, "empty, or a table as `reage.calibration` describes"),
     "detail_sigma": (lambda v: _is_number(v, 0.001, 0.5), "a number from 0.001 to 0.5"),
     "data": _TEXT,
     "teachers": (lambda v: _is_list(v, _is_text), "a list of texts"),

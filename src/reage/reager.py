@@ -176,7 +176,8 @@ class Reager:
 
     def align(self, pixels: npt.NDArray[Any], matrix: Float32, landmarks: Float32) -> AlignedFace:
         """The face that ``matrix`` (2, 3) cuts from a photo (H, W, 3); ``landmarks`` (468, 2) are in its own frame."""
-        return cut_face(pixels, matrix, face_mask(landmarks, self.bundle.manifest.size))
+        manifest = self.bundle.manifest
+        return cut_face(pixels, matrix, face_mask(landmarks, manifest.size, manifest.reach))
 
     def edit(self, face: AlignedFace, *, to: float, source: float, male: float) -> Edit:
         """The network's edit of an aligned face; of luma alone where the face has no colour."""

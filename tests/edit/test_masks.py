@@ -94,3 +94,21 @@ def test_the_mask_ends_at_the_outline(faces: list[np.ndarray]) -> None:
         mask = face_mask(landmarks, SIZE)
         assert mask[away > 0].max() < 0.1
         assert (mask[away > 0.1] == 0).all()
+
+
+def test_an_edit_of_the_head_reaches_over_hair_and_jaw_and_ends_before_the_border(
+    faces: list[np.ndarray],
+) -> None:
+    for landmarks in (mean_face(), *faces):
+        face, head = face_mask(landmarks, SIZE), face_mask(landmarks, SIZE, "head")
+        top, chin = landmarks[10], landmarks[152]
+        eyes = float(np.linalg.norm(landmarks[33] - landmarks[263]))
+        above = (top + 0.2 * eyes * (top - chin) / np.linalg.norm(top - chin)).round().astype(int)
+        if 0.1 * SIZE < above[1] < 0.9 * SIZE and 0.1 * SIZE < above[0] < 0.9 * SIZE:
+            assert face[above[1], above[0]] < 0.1
+            assert head[above[1], above[0]] > 0.5
+        assert head.sum() > 1.15 * face.sum()
+        assert (head >= face - 0.1).all()
+        assert max(head[0].max(), head[-1].max(), head[:, 0].max(), head[:, -1].max()) < 0.01
+        eye = landmarks[[159, 145]].mean(0).round().astype(int)
+        assert head[eye[1], eye[0]] < 0.5

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from reage.networks.age_net import BINS, AgeNet, expected_age
-from reage.networks.critics import AgeTrunkCritic
+from reage.networks.critics import AgeTrunkCritic, PatchCritic
 
 WIDTHS = (8, 16, 24)
 
@@ -121,3 +121,14 @@ def test_a_new_critic_has_no_opinion_on_the_condition() -> None:
     age, male = torch.tensor([20.0, 40]), torch.tensor([0.0, 1])
     pooled = network(faces(2))[1]
     torch.testing.assert_close(network.judge(pooled, age, male), network.judge(pooled, age + 30, 1 - male))
+
+
+def test_the_critic_of_patches_sees_small_patches_only() -> None:
+    critic, face = PatchCritic(8), torch.rand(1, 3, 64, 64)
+    changed = face.clone()
+    changed[:, :, :8, :8] += 1
+    apart = (critic(changed) - critic(face)).abs()[0, 0] > 1e-6
+    assert apart[0, 0]
+    assert not apart[3:, :].any()
+    assert not apart[:, 3:].any()
+    assert apart.shape == (8, 8)

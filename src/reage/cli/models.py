@@ -60,16 +60,35 @@ def models_verify(bundles: tuple[Path, ...]) -> None:
     show_default=True,
     help="Of the best epoch by the run's figure, or of its last step.",
 )
+@click.option(
+    "--calibrated",
+    is_flag=True,
+    help="Measure which age to tell the network so that its teachers read the age asked for (needs the run's cache).",
+)
 @click.option("--name", help="Name of the model; default: that of the run folder.")
 @click.option("--version", default="1", show_default=True)
 @click.option("--card", type=PATH, help="A model card to enclose; default: one made from the run's settings.")
-def export(run: Path, output: Path, weights: str, name: str | None, version: str, card: Path | None) -> None:
+def export(
+    run: Path,
+    output: Path,
+    weights: str,
+    calibrated: bool,
+    name: str | None,
+    version: str,
+    card: Path | None,
+) -> None:
     """Turn a trained RUN into a bundle, checking that ONNX Runtime and torch agree."""
     need_extra("train", "torch", "onnx", "onnxscript", "pydantic", "safetensors", "pandas")
     from reage.training.export import export_run
 
     difference = export_run(
-        run, output, name=name or run.name, version=version, card=card, best=weights == "best"
+        run,
+        output,
+        name=name or run.name,
+        version=version,
+        card=card,
+        best=weights == "best",
+        calibrated=calibrated,
     )
     click.echo(f"{output}: written; largest difference between ONNX Runtime and torch {difference:.1e}")
 

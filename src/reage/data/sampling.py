@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from reage.arrays import Bool, Float32, UInt8
 from reage.data.cache import Cache
-from reage.edit.masks import face_mask
+from reage.edit.masks import Reach, face_mask
 from reage.errors import DataError
 
 
@@ -78,6 +78,7 @@ class FacePool:
         min_sharpness: float = 0.0,
         evenness: float = 1.0,
         colour_only: bool = False,
+        reach: Reach = "face",
     ) -> None:
         rows = cache.rows
         conditions = {
@@ -99,6 +100,7 @@ class FacePool:
         self.ages = rows["age"].to_numpy(np.float32)[self.positions]
         self.male = (rows["gender"] == "M").to_numpy(np.float32)[self.positions]
         self._evenness = evenness
+        self._reach: Reach = reach
         self._weigh()
 
     def _weigh(self) -> None:
@@ -153,13 +155,24 @@ class FacePool:
         """The faces with the indices ``chosen`` (B,), mirrored left for right where ``mirrored`` (B,) says so."""
         where = self.positions[chosen]
         images = np.asarray(self.cache.images[where])
-        size = self.cache.size
-        drawn = np.zeros((len(where), size if masks else 0, size if masks else 0), np.float32)
-        if masks:
-            for i, landmarks in enumerate(self.cache.landmarks[where]):
-                drawn[i] = face_mask(landmarks, size)
         if mirrored is not None and mirrored.any():
-            images, drawn = images.copy(), drawn.copy()
+            images = images.copy()
             images[mirrored] = images[mirrored, :, ::-1]
-            drawn[mirrored] = drawn[mirrored, :, ::-1]
+        drawn = self.masks(chosen, mirrored) if masks else np.zeros((len(where), 0, 0), np.float32)
         return Faces(images, drawn, self.ages[chosen], self.male[chosen])
+
+    def masks(
+        self,
+        chosen: npt.NDArray[np.intp],
+        mirrored: Bool | None = None,
+        *,
+        reach: Reach | None = None,
+    ) -> Float32:
+        """Masks (B, S, S) of the faces numbered ``chosen``, of the pool's own reach unless another is given."""
+        size = self.cache.size
+        drawn = np.empty((len(chosen), size, size), np.float32)
+        for i, landmarks in enumerate(self.cache.landmarks[self.positions[chosen]]):
+            drawn[i] = face_mask(landmarks, size, reach or self._reach)
+        if mirrored is not None:
+            drawn[mirrored] = drawn[mirrored, :, ::-1]
+        return drawn

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -15,6 +15,9 @@ import numpy.typing as npt
 
 from reage.arrays import Float32
 from reage.errors import RegionError
+
+Reach = Literal["face", "head"]
+"""How far an edit may reach: to the outline of the face, or over hair, ears and jaw, too."""
 
 REGIONS = ("forehead", "eyes", "cheeks", "mouth", "neck")
 """Parts of a face: forehead with temples and frown lines; eyes with brows, lids, bags and crow's feet; cheeks with
@@ -42,6 +45,8 @@ _JAW = (132, 58, 172, 136, 150, 149, 176, 148, 152, 377, 400, 378, 379, 365, 397
 
 _FOREHEAD = 1.06
 """The mesh ends below the hairline: points above the eyes move away from them by this factor."""
+_HEAD = 0.45
+"""How far beyond the outline of the face an edit of the head reaches, in eye distances."""
 _EYE_WEIGHT = 0.1
 _MOUTH_WEIGHT = 0.2
 """What is left of the edit on eyeballs and inside the lips."""
@@ -51,14 +56,23 @@ _FEATHER = 0.09
 """Blur of the borders between regions, in eye distances."""
 
 
-def face_mask(landmarks: npt.NDArray[Any], size: int) -> Float32:
-    """Weight of an edit (size, size) in [0, 1] for a face with ``landmarks`` (468, 2+) in that aligned frame."""
+def face_mask(landmarks: npt.NDArray[Any], size: int, reach: Reach = "face") -> Float32:
+    """Weight of an edit (size, size) in [0, 1] for a face with ``landmarks`` (468, 2+) in that aligned frame.
+
+    With the reach "face" an edit ends at the outline of the face; with "head" it goes on over hair, ears and jaw and
+    ends 0.45 eye distances beyond the outline. Either way little of it is left on eyeballs and inside the lips, and
+    nothing at the border of the frame.
+    """
     points = np.asarray(landmarks, np.float32)[:, :2]
     unit = _eye_distance(points)
     mask = face_outline(points, size)
+    if reach == "head":
+        radius = max(1, round(_HEAD * unit))
+        disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+        mask = cv2.dilate(mask, disc)
     # Blurred, then steepened so that half weight moves inwards: 0.02 is left on the outline, 0.08 where it is hollow,
     # and nothing a tenth of the eye distance beyond it.
-    mask = _smoothstep((_blur(mask, 0.11 * unit) - 0.45) / 0.5)
+    mask = _smoothstep((_blur(mask, (0.11 if reach == "face" else 0.15) * unit) - 0.45) / 0.5)
     eyes = np.maximum(_fill(points[list(RIGHT_EYE)], size), _fill(points[list(LEFT_EYE)], size))
     mask *= 1 - (1 - _EYE_WEIGHT) * np.minimum(1, 1.3 * _blur(eyes, 0.025 * unit))
     mask *= 1 - (1 - _MOUTH_WEIGHT) * np.minimum(

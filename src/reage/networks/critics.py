@@ -77,3 +77,23 @@ class AgeTrunkCritic(nn.Module):
         condition = torch.cat([self.age(age), male[:, None] * 2 - 1], 1)
         logits = [head.judge(p, condition) for head, p in zip(self.heads, pooled, strict=True)]  # type: ignore[operator]
         return torch.stack(logits)
+
+
+class PatchCritic(nn.Module):
+    """Is each small patch of a face real? Three convolutions with stride two, from scratch: texture, not structure.
+
+    A patch is 22 px wide. Shape: (B, 3, S, S) in [-1, 1] -> logits of patches (B, 1, S/8, S/8).
+    """
+
+    def __init__(self, width: int = 32) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(3, width, 4, 2, 1), nn.LeakyReLU(0.2),
+            nn.Conv2d(width, 2 * width, 4, 2, 1), nn.LeakyReLU(0.2),
+            nn.Conv2d(2 * width, 4 * width, 4, 2, 1), nn.LeakyReLU(0.2),
+            nn.Conv2d(4 * width, 1, 1),
+        )  # fmt: skip
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.layers(x).float()
+        return out

@@ -32,11 +32,19 @@ TOLERANCE = 1e-4
 
 
 def export_run(
-    run: Path, output: Path, *, name: str, version: str = "1", card: Path | None = None, best: bool = True
+    run: Path,
+    output: Path,
+    *,
+    name: str,
+    version: str = "1",
+    card: Path | None = None,
+    best: bool = True,
+    calibrated: bool = False,
 ) -> float:
     """Write the bundle ``output`` from the run folder ``run``; returns the largest difference found.
 
-    Of the weights of the ``best`` epoch, or else (and where no epoch has ended) of the latest ones. Raises
+    Of the weights of the ``best`` epoch, or else (and where no epoch has ended) of the latest ones. A ``calibrated``
+    bundle is told ages by what the run's teachers read, which needs the run's cache and teachers. Raises
     `ConfigError` where the run cannot be read or its family makes no pictures, and `ExistsError` where ``output``
     exists.
     """
@@ -53,10 +61,22 @@ def export_run(
     dataset = about.get("dataset", "unnamed")
     exported.data = exported.data or DATA.get(dataset, f"{dataset} (train split of `reage data index`)")
     exported.licence = exported.licence or LICENCES.get(dataset, LICENCE)
+    figures = {}
+    if calibrated:
+        found = family_type(settings.family)(settings).calibrated(exported.networks)
+        if found is None:
+            raise ConfigError(f"the family {settings.family} cannot be calibrated: it has no teachers of age")
+        exported.calibration = found.table
+        figures = {
+            "calibration": {
+                "years_off_before": round(found.before, 2),
+                "years_off_after": round(found.after, 2),
+            }
+        }
     training = {"steps": about["step"], "settings": json.loads(settings.model_dump_json())}
     return write_exported(
         exported, output, name=name, version=version, family=settings.family, size=int(about["size"]),
-        training=training, card=card,
+        training=training, figures=figures, card=card,
     )  # fmt: skip
 
 
@@ -69,6 +89,7 @@ def write_exported(
     family: str,
     size: int,
     training: dict[str, Any],
+    figures: dict[str, Any] | None = None,
     card: Path | None = None,
     halves: bool = True,
 ) -> float:
@@ -96,10 +117,12 @@ def write_exported(
         source_ages=exported.source_ages,
         target_ages=exported.target_ages,
         full_ages=exported.full_ages,
+        reach=exported.reach,
+        calibration=exported.calibration,
         data=exported.data,
         teachers=exported.teachers,
         training=training,
-        figures={"onnx_torch_max_abs_difference": worst},
+        figures={"onnx_torch_max_abs_difference": worst, **(figures or {})},
         licence=exported.licence,
     )
     contents["MODEL_CARD.md"] = (enclosed or _card(manifest)).encode()

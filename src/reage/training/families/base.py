@@ -16,7 +16,9 @@ from torch import Tensor, nn
 from reage.arrays import UInt8
 from reage.data.cache import Cache, open_cache
 from reage.data.sampling import FacePool, Faces, Shard
+from reage.edit.masks import Reach
 from reage.errors import ConfigError, DataError
+from reage.training.calibrate import Calibrated
 from reage.training.config import DataSettings, Settings, TrainSettings
 from reage.training.editing import to_tensor, to_uint8
 from reage.training.updater import Objective
@@ -66,6 +68,8 @@ class Exported:
     source_ages: tuple[float, float]
     target_ages: tuple[float, float]
     full_ages: dict[str, float] = field(default_factory=dict)
+    reach: Reach = "face"
+    calibration: dict[str, Any] = field(default_factory=dict)
     teachers: list[str] = field(default_factory=list)
     data: str = ""
     """Where empty, and so with ``licence``, what the run's weights say of their data is put."""
@@ -137,6 +141,10 @@ class Family(ABC):
         """Edited and real faces (N, S, S, 3) of the same ages, by direction; none where no picture is made."""
         return {}
 
+    def calibrated(self, networks: Networks) -> Calibrated | None:
+        """The calibration of the generator among ``networks``; None where the family has no teachers to measure it."""
+        return None
+
     @classmethod
     @abstractmethod
     def exported(cls, settings: TrainSettings, size: int) -> Exported:
@@ -151,6 +159,8 @@ class EditingFamily(Family):
 
     colour_only: ClassVar[bool] = False
     masks: ClassVar[bool] = False
+    reach: Reach = "face"
+    """How far its masks reach."""
     multiple: ClassVar[int] = 16
     """What the side of a face must be a multiple of."""
 
@@ -169,7 +179,7 @@ class EditingFamily(Family):
         data: DataSettings = self.settings.data
         return FacePool(
             self.cache, split=split, ages=ages or data.ages, min_sharpness=data.min_sharpness,
-            evenness=data.evenness, colour_only=self.colour_only,
+            evenness=data.evenness, colour_only=self.colour_only, reach=self.reach,
         )  # fmt: skip
 
     def batch(self, pool: FacePool, chosen: npt.NDArray[np.intp]) -> Batch:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -16,19 +16,22 @@ from reage.arrays import Float32
 from reage.data.augment import draw_affine, draw_shift, translate, warp_affine
 from reage.data.sampling import Shard, step_rng
 from reage.edit.compositing import DETAIL_SIGMA
-from reage.errors import ConfigError
-from reage.networks.age_net import AgeNet, expected_age
-from reage.networks.critics import AgeTrunkCritic
+from reage.edit.masks import Reach
+from reage.networks.age_net import expected_age
+from reage.networks.critics import AgeTrunkCritic, PatchCritic
 from reage.networks.delta_unet import DeltaUNet
 from reage.training import losses
-from reage.training.checkpoint import load_weights
+from reage.training.calibrate import Calibrated, calibrate
 from reage.training.config import Ages, Settings, TrainSettings, Width, validate
 from reage.training.editing import apply_edit, gaussian_blur
 from reage.training.families.base import CPU, Batch, Compute, EditingFamily, Exported, Networks
+from reage.training.teachers import Teacher, read_age_net
 from reage.training.updater import Objective
 
 EXCESS = 0.12
 """A change of broad areas beyond this, in units of an image in [-1, 1], is a smear whatever the age."""
+CALIBRATION_FACES = 16
+"""Training faces that are edited for each entry of the calibration."""
 TONE_SIGMA = 0.03
 """Blur that leaves smears and tone of a change and takes away lines, in parts of the side."""
 
@@ -36,26 +39,41 @@ TONE_SIGMA = 0.03
 class DeltaOptions(Settings):
     """Settings of the flagship."""
 
-    teacher: Path = Field(Path("runs/age"), description="Run folder of the trained age network.")
+    teachers: tuple[Path, ...] = Field(
+        (Path("runs/age"),),
+        min_length=1,
+        description="Run folders of trained age networks; the critic grows from the trunk of the first.",
+    )
     widths: tuple[Width, Width, Width] = Field(
         (48, 96, 160), description="Channels of the U-Net's three levels."
     )
+    reach: Reach = Field("face", description="Where edits act: the face, or hair, ears and jaw (head), too.")
     targets: Ages = Field((16, 85), description="Youngest and oldest target age, in years.")
+    near: float = Field(0.5, ge=0, le=1, description="Share of targets within 25 years of the source.")
     generator_rate: float = Field(7e-5, gt=0, description="Peak learning rate of the generator.")
     critic_rate: float = Field(4e-4, gt=0, description="Peak learning rate of the critic.")
+    texture_rate: float = Field(1e-3, gt=0, description="Peak learning rate of the critic of small patches.")
+    critic_updates: int = Field(1, ge=1, description="Updates of the critic for each one of the generator.")
+    texture_updates: int = Field(2, ge=1, description="Updates of the critic of small patches, likewise.")
     head_start: int = Field(
         150, ge=0, description="Steps in which the critic alone learns: which face fits which age."
     )
     realism: float = Field(
         1.0, ge=0, description="Weight of the critic's verdict on places: real or painted."
     )
+    texture: float = Field(
+        1.0, ge=0, description="Weight of the verdict on small patches; 0: no such critic."
+    )
     match: float = Field(
         0.5, ge=0, description="Weight of its verdict on the face: of that age and gender or not."
     )
-    age: float = Field(0.12, ge=0, description="Weight of the age loss: a nudge, the critic must lead.")
-    change: float = Field(3.0, ge=0, description="Weight of the mean change, heavier for small age gaps.")
+    age: float = Field(0.12, ge=0, description="Weight of the teachers' age loss at the start.")
+    age_end: float | None = Field(None, ge=0, description="Its weight at the end; default: the same.")
+    change: float = Field(1.0, ge=0, description="Weight of the mean change.")
     tone: float = Field(
-        30.0, ge=0, description="Weight of the mean squared change of broad areas: smears, not lines."
+        30.0,
+        ge=0,
+        description="Weight of the mean squared change of broad areas of the face: smears, not lines.",
     )
     excess: float = Field(
         3000.0, ge=0, description="Weight of the mean squared excess of that change over 0.12: dark strokes."
@@ -65,7 +83,7 @@ class DeltaOptions(Settings):
     mismatch: float = Field(0.3, ge=0, description="Weight of real faces shown with a wrong age or gender.")
     r1: float = Field(0.05, ge=0, description="Weight of the critic's gradient penalty.")
     r1_every: int = Field(16, ge=1, description="Steps between gradient penalties.")
-    translate: float = Field(0.06, ge=0, le=0.25, description="Largest shift of what the critic sees.")
+    translate: float = Field(0.0, ge=0, le=0.25, description="Largest shift of what the critic sees.")
 
 
 class DeltaFamily(EditingFamily):
@@ -81,31 +99,51 @@ class DeltaFamily(EditingFamily):
     def __init__(self, settings: TrainSettings, compute: Compute = CPU) -> None:
         super().__init__(settings, compute)
         self.options = options = validate(DeltaOptions, settings.options, "options")
-        self.teacher = read_teacher(options.teacher).to(self.device)
-        widths = self.teacher.trunk.widths
-        self.networks = {"generator": DeltaUNet(options.widths), "critic": AgeTrunkCritic(widths)}
-        self.networks["critic"].trunk.load_state_dict(self.teacher.trunk.state_dict())  # type: ignore[union-attr]
-        self.detail_sigma = DETAIL_SIGMA * self.size
+        self.reach = options.reach
         self._pool = self.pool()
+        nets = [read_age_net(run) for run in options.teachers]
+        trunk = nets[0].trunk
+        self.networks = {
+            "generator": DeltaUNet(options.widths),
+            "critic": AgeTrunkCritic(trunk.widths),
+            "texture": PatchCritic(),
+        }
+        self.networks["critic"].trunk.load_state_dict(trunk.state_dict())  # type: ignore[union-attr]
+        self.teachers = [Teacher(net, self._pool, self.device) for net in nets]
+        self.detail_sigma = DETAIL_SIGMA * self.size
         self.objectives = [
             Objective(
-                "generator", ["generator"], self._generator_loss, options.generator_rate,
+                "generator",
+                ["generator"],
+                self._generator_loss,
+                options.generator_rate,
                 starts=options.head_start,
             ),
-            Objective("critic", ["critic"], self._critic_loss, options.critic_rate, (0.5, 0.99)),
+            Objective(
+                "critic", ["critic"], self._critic_loss, options.critic_rate, (0.5, 0.99),
+                updates=options.critic_updates,
+            ),
+            Objective(
+                "texture", ["texture"], self._texture_loss, options.texture_rate, (0.5, 0.99),
+                updates=options.texture_updates,
+            ),
         ]  # fmt: skip
 
     def draw(self, step: int, shard: Shard) -> _Step:
         rng, count = step_rng(self.settings.seed, step), self.settings.batch * shard.count
         chosen, mirrored = self._pool.choose(count, rng)
         ages = self._pool.ages[chosen]
-        drawn = [self._far_ages(ages, rng, gap) for gap in (4, 15)]
-        drawn.append(draw_affine(count, rng, degrees=10, zoom=(0.9, 1.1), shift=0.05))
+        near = np.clip(ages + rng.uniform(-25, 25, count), *self.options.targets).astype(np.float32)
+        targets = np.where(rng.random(count) < self.options.near, near, self._far_ages(ages, rng, 4))
+        wrong = self._far_ages(ages, rng, 15)
+        turns = draw_affine(count, rng, degrees=10, zoom=(0.9, 1.1), shift=0.05)
         reach = int(self.size * self.options.translate)
-        target, wrong, turns = (torch.from_numpy(shard.slice(each)).to(self.device) for each in drawn)
-        source = Batch(self._pool.take(shard.slice(chosen), shard.slice(mirrored)), self.device)
+        chosen, mirrored = shard.slice(chosen), shard.slice(mirrored)
+        source = Batch(self._pool.take(chosen, mirrored), self.device)
+        inner = self._pool.masks(chosen, mirrored, reach="face")[:, None]
         shifts = draw_shift(rng, reach=reach), draw_shift(rng, reach=reach)
-        return _Step(source, target, wrong, turns, shifts)
+        parts = (inner, *(shard.slice(each) for each in (targets, wrong, turns)))
+        return _Step(source, shifts, *(torch.from_numpy(part).to(self.device) for part in parts))
 
     def _far_ages(self, ages: Float32, rng: np.random.Generator, gap: float) -> Float32:
         """Ages drawn evenly from the targets, at least ``gap`` years from ``ages``."""
@@ -137,24 +175,47 @@ class DeltaFamily(EditingFamily):
         real_view, fake_view, mask = drawn.views(source.face, fake, drawn.shifts[0])
         with torch.no_grad():
             real_places, _ = self._look(real_view)
+            real_patches = self._patches(real_view)
         places, pooled = self._look(fake_view)
-        with self.autocast():
-            age_logits, _ = self.teacher(warp_affine(fake, drawn.turns))
-        gap = (target - source.age).abs()
         change = (fake - source.face).abs().mean((1, 2, 3))
-        tone = gaussian_blur(fake - source.face, TONE_SIGMA * fake.shape[-1])
+        tone = gaussian_blur((fake - source.face) * drawn.inner, TONE_SIGMA * fake.shape[-1])
         parts = {
             "realism": losses.relativistic_loss(places, real_places, mask),
+            "texture": losses.relativistic_loss([self._patches(fake_view)], [real_patches], mask),
             "match": losses.nonsaturating_loss(self._judge(pooled, target, source.male)),
-            "age": losses.age_distance(age_logits, target).mean(),
-            "change": (change * 30 / (10 + gap)).mean(),
+            "age": self._age_loss(warp_affine(fake, drawn.turns), target),
+            "change": change.mean(),
             "tone": tone.square().mean(),
             "excess": (tone.abs() - EXCESS).clamp(min=0).square().mean(),
             "gain": (gain.square() * source.mask).mean(),
             "smooth": losses.total_variation(delta * source.mask),
         }
-        total = torch.stack([getattr(options, name) * value for name, value in parts.items()]).sum()
+        weights = {name: getattr(options, name) for name in parts} | {"age": self._age_weight(step)}
+        total = torch.stack([weights[name] * value for name, value in parts.items()]).sum()
         return total, {**parts, "gain_mean": (gain * source.mask).abs().mean()}
+
+    def _age_weight(self, step: int) -> float:
+        start, end = self.options.age, self.options.age_end
+        return start if end is None else start + (end - start) * step / self.settings.steps
+
+    def _age_loss(self, face: Tensor, target: Tensor) -> Tensor:
+        distances = []
+        for teacher in self.teachers:
+            with self.autocast():
+                logits, _ = teacher.net(face)
+            distances.append(teacher.distance(logits, target).mean())
+        return torch.stack(distances).mean()
+
+    def _patches(self, face: Tensor) -> Tensor:
+        with self.autocast():
+            patches: Tensor = self.networks["texture"](face.contiguous(memory_format=torch.channels_last))
+        return patches
+
+    def _texture_loss(self, drawn: _Step, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        real, fake, mask = drawn.views(drawn.source.face, drawn.fake, drawn.shifts[1])
+        real_patches, fake_patches = [self._patches(real)], [self._patches(fake)]
+        loss = losses.relativistic_loss(real_patches, fake_patches, mask)
+        return loss, {"accuracy": losses.pairwise_accuracy(real_patches, fake_patches, mask)}
 
     def _judge(self, pooled: list[Tensor], age: Tensor, male: Tensor) -> Tensor:
         critic = self.networks["critic"]
@@ -189,29 +250,56 @@ class DeltaFamily(EditingFamily):
             total = total + 0.5 * options.r1 * options.r1_every * losses.r1_penalty(logits, face)
         figures = {
             "realism": realism, "fits": fits.mean(), "fake_fits": fake_fits.mean(),
-            "wrong_fits": wrong_fits.mean(),
-            "accuracy": losses.pairwise_accuracy(real_places, fake_places, mask),
+            "wrong_fits": wrong_fits.mean(), "accuracy": losses.pairwise_accuracy(real_places, fake_places, mask),
         }  # fmt: skip
         return total, figures
 
     @torch.no_grad()
     def validate(self, networks: Networks, split: str) -> dict[str, float]:
-        """What the teacher reads after the edit: a sign of life, not a judgement."""
+        """What the teachers read after the edit, and how many edited faces the critics tell from their sources."""
         pool = self.pool(split)
         batch = self.batch(pool, pool.evenly_spaced(48))
         figures, errors = {}, []
+        apart: dict[str, list[Tensor]] = {"critic": [], "texture": []}
+        gaps = []
         for age in (25.0, 50.0, 75.0):
-            fake = self.repaint(networks, batch, torch.full_like(batch.age, age))
+            target = torch.full_like(batch.age, age)
+            fake = self.repaint(networks, batch, target)
             with self.autocast():
-                read = expected_age(self.teacher(fake)[0])
+                readings = [t.age_of(expected_age(t.net(fake)[0])) for t in self.teachers]
+                looks = {name: (networks[name](batch.face), networks[name](fake)) for name in apart}
+            read = torch.stack(readings).mean(0)
             errors.append((read - age).abs().mean())
             figures[f"teacher_reads_{age:.0f}"] = round(float(read.mean()), 2)
             figures[f"change_{age:.0f}"] = round(float((fake - batch.face).abs().mean()), 4)
+            gaps.append((target - batch.age).abs())
+            for name, (real, edited) in looks.items():
+                ours, theirs = (_realness(look, batch.mask) for look in (edited, real))
+                apart[name].append(theirs > ours)
+        far = torch.cat(gaps) >= 25
+        for name, told in apart.items():
+            share = torch.cat(told).float()
+            figures[f"{name}_tells_far"] = round(float(share[far].mean()), 3)
+            figures[f"{name}_tells_near"] = round(float(share[~far].mean()), 3)
         return {**figures, "teacher_error": round(float(torch.stack(errors).mean()), 3)}
+
+    @torch.no_grad()
+    def calibrated(self, networks: Networks) -> Calibrated:
+        pool = self.pool()
+
+        def shown(source: float, told: float) -> float:
+            nearest = np.argsort(np.abs(pool.ages - source), kind="stable")[:CALIBRATION_FACES]
+            batch = self.batch(pool, nearest)
+            fake = self.repaint(networks, batch, batch.age + (told - source))
+            with self.autocast():
+                readings = [t.age_of(expected_age(t.net(fake)[0])) for t in self.teachers]
+            return float(torch.stack(readings).mean())
+
+        return calibrate(shown, self.options.targets)
 
     def examples(self) -> dict[str, tuple[Any, ...]]:
         face, one = torch.zeros(1, 3, self.size, self.size), torch.ones(1)
-        return {"generator": (face, 30 * one, 60 * one, one), "critic": (face,)}
+        return {"generator": (face, 30 * one, 60 * one, one), "critic": (face,), "texture": (face,)}
 
     @classmethod
     def exported(cls, settings: TrainSettings, size: int) -> Exported:
@@ -224,20 +312,26 @@ class DeltaFamily(EditingFamily):
             outputs=["delta", "gain"],
             source_ages=settings.data.ages,
             target_ages=options.targets,
+            reach=options.reach,
             teachers=["reage age network (a run of the family age)"],
         )
 
 
 @dataclass
 class _Step:
-    """What a step needs of the data: faces, their targets and wrong ages (B,), turns for the teacher's view
-    (B, 2, 3), shifts for the critic's view in either move; and the edits, once they are made."""
+    """What a step needs of the data, and its edited faces once they are made."""
 
     source: Batch
-    target: Tensor
-    wrong: Tensor
-    turns: Tensor
     shifts: tuple[tuple[int, int], tuple[int, int]]
+    """How far the critics' view is shifted, when the generator and when the critics are updated."""
+    inner: Tensor
+    """Masks (B, 1, S, S) of the face without hair."""
+    target: Tensor
+    """Ages (B,) that are asked for, in years."""
+    wrong: Tensor
+    """Ages (B,) that the sources do not have, in years."""
+    turns: Tensor
+    """Transforms (B, 2, 3) of the teachers' view."""
     fake: Tensor = field(init=False)
 
     def views(self, face: Tensor, fake: Tensor, shift: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
@@ -246,16 +340,11 @@ class _Step:
         return both[:, :3], both[:, 3:6], both[:, 6:]
 
 
-def read_teacher(run: Path) -> AgeNet:
-    """The frozen age network of the run folder ``run``."""
-    try:
-        widths = json.loads((run / "settings.json").read_text())["options"]["widths"]
-    except (OSError, ValueError, KeyError) as error:
-        raise ConfigError(
-            f"teacher: {run} is not a run folder; train one with recipes/age.yaml: {error}"
-        ) from error
-    teacher = AgeNet(tuple(widths))
-    load_weights(run / "weights.safetensors", {"age": teacher})
-    teacher.eval().requires_grad_(False)
-    teacher.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return teacher
+def _realness(look: Tensor | tuple[list[Tensor], list[Tensor]], mask: Tensor) -> Tensor:
+    """How real a critic finds the places of each face that lie on ``mask`` (B, 1, S, S), on average: (B,)."""
+    maps = [look] if isinstance(look, Tensor) else look[0]
+    means = []
+    for places in maps:
+        weight = F.adaptive_avg_pool2d(mask, (places.shape[2], places.shape[3]))
+        means.append((places.float() * weight).sum((1, 2, 3)) / weight.sum((1, 2, 3)))
+    return torch.stack(means).mean(0)

@@ -1,0 +1,56 @@
+"""Calibration: which age a network is told, so that the age it shows is the one asked for.
+
+Networks move an apparent age by less than they are told, and not by the same part everywhere. A calibration is a table,
+measured after training (`reage.training.calibrate`) and stored in the manifest of a bundle:
+
+- ``source_ages``: ages in a photo, in years, ascending;
+- ``gaps``: years asked for beyond the age in the photo, ascending, 0 among them;
+- ``told_gaps``: for each source age a row of what the network is told instead, never falling, 0 where the gap is 0.
+
+Between its entries it is linear, beyond them it goes on as at its border. The same age in and out stays the identity.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+_MOST = 50
+"""Source ages, and gaps, at most."""
+
+
+def is_calibration(value: Any) -> bool:
+    """Whether ``value`` is an empty table, or one as described above."""
+    if value == {}:
+        return True
+    if not isinstance(value, dict) or value.keys() != {"source_ages", "gaps", "told_gaps"}:
+        return False
+    sources, gaps, rows = value["source_ages"], value["gaps"], value["told_gaps"]
+    if not (_is_ascending(sources) and _is_ascending(gaps) and 0 in gaps):
+        return False
+    return (
+        isinstance(rows, list)
+        and len(rows) == len(sources)
+        and all(_is_ascending(row, strictly=False) and len(row) == len(gaps) for row in rows)
+        and all(row[gaps.index(0)] == 0 for row in rows)
+    )
+
+
+def told_age(calibration: Mapping[str, Any], source: float, target: float) -> float:
+    """The age in years to tell the network of a face of ``source`` years that should show ``target`` years."""
+    if not calibration:
+        return target
+    gaps = [np.interp(target - source, calibration["gaps"], row) for row in calibration["told_gaps"]]
+    return source + float(np.interp(source, calibration["source_ages"], gaps))
+
+
+def _is_ascending(value: Any, *, strictly: bool = True) -> bool:
+    if not isinstance(value, list) or not 1 <= len(value) <= _MOST:
+        return False
+    if not all(isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v) for v in value):
+        return False
+    return all(low < high or (not strictly and low == high) for low, high in pairwise(value))
