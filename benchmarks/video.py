@@ -22,6 +22,7 @@ import numpy as np
 
 import reage
 from reage import Reager
+from reage.arrays import UInt8
 from reage.edit.compositing import AlignedFace, Edit
 from reage.face.alignment import apply_transform, compose, invert_transform, transform_scale
 from reage.request import Request
@@ -32,7 +33,7 @@ from reage.video.tracking import Tracker
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "tests"))
 
-from clips import Frame, camera, filmed, portrait, write_clip  # noqa: E402  (from the tests' folder)
+from clips import camera, filmed, portrait, write_clip  # noqa: E402  (from the tests' folder)
 
 SIZE, FPS, NOISE = (640, 480), 24, 2.0
 TARGET = 75.0
@@ -40,7 +41,7 @@ PORTRAITS = ("house_grace-meng", "house_andre-carson", "astronaut_eileen-collins
 
 
 def shown(
-    reager: Reager, tracker: Tracker, frames: list[Frame], smooth: bool
+    reager: Reager, tracker: Tracker, frames: list[UInt8], smooth: bool
 ) -> list[tuple[AlignedFace, Edit]]:
     """The aligned face of the first person in each frame, and the edit that it gets."""
     role = cast(reager, tracker, Request(TARGET), smooth=smooth)[0]
@@ -78,7 +79,7 @@ def measure(reager: Reager, name: str, swing: float, count: int, folder: Path) -
         folder / "clip.mp4", filmed(portrait(name, 960), path, SIZE, NOISE), fps=FPS, tone=False
     )
     with open_video(clip) as video:
-        frames = [still.pixels for still in video.stills()]
+        frames = [frame.pixels for frame in video.frames()]
         tracker = follow(reager, video, lambda *_: None)
     figures = {}
     for label, smooth in (("without", False), ("with", True)):

@@ -1,4 +1,4 @@
-"""The range of ages that everything here speaks of."""
+"""The range of ages, in years, that every part of the package uses."""
 
 MAX_AGE = 116.0
-"""Years: the oldest label of UTKFace, and the oldest age that can be asked for."""
+"""The oldest age that can be asked for, in years: the oldest in the labels of UTKFace."""

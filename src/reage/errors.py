@@ -1,4 +1,4 @@
-"""The errors a user can cause; the command line prints them in one line and ends with exit code 2."""
+"""The errors that a user can cause. The command line prints each in one line and ends with exit code 2."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ class ReageError(Exception):
 
 
 class WriteError(ReageError):
-    """A file or folder that cannot be written: its ``path``, and the ``reason``."""
+    """A file or folder cannot be written: its ``path``, and the ``reason``."""
 
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(path, reason)
@@ -22,50 +22,46 @@ class WriteError(ReageError):
 
 
 class ExistsError(WriteError):
-    """A file or folder that would have to be replaced, which was not allowed: its ``path``."""
+    """A file or folder exists already and may not be replaced: its ``path``."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, "it exists already")
-        self.args = (path,)
+        self.args = (path,)  # what copies and process pools construct it from
 
     def __str__(self) -> str:
         return f"{self.path} exists already"
 
 
 class PhotoError(ReageError):
-    """A file that is not a readable photograph, is too large, or cannot be encoded in the format asked for."""
+    """A file is not a readable photograph, or a photograph cannot be encoded in the format asked for."""
 
 
 class PixelLimitError(PhotoError):
-    """A photograph of more pixels than the caller reads; ``fact`` is its text without the command line's advice."""
-
-    def __init__(self, fact: str) -> None:
-        super().__init__(f"{fact}; raise it with --max-pixels if you trust the file")
-        self.fact = fact
+    """A photograph has more pixels than the caller allows."""
 
 
 class VideoError(ReageError):
-    """A file that is not a readable video, or a film or video that cannot be made."""
+    """A file is not a readable video, or a film or video cannot be made."""
 
 
 class NoFaceError(ReageError):
-    """No face (or not the requested one) was found in a photograph."""
+    """A photograph has no face, or not the one asked for."""
 
 
 class AgeError(ReageError):
-    """An age outside 0 to 116 years."""
+    """An age outside 0 to 116 years, or a strength out of its range."""
 
 
 class RegionError(ReageError):
-    """A facial region that there is not, or a factor of one out of range."""
+    """An unknown region of the face, or a factor out of its range."""
 
 
 class BundleError(ReageError):
-    """A model bundle that is missing, malformed or altered."""
+    """A model bundle is missing, malformed or altered, or its network cannot be run."""
 
 
 class DataError(ReageError):
-    """A data set, index or cache that cannot be read."""
+    """A data set, index or cache cannot be read."""
 
 
 class JudgeError(ReageError):
@@ -73,4 +69,4 @@ class JudgeError(ReageError):
 
 
 class ConfigError(ReageError):
-    """A training setting that is unknown or out of range."""
+    """A training setting is unknown or out of range."""

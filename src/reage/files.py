@@ -36,7 +36,7 @@ def refuse_existing(path: str | os.PathLike[str], overwrite: bool = False, *, fo
     except FileNotFoundError:
         return
     except OSError as error:
-        raise WriteError(path, _reason(error)) from error
+        raise _write_error(path, error) from error
     if stat.S_ISDIR(mode) and not folder:
         raise WriteError(path, "it is a folder; give the name of a file in it")
     if folder and not stat.S_ISDIR(mode):
@@ -58,11 +58,18 @@ def writing(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     Example:
         >>> with writing("notes.txt") as part:
-        ...     part.write_text("complete")
+        ...     _ = part.write_text("complete")
+        >>> Path("notes.txt").read_text()
+        'complete'
     """
     path = Path(path)
-    with _as_write_error(path), atomic_path(path) as part:
-        yield part
+    with _free_name(path) as part:
+        try:
+            yield part
+            os.replace(part, path)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
 
 
 @contextmanager
@@ -72,43 +79,24 @@ def writing_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     Where ``path`` exists, its files of the same names are replaced and its other files stay. Errors as in `writing`.
     """
     path = Path(path)
-    with _as_write_error(path), atomic_folder(path) as part:
-        yield part
-
-
-@contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
-    """`writing` with the system's own errors."""
-    part = _free_name(path)
-    try:
-        yield part
-        os.replace(part, path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
-
-
-@contextmanager
-def atomic_folder(path: Path) -> Iterator[Path]:
-    """`writing_folder` with the system's own errors."""
-    part = _free_name(path)
-    part.mkdir()
-    try:
-        yield part
-        if path.is_dir():
-            for file in part.iterdir():
-                os.replace(file, path / file.name)
-        else:
-            os.rename(part, path)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+    with _free_name(path) as part:
+        part.mkdir()
+        try:
+            yield part
+            if path.is_dir():
+                for file in part.iterdir():
+                    os.replace(file, path / file.name)
+            else:
+                os.rename(part, path)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
 
 
 def checked_name(path: str | os.PathLike[str]) -> Path:
     """``path``, where a file can have that name at all.
 
-    Raises OSError, as the system does for names that are too long: for a null character and for what the system
-    cannot encode. Python's own functions raise ValueError there, which looks like a bug.
+    Raises OSError for a null character and for what the system cannot encode, as the system does for names that
+    are too long. Python's own functions raise ValueError there, which looks like a bug.
     """
     try:
         encoded = os.fsencode(path)
@@ -129,17 +117,24 @@ def beside(path: Path, name: str) -> Path:
 
 
 @contextmanager
-def _as_write_error(path: Path) -> Iterator[None]:
+def _free_name(path: Path) -> Iterator[Path]:
+    """A free name in the folder of ``path``, since only within a folder is a renaming atomic.
+
+    It is a name and not a file of `tempfile`, because only the owner may read those. Every `OSError` of the block
+    becomes a `WriteError` about ``path``.
+    """
     try:
-        yield
+        name = checked_name(path)
+        name.parent.mkdir(parents=True, exist_ok=True)
+        yield name.with_name(f".reage-{secrets.token_hex(6)}.part")
     except OSError as error:
-        raise WriteError(path, _reason(error)) from error
-    except WriteError as error:  # of a file in a folder that is not yet in its place: name the place
+        raise _write_error(path, error) from error
+    except WriteError as error:  # of a file in a folder that is not yet in its place
         raise WriteError(path, error.reason) from error
 
 
-def _reason(error: OSError) -> str:
-    return error.strerror or str(error)
+def _write_error(path: Path, error: OSError) -> WriteError:
+    return WriteError(path, error.strerror or str(error))
 
 
 def _mode(path: Path) -> int:
@@ -152,13 +147,3 @@ def _mode(path: Path) -> int:
         return os.stat(path).st_mode
     except FileNotFoundError:
         return os.lstat(path).st_mode
-
-
-def _free_name(path: Path) -> Path:
-    """A free name in the folder of ``path``, since only within a folder is a renaming atomic.
-
-    A name and not a file of `tempfile`, because those may be read by their owner only.
-    """
-    path = checked_name(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path.with_name(f".reage-{secrets.token_hex(6)}.part")

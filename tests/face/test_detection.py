@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from reage.face.detection import Face, FaceDetector, drop_duplicates, overlap, search_sides
+from reage.face.candidates import overlap, search_sides
+from reage.face.detection import Face, FaceDetector, drop_duplicates
 
 Bytes = npt.NDArray[np.uint8]
 EXAMPLES = Path(__file__).parents[2] / "examples"

@@ -10,7 +10,7 @@ import pytest
 from reage.arrays import Float32
 from reage.face.alignment import align_landmarks, apply_transform, invert_transform
 from reage.face.detection import FaceDetector
-from reage.face.landmarks import CROP, LandmarkNetwork, frame_of, square_transform
+from reage.face.landmarks import CROP, LandmarkNetwork, crop_around, crop_transform
 
 Bytes = npt.NDArray[np.uint8]
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -47,7 +47,7 @@ def faces() -> dict[str, Float32]:
 
 @pytest.mark.parametrize(("centre", "side", "roll"), [((50, 60), 80, 0.0), ((-10.5, 900), 333, 2.5)])
 def test_a_square_fills_the_crop(centre: tuple[float, float], side: float, roll: float) -> None:
-    back = invert_transform(square_transform(centre, side, roll))
+    back = invert_transform(crop_transform(centre, side, roll))
     mid = CROP / 2 - 0.5
     points = np.array([[mid, mid], [mid + CROP / 2, mid]], np.float32)
     middle, right = apply_transform(back, points)
@@ -57,11 +57,11 @@ def test_a_square_fills_the_crop(centre: tuple[float, float], side: float, roll:
     )
 
 
-def test_the_frame_of_a_turned_face_turns_with_it(faces: dict[str, Float32]) -> None:
+def test_the_crop_around_a_turned_face_turns_with_it(faces: dict[str, Float32]) -> None:
     landmarks = faces[NAMES[0]]
-    (x, y), side, roll = frame_of(landmarks)
+    (x, y), side, roll = crop_around(landmarks)
     turn = np.array([[0, -1], [1, 0]], np.float32)  # by 90 degrees
-    (tx, ty), turned_side, turned_roll = frame_of(landmarks @ turn.T)
+    (tx, ty), turned_side, turned_roll = crop_around(landmarks @ turn.T)
     assert (tx, ty) == pytest.approx((-y, x), abs=1e-2)
     assert turned_side == pytest.approx(side, rel=1e-4)
     assert turned_roll == pytest.approx(roll + np.pi / 2, abs=1e-4)
@@ -87,7 +87,7 @@ def test_alignment_turns_with_the_photo(
     matrix = cv2.getRotationMatrix2D((256, 256), degrees, 0.8).astype(np.float32)
     canvas = np.asarray(cv2.warpAffine(pixels, matrix, (512, 512)), np.uint8)
     expected = apply_transform(matrix, landmarks)
-    (x, y), side, roll = frame_of(expected)
+    (x, y), side, roll = crop_around(expected)
     found, _ = network.read(canvas, (x + 0.05 * side, y - 0.05 * side), 1.1 * side, roll - 0.15)
     for _ in range(3):
         found, presence = network.refine(canvas, found)

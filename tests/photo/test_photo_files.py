@@ -29,7 +29,7 @@ from image_samples import (
 )
 from PIL import Image, ImageOps, JpegImagePlugin
 
-from reage.errors import ExistsError, PhotoError, WriteError
+from reage.errors import ExistsError, PhotoError, PixelLimitError, WriteError
 from reage.photo.files import Photo, PhotoMeta, encode_photo, read_photo, write_photo
 
 HEADED = b"Exif\0\0"
@@ -617,7 +617,7 @@ def test_the_size_is_checked_before_decoding(kind: str, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(Image.core, "new", never)
     monkeypatch.setattr(cv2, "imdecode", never)
-    with pytest.raises(PhotoError, match=r"megapixels .* --max-pixels"):
+    with pytest.raises(PhotoError, match=r"megapixels .* more than the limit of 0.0001"):
         read_photo(samples()[kind], max_pixels=100)
 
 
@@ -629,7 +629,7 @@ def test_bombs_with_huge_headers() -> None:
     at = jpeg.index(b"\xff\xc0") + 5
     huge_jpeg = jpeg[:at] + b"\xff\xff\xff\xff" + jpeg[at + 4 :]
     for data in (huge_png, huge_webp, huge_jpeg):
-        with pytest.raises(PhotoError, match=r"megapixels .* limit of 200; .*--max-pixels"):
+        with pytest.raises(PixelLimitError, match=r"megapixels .* more than the limit of 200$"):
             read_photo(data)
 
 
@@ -665,5 +665,5 @@ def test_heic_with_its_library() -> None:
         for length in (13, 100, len(data) // 2):
             with pytest.raises(PhotoError):
                 read_photo(data[:length])
-        with pytest.raises(PhotoError, match="megapixels"):
+        with pytest.raises(PhotoError, match=r"megapixels"):
             read_photo(data, max_pixels=100)

@@ -9,18 +9,16 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from reage.arrays import Float32
+from reage.arrays import Float32, UInt8
 from reage.photo.files import read_photo
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-Frame = npt.NDArray[np.uint8]
 SIZE = (320, 240)
 RATE = 44100
 
 
-def portrait(name: str, side: int = 320) -> Frame:
+def portrait(name: str, side: int = 320) -> UInt8:
     """A bundled portrait, reduced to ``side`` pixels."""
     pixels = read_photo(EXAMPLES / f"{name}.jpg").pixels
     return np.asarray(cv2.resize(pixels, (side, side), interpolation=cv2.INTER_AREA), np.uint8)
@@ -54,8 +52,8 @@ def camera(count: int, side: int, size: tuple[int, int] = SIZE, swing: float = 1
 
 
 def filmed(
-    picture: Frame, matrices: Sequence[Float32], size: tuple[int, int] = SIZE, noise: float = 0.0
-) -> list[Frame]:
+    picture: UInt8, matrices: Sequence[Float32], size: tuple[int, int] = SIZE, noise: float = 0.0
+) -> list[UInt8]:
     """What the camera sees of a picture; ``noise`` is that of its sensor, in levels of 255."""
     rng, frames = np.random.default_rng(0), []
     for matrix in matrices:
@@ -70,7 +68,7 @@ def filmed(
 
 def write_clip(
     path: Path,
-    frames: Sequence[Frame],
+    frames: Sequence[UInt8],
     *,
     fps: int = 12,
     times: Sequence[int] | None = None,

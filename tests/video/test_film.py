@@ -8,13 +8,13 @@ from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 import pytest
 from click.testing import CliRunner
 from PIL import Image, ImageCms, ImageSequence
 
 import reage.video.film
 from reage import Reager
+from reage.arrays import UInt8
 from reage.cli.main import main
 from reage.cli.options import parse_span
 from reage.errors import (
@@ -33,21 +33,19 @@ from reage.request import Request
 from reage.video.files import open_video
 from reage.video.film import Look, film_photo, write_film
 
-Frame = npt.NDArray[np.uint8]
-
 
 @pytest.fixture(scope="module")
 def sitting(reager: Reager, portrait: Path) -> Sitting:
     return reager.open(portrait)
 
 
-def frames_of(path: Path) -> tuple[list[Frame], float]:
+def frames_of(path: Path) -> tuple[list[UInt8], float]:
     """The frames of a film, and how long it lasts in seconds."""
     if path.suffix == ".mp4":
         with open_video(path) as video:
-            stills = list(video.stills())
-            end = stills[-1].pts + stills[-1].duration
-            return [still.pixels for still in stills], float(end * video.coding.time_base)
+            frames = list(video.frames())
+            end = frames[-1].pts + frames[-1].duration
+            return [frame.pixels for frame in frames], float(end * video.coding.time_base)
     shown, lasts = [], 0
     with Image.open(path) as film:
         for frame in ImageSequence.Iterator(film):

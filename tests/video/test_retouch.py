@@ -10,9 +10,10 @@ import av
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from clips import Frame, camera, filmed, portrait, write_clip
+from clips import camera, filmed, portrait, write_clip
 
 from reage import Reager
+from reage.arrays import UInt8
 from reage.cli.main import main
 from reage.errors import NoFaceError
 from reage.photo.files import Photo, read_provenance
@@ -24,24 +25,24 @@ from reage.video.tracking import Tracker
 FPS = 12
 
 
-def clip(name: str, count: int = 12, swing: float = 0.5) -> list[Frame]:
+def clip(name: str, count: int = 12, swing: float = 0.5) -> list[UInt8]:
     return filmed(portrait(name), camera(count, 320, swing=swing), noise=1)
 
 
-def hide(frames: list[Frame]) -> None:
+def hide(frames: list[UInt8]) -> None:
     """Hold something before the face, in place."""
     for pixels in frames:
         pixels[50:200, 90:240] = (150, 110, 90)
 
 
-def followed(reager: Reager, frames: list[Frame]) -> Tracker:
+def followed(reager: Reager, frames: list[UInt8]) -> Tracker:
     tracker = Tracker(reager.detector, reager.age_reader)
     for number, pixels in enumerate(frames):
         tracker.feed(pixels, number / FPS)
     return tracker
 
 
-def roles_of(reager: Reager, frames: list[Frame], **options: Any) -> list[Role]:
+def roles_of(reager: Reager, frames: list[UInt8], **options: Any) -> list[Role]:
     return cast(reager, followed(reager, frames), Request(75, **options))
 
 
@@ -49,9 +50,9 @@ def reage(*arguments: Any) -> Any:
     return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
-def stills(path: Path) -> list[Frame]:
+def pictures(path: Path) -> list[UInt8]:
     with open_video(path) as video:
-        return [still.pixels for still in video.stills()]
+        return [frame.pixels for frame in video.frames()]
 
 
 def test_a_video_from_the_command_line(reager: Reager, tmp_path: Path) -> None:
@@ -59,7 +60,7 @@ def test_a_video_from_the_command_line(reager: Reager, tmp_path: Path) -> None:
     result = reage("video", source, "--to", 80, "--quiet")
     assert result.exit_code == 0, result.output
     output = tmp_path / "me-80.mp4"
-    before, after = stills(source), stills(output)
+    before, after = pictures(source), pictures(output)
     assert len(after) == len(before) == 12
     one, other = (reager.sit(Photo(frames[6])).faces[0].apparent_age for frames in (before, after))
     assert other > one + 8

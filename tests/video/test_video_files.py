@@ -10,18 +10,19 @@ import av
 import numpy as np
 import pytest
 from av.stream import Disposition
-from clips import Frame, camera, filmed, portrait, write_clip
+from clips import camera, filmed, portrait, write_clip
 from PIL import Image
 
+from reage.arrays import UInt8
 from reage.errors import VideoError
 from reage.photo.files import Provenance, read_provenance
-from reage.video.files import Still, VideoReader, can_hold, create_video, open_video
+from reage.video.files import Frame, VideoReader, can_hold, create_video, open_video
 
 MARK = Provenance(tool="reage 0", model="model 1", faces=((30, 70),))
 
 
 @pytest.fixture(scope="module")
-def frames() -> list[Frame]:
+def frames() -> list[UInt8]:
     return filmed(portrait("house_karen-bass"), camera(12, 320))
 
 
@@ -30,8 +31,8 @@ def rewrite(source: Path, target: Path) -> Path:
     with open_video(source) as video:
         copied = [stream for stream in video.copied if can_hold(target.suffix, stream)]
         with create_video(target, target.suffix, video.coding, MARK, copied=copied) as writer:
-            for item in video.play(copied):
-                if isinstance(item, Still):
+            for item in video.frames_and_packets(copied):
+                if isinstance(item, Frame):
                     writer.write(item.pixels, item.pts, item.duration)
                 else:
                     writer.copy(item)
@@ -44,18 +45,18 @@ def packets(path: Path, kind: str) -> list[bytes]:
         return [bytes(packet) for packet in container.demux(stream) if packet.size]
 
 
-def seen(path: Path) -> list[Still]:
+def seen(path: Path) -> list[Frame]:
     with open_video(path) as video:
-        return list(video.stills())
+        return list(video.frames())
 
 
 def times(path: Path) -> list[float]:
     with open_video(path) as video:
-        return [float(still.pts * video.coding.time_base) for still in video.stills()]
+        return [float(frame.pts * video.coding.time_base) for frame in video.frames()]
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
-def test_sound_frames_and_times_survive(frames: list[Frame], tmp_path: Path, suffix: str) -> None:
+def test_sound_frames_and_times_survive(frames: list[UInt8], tmp_path: Path, suffix: str) -> None:
     source = write_clip(tmp_path / "in.mp4", frames)
     target = rewrite(source, tmp_path / f"out{suffix}")
     assert packets(target, "audio") == packets(source, "audio")
@@ -73,7 +74,7 @@ def test_sound_frames_and_times_survive(frames: list[Frame], tmp_path: Path, suf
         )
 
 
-def test_a_varying_rate_stays(frames: list[Frame], tmp_path: Path) -> None:
+def test_a_varying_rate_stays(frames: list[UInt8], tmp_path: Path) -> None:
     moments = [0, 40, 80, 300, 340, 500, 520, 900, 910, 1000, 1500, 1533]
     source = write_clip(tmp_path / "in.mp4", frames, times=moments, tone=False)
     target = rewrite(source, tmp_path / "out.mp4")
@@ -82,17 +83,17 @@ def test_a_varying_rate_stays(frames: list[Frame], tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("quarters", [1, 2, 3])
 def test_a_turned_video_is_read_and_written_upright(
-    frames: list[Frame], tmp_path: Path, quarters: int
+    frames: list[UInt8], tmp_path: Path, quarters: int
 ) -> None:
     lying = [np.ascontiguousarray(np.rot90(frame, -quarters)) for frame in frames]
     source = write_clip(tmp_path / "in.mp4", lying, quarters=quarters, tone=False)
     for path in (source, rewrite(source, tmp_path / "out.mp4")):
-        for still, frame in zip(seen(path), frames, strict=True):
-            assert still.pixels.shape == frame.shape
-            assert np.abs(still.pixels.astype(int) - frame).mean() < 4
+        for shown, frame in zip(seen(path), frames, strict=True):
+            assert shown.pixels.shape == frame.shape
+            assert np.abs(shown.pixels.astype(int) - frame).mean() < 4
 
 
-def test_marks_are_xmp_in_mp4_and_mov(frames: list[Frame], tmp_path: Path) -> None:
+def test_marks_are_xmp_in_mp4_and_mov(frames: list[UInt8], tmp_path: Path) -> None:
     source = write_clip(tmp_path / "in.mp4", frames[:2], tone=False)
     for suffix in (".mp4", ".mov"):
         mark = read_provenance(rewrite(source, tmp_path / f"out{suffix}"))
@@ -102,7 +103,7 @@ def test_marks_are_xmp_in_mp4_and_mov(frames: list[Frame], tmp_path: Path) -> No
         assert read_provenance(source) is None
 
 
-def test_odd_sides_and_colour_tags(frames: list[Frame], tmp_path: Path) -> None:
+def test_odd_sides_and_colour_tags(frames: list[UInt8], tmp_path: Path) -> None:
     source = tmp_path / "in.mkv"
     odd = [np.ascontiguousarray(frame[:239, :319]) for frame in frames[:3]]
     with av.open(str(source), "w") as container:
@@ -121,11 +122,11 @@ def test_odd_sides_and_colour_tags(frames: list[Frame], tmp_path: Path) -> None:
         context = container.streams.video[0].codec_context
         assert (context.width, context.height) == (320, 240)
         assert (context.colorspace, context.color_primaries, context.color_trc) == (1, 1, 1)
-    for still, pixels in zip(seen(target), odd, strict=True):
-        assert np.abs(still.pixels[:239, :319].astype(int) - pixels).mean() < 3
+    for frame, pixels in zip(seen(target), odd, strict=True):
+        assert np.abs(frame.pixels[:239, :319].astype(int) - pixels).mean() < 3
 
 
-def test_subtitles_are_copied_where_they_fit(frames: list[Frame], tmp_path: Path) -> None:
+def test_subtitles_are_copied_where_they_fit(frames: list[UInt8], tmp_path: Path) -> None:
     source = tmp_path / "in.mkv"
     plain = write_clip(tmp_path / "plain.mp4", frames)
     text = tmp_path / "text.srt"
@@ -150,7 +151,7 @@ def test_subtitles_are_copied_where_they_fit(frames: list[Frame], tmp_path: Path
         assert not can_hold(".mp4", words_stream)
 
 
-def with_two_voices(path: Path, frames: list[Frame]) -> Path:
+def with_two_voices(path: Path, frames: list[UInt8]) -> Path:
     """A Matroska file with sound in two languages."""
     plain = write_clip(path.with_name("plain.mp4"), frames)
     with av.open(str(plain)) as video, av.open(str(path), "w") as out:
@@ -175,7 +176,7 @@ def with_two_voices(path: Path, frames: list[Frame]) -> Path:
 
 @pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".mov"])
 def test_tracks_keep_their_languages_titles_and_flags(
-    frames: list[Frame], tmp_path: Path, suffix: str
+    frames: list[UInt8], tmp_path: Path, suffix: str
 ) -> None:
     source = rewrite(with_two_voices(tmp_path / "in.mkv", frames), tmp_path / f"one{suffix}")
     with av.open(str(rewrite(source, tmp_path / f"out{suffix}"))) as container:
@@ -189,7 +190,7 @@ def test_tracks_keep_their_languages_titles_and_flags(
         assert suffix == ".mov" or voices[0].disposition == Disposition.comment
 
 
-def test_sound_of_an_unknown_kind_is_told(frames: list[Frame], tmp_path: Path) -> None:
+def test_sound_of_an_unknown_kind_is_told(frames: list[UInt8], tmp_path: Path) -> None:
     source = with_two_voices(tmp_path / "in.mkv", frames)
     head, tail = source.read_bytes().rsplit(b"A_AAC", 1)
     source.write_bytes(head + b"A_XYZ" + tail)
@@ -200,7 +201,7 @@ def test_sound_of_an_unknown_kind_is_told(frames: list[Frame], tmp_path: Path) -
 
 
 def test_a_colon_in_a_name_is_no_protocol(
-    frames: list[Frame], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    frames: list[UInt8], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     write_clip(tmp_path / "plain.mp4", frames[:3]).rename("a:b.mp4")
@@ -238,23 +239,23 @@ def test_what_is_no_video_is_refused_in_one_line(tmp_path: Path, portrait: Path)
         assert "\n" not in str(caught.value)
 
 
-def test_a_video_cut_short_gives_what_there_is(frames: list[Frame], tmp_path: Path) -> None:
+def test_a_video_cut_short_gives_what_there_is(frames: list[UInt8], tmp_path: Path) -> None:
     whole = write_clip(tmp_path / "whole.mkv", frames, tone=False)
     content = whole.read_bytes()
     short = tmp_path / "short.mkv"
     short.write_bytes(content[: len(content) * 2 // 3])
     with open_video(short) as video:
         assert isinstance(video, VideoReader)
-        assert 0 < len(list(video.stills())) < len(frames)
+        assert 0 < len(list(video.frames())) < len(frames)
     hurt = tmp_path / "hurt.mkv"
     shutil.copy(whole, hurt)
     middle = len(content) // 2
     hurt.write_bytes(content[:middle] + bytes(400) + content[middle + 400 :])
     with open_video(hurt) as video:
-        assert len(list(video.stills())) > 0
+        assert len(list(video.frames())) > 0
 
 
-def test_a_gif_is_a_video_too(frames: list[Frame], tmp_path: Path) -> None:
+def test_a_gif_is_a_video_too(frames: list[UInt8], tmp_path: Path) -> None:
     path = tmp_path / "in.gif"
     first, *others = (Image.fromarray(frame) for frame in frames)
     first.save(path, save_all=True, append_images=others, duration=100)

@@ -1,5 +1,7 @@
-"""Files shipped inside the package: ONNX networks with their licences, the face template, the default bundle, and
-portraits in the public domain."""
+"""Files that are shipped inside the package.
+
+These are ONNX networks with their licences, the face template, the default bundle, and portraits in the public domain.
+"""
 
 import csv
 from pathlib import Path
@@ -8,14 +10,17 @@ FOLDER = Path(__file__).parent
 
 
 def asset(name: str) -> Path:
-    """Path of the embedded file ``name``."""
+    """The path of the embedded file or folder ``name``."""
     return FOLDER / name
 
 
 def portraits() -> dict[Path, str]:
-    """The bundled portraits and who is on them; `examples/README.md` says where they are from."""
+    """The bundled portraits by path, and the name of the person on each; empty where they are not installed.
+
+    `examples/README.md` says where they are from.
+    """
     folder = FOLDER / "portraits"
-    if not folder.is_dir():  # a checkout that is installed as it stands
+    if not folder.is_dir():  # an editable installation of a checkout
         folder = FOLDER.parents[2] / "examples"
     table = folder / "portraits.csv"
     if not table.is_file():

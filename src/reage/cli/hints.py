@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import click
 
-from reage.errors import ExistsError, JudgeError, ReageError
+from reage.errors import ExistsError, JudgeError, PixelLimitError, ReageError
 
 
 def explain(error: ReageError, command: click.Command | None) -> str:
-    """The one line shown for ``error`` of ``command``."""
+    """The one line shown for ``error``, with advice that suits the options of ``command``."""
+    options = {name for parameter in command.params for name in parameter.opts} if command else set()
     if isinstance(error, ExistsError):
-        options = [name for parameter in command.params for name in parameter.opts] if command else []
         replace = "--overwrite" in options
         return (
             f"{error}; {'pass --overwrite to replace it' if replace else 'remove it or choose another name'}"
         )
     if isinstance(error, JudgeError):
         return f"{error}; pass --force to judge all the same, with a warning in the report"
+    if isinstance(error, PixelLimitError) and "--max-pixels" in options:
+        return f"{error}; raise it with --max-pixels if you trust the file"
     return str(error)

@@ -22,7 +22,7 @@ from reage.arrays import Bool, Float32, UInt8
 from reage.errors import DataError
 from reage.face.alignment import align_landmarks, apply_transform, utkface_template, warp
 from reage.face.detection import FaceDetector
-from reage.face.landmarks import LandmarkNetwork, frame_of
+from reage.face.landmarks import LandmarkNetwork, crop_around
 from reage.files import refuse_existing, writing_folder
 
 MIN_PRESENCE = 0.5
@@ -90,7 +90,7 @@ class Aligner:
     def _landmarks(self, pixels: UInt8) -> Float32 | None:
         template = utkface_template()
         start = template.mesh * (pixels.shape[0] / template.canvas)
-        landmarks, _ = self._network.read(pixels, *frame_of(start))
+        landmarks, _ = self._network.read(pixels, *crop_around(start))
         landmarks, presence = self._network.refine(pixels, landmarks)
         if presence >= MIN_PRESENCE:
             return landmarks

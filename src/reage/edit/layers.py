@@ -18,7 +18,6 @@ import numpy as np
 
 from reage.arrays import Pixels
 from reage.edit.compositing import AlignedFace, Edit, composite, lift
-from reage.errors import PhotoError
 from reage.files import refuse_existing, writing_folder
 from reage.photo.files import Photo, PhotoMeta, Provenance, write_photo
 
@@ -73,14 +72,6 @@ def write_layers(
         _write_pictures(photo, edits, part, mark, detail_sigma)
         (part / "README.txt").write_text(_readme(mark), encoding="utf-8")
     return target
-
-
-def refuse_folder(folder: Path, overwrite: bool) -> None:
-    """Raises `PhotoError` where layers must not be written: over a file, or unasked into a folder that exists."""
-    if os.path.isdir(folder) and not overwrite:
-        raise PhotoError(f"{folder} exists already; pass --overwrite to replace the layers in it")
-    if os.path.lexists(folder) and not os.path.isdir(folder):
-        raise PhotoError(f"{folder} is a file, where the folder of the layers belongs; move it away")
 
 
 def _write_pictures(

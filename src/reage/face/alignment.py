@@ -1,4 +1,4 @@
-"""The photo frame and the network's aligned frame: one similarity transform per face.
+"""From the photo to the network's aligned frame and back: one similarity transform for each face.
 
 The aligned frame is that of UTKFace: a square in which eyes, nose and mouth corners lie where they lie on
 average in that data set (``assets/utkface_template.json``). Coordinates are ``(x, y)`` in pixels, integer
@@ -22,19 +22,19 @@ from reage.assets import asset
 
 @dataclass(frozen=True)
 class Template:
-    """Where the landmarks of a face belong in a ``canvas`` x ``canvas`` square.
-
-    ``points`` is (5, 2): right eye, left eye, nose tip, right and left mouth corner (sides of the person
-    shown); ``indices`` are the mesh landmarks whose mean gives each; ``mesh`` is the whole mean mesh (468, 2).
-    """
+    """Where the landmarks of a face belong in the aligned frame."""
 
     canvas: int
+    """Side in pixels of the square that the coordinates below are in."""
     points: Float32
+    """(5, 2): right eye, left eye, tip of the nose, right and left corner of the mouth (sides of the person shown)."""
     indices: tuple[tuple[int, ...], ...]
+    """For each of the points, the landmarks whose mean it is."""
     mesh: Float32
+    """(468, 2): the mean of all landmarks."""
 
     def points_of(self, landmarks: Float32) -> Float32:
-        """The five points (5, 2) of a mesh of landmarks (468, 2 or 3)."""
+        """The five points (5, 2) of a face with these landmarks (468, 2 or 3)."""
         return np.stack([landmarks[list(group), :2].mean(0) for group in self.indices]).astype(np.float32)
 
 
@@ -52,7 +52,7 @@ def utkface_template() -> Template:
 
 
 def rescale_points(points: Float32, from_size: float, to_size: float) -> Float32:
-    """Points of a square of ``from_size`` pixels in one of ``to_size``, pixel centres staying centres."""
+    """Points (n, 2) in a square of ``from_size`` pixels, after it is resized to ``to_size`` pixels."""
     scale = to_size / from_size
     return ((points + 0.5) * scale - 0.5).astype(np.float32)
 
@@ -60,8 +60,8 @@ def rescale_points(points: Float32, from_size: float, to_size: float) -> Float32
 def fit_similarity(source: Float32, target: Float32) -> Float32:
     """The similarity (2, 3) that maps ``source`` (n, 2) onto ``target`` (n, 2) with least squared error.
 
-    Umeyama, "Least-squares estimation of transformation parameters between two point patterns", 1991,
-    in the plane, where it has a closed form in complex numbers; reflections are not possible.
+    Umeyama, "Least-squares estimation of transformation parameters between two point patterns", 1991. In the plane this
+    has a closed form in complex numbers, and never reflects. Raises ValueError if all points of ``source`` coincide.
     """
     a = source[:, 0] + 1j * source[:, 1]
     b = target[:, 0] + 1j * target[:, 1]
@@ -92,7 +92,7 @@ def transform_scale(matrix: Float32) -> float:
 def resizing(old: tuple[int, int], new: tuple[int, int]) -> Float32:
     """The transform (2, 3) by which a picture of ``old`` (width, height) is resized to ``new``.
 
-    Corners of pixels stay on corners, so that their centres, where coordinates count from, move.
+    The corners of the picture stay its corners. Coordinates count from the centre of the first pixel, which moves.
     """
     x, y = new[0] / old[0], new[1] / old[1]
     return np.array([[x, 0, 0.5 * x - 0.5], [0, y, 0.5 * y - 0.5]], np.float32)
@@ -105,7 +105,7 @@ def compose(outer: Float32, inner: Float32) -> Float32:
 
 
 def align_landmarks(landmarks: Float32, size: int) -> Float32:
-    """The similarity (2, 3) from the frame of ``landmarks`` (468, 2+) to the aligned frame of ``size`` pixels."""
+    """The similarity (2, 3) from the frame of ``landmarks`` (468, 2 or 3) to the aligned frame of ``size`` pixels."""
     template = utkface_template()
     target = rescale_points(template.points, template.canvas, size)
     return fit_similarity(template.points_of(landmarks), target)
@@ -114,10 +114,15 @@ def align_landmarks(landmarks: Float32, size: int) -> Float32:
 def warp(
     image: npt.NDArray[Any], matrix: Float32, size: tuple[int, int], *, border: int = cv2.BORDER_REFLECT_101
 ) -> npt.NDArray[Any]:
-    """``image`` (H, W[, C]) through ``matrix`` (2, 3) into ``size`` (width, height), without aliasing.
+    """Transform a picture without aliasing.
 
-    A reduction by more than two is done in two steps, area averaging first: bilinear sampling alone would
-    skip pixels. Pixels from outside the image are mirrored unless ``border`` says otherwise.
+    A reduction by more than two is done in two steps, averaging areas first: bilinear sampling alone would skip pixels.
+
+    Args:
+        image: (H, W) or (H, W, C).
+        matrix: the similarity (2, 3) from ``image`` to the result.
+        size: width and height of the result.
+        border: OpenCV's border mode; by default, what lies outside the image is mirrored.
     """
     scale = transform_scale(matrix)
     if scale < 0.5:
@@ -132,7 +137,7 @@ def warp(
 def _cut_region(
     image: npt.NDArray[Any], matrix: Float32, size: tuple[int, int]
 ) -> tuple[npt.NDArray[Any], Float32]:
-    """The part of ``image`` that a warp reads, and the transform from it: a face in 50 megapixels costs little."""
+    """The part of ``image`` that a warp reads, and the transform from it: a face in a large photo then costs little."""
     width, height = size
     corners = np.array([[0, 0], [width, 0], [0, height], [width, height]], np.float32)
     there = apply_transform(invert_transform(matrix), corners)

@@ -1,4 +1,4 @@
-"""The apparent age and gender of a face (ONNX)."""
+"""The apparent age and gender of a face, by an ONNX network."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from reage.face.alignment import fit_similarity, warp
 from reage.onnx_session import open_session
 
 CHIP = 112
-"""Side of the age network's input in pixels."""
+"""Side in pixels of the pictures that the age network takes."""
 PADDINGS = (0.2, 0.25)
-"""Margins of the chips whose readings are averaged; the network was made for the first."""
+"""Margins of the pictures whose results are averaged; the network was made for the first."""
 
 _CHIP_LANDMARKS = (263, 362, 33, 133, 2)
 _CHIP_POINTS = np.array(
@@ -28,23 +28,30 @@ _CHIP_POINTS = np.array(
     ],
     np.float32,
 )
-"""Where dlib's face chips have the outer and inner corner of the left eye, of the right eye, and the base of
-the nose (sides of the person shown), in a square of side 1 without padding."""
+"""Where dlib's aligned faces ("chips") have the outer and inner corner of the left eye, the same of the right eye, and
+the base of the nose (left and right of the person shown), in a square of side 1 without padding."""
 
 
 @dataclass(frozen=True)
-class Reading:
-    """What a face looks like: ``age`` in years, ``male_probability`` from 0 to 1."""
+class ApparentAge:
+    """How old a face looks, and of which gender."""
 
     age: float
+    """In years, 0 to 116."""
     male_probability: float
+    """From 0 to 1."""
 
 
 def dlib_chip(pixels: UInt8, landmarks_photo: Float32, size: int, padding: float) -> UInt8:
-    """The upright square (size, size, 3) around a face that dlib's networks take.
+    """A face as dlib's networks take it: upright, in a square picture (size, size, 3).
 
-    ``pixels`` is (H, W, 3), ``landmarks_photo`` (468, 2 or 3); ``padding`` is the margin around dlib's mean
-    face as a part of its side. Eye corners and the base of the nose are fitted as in ``dlib.get_face_chip``.
+    Corners of the eyes and the base of the nose are fitted as in ``dlib.get_face_chip``.
+
+    Args:
+        pixels: the photo (H, W, 3).
+        landmarks_photo: the landmarks (468, 2 or 3) of the face, in pixels of the photo.
+        size: side of the square in pixels.
+        padding: the margin around dlib's mean face, as a part of its side.
     """
     target = (_CHIP_POINTS + padding) / (1 + 2 * padding) * size
     source = np.asarray(landmarks_photo, np.float32)[list(_CHIP_LANDMARKS), :2]
@@ -52,19 +59,23 @@ def dlib_chip(pixels: UInt8, landmarks_photo: Float32, size: int, padding: float
 
 
 class AgeReader:
-    """Reads the apparent age and gender of faces; nothing about who they are."""
+    """Estimates the apparent age and gender of faces, and nothing about who they are."""
 
     def __init__(self, *, threads: int | None = None) -> None:
         self._session = open_session(asset("face_age.onnx"), threads=threads)
 
-    def read(self, pixels: UInt8, landmarks_photo: Float32) -> Reading:
-        """The reading of the face with ``landmarks_photo`` (468, 2 or 3) in a photo (H, W, 3), sRGB.
+    def read(self, pixels: UInt8, landmarks_photo: Float32) -> ApparentAge:
+        """The apparent age and gender of one face.
 
-        Averaged over two margins and their mirror images. A single reading moves by 0.45 years (standard
-        deviation) when a photo is reduced, turned by 8 degrees or compressed; this average by 0.25.
+        Averaged over two margins and their mirror images. When a photo is reduced, turned by 8 degrees or compressed, a
+        single estimate of age moves by 0.45 years (standard deviation), this average by 0.25.
+
+        Args:
+            pixels: the photo (H, W, 3) in sRGB.
+            landmarks_photo: the landmarks (468, 2 or 3) of the face, in pixels of the photo.
         """
         chips = np.stack([dlib_chip(pixels, landmarks_photo, CHIP, padding) for padding in PADDINGS])
         chips = np.concatenate([chips, chips[:, :, ::-1]])
         batch = np.ascontiguousarray(chips.transpose(0, 3, 1, 2), np.float32)
         ages, males = self._session.run(["age", "male_probability"], {"image": batch})
-        return Reading(float(np.clip(ages.mean(), 0, MAX_AGE)), float(males.mean()))
+        return ApparentAge(float(np.clip(ages.mean(), 0, MAX_AGE)), float(males.mean()))

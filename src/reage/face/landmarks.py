@@ -14,11 +14,11 @@ from reage.face.alignment import apply_transform, fit_similarity, invert_transfo
 from reage.onnx_session import open_session
 
 CROP = 192
-"""Side of the network's input in pixels."""
+"""Side in pixels of the crops that the network takes."""
 
 
 class LandmarkNetwork:
-    """Reads landmarks from crops given as a centre, a side and a roll, all in the photo frame."""
+    """Finds the landmarks of a face in a square crop around it."""
 
     def __init__(self, *, threads: int | None = None) -> None:
         self._session = open_session(asset("face_landmarks.onnx"), threads=threads)
@@ -26,12 +26,20 @@ class LandmarkNetwork:
     def read(
         self, pixels: UInt8, centre: tuple[float, float], side: float, roll: float
     ) -> tuple[Float32, float]:
-        """Landmarks (468, 3) in the photo frame and the probability that a face is there.
+        """The landmarks of the face in a crop, and the probability that there is one.
 
-        ``pixels`` is (H, W, 3); ``roll`` in radians is the angle of the line from the right eye to the left
-        eye of the person, 0 for an upright face. Pixels outside the photo are black, as in training.
+        Pixels outside the photo are black, as they were in the network's training.
+
+        Args:
+            pixels: the photo (H, W, 3).
+            centre: the middle of the crop, ``(x, y)`` in pixels of the photo.
+            side: the side of the crop, in pixels of the photo.
+            roll: the angle in radians of the line from the right eye to the left eye of the person; 0 is upright.
+
+        Returns:
+            The landmarks (468, 3) in pixels of the photo, and the probability.
         """
-        matrix = square_transform(centre, side, roll)
+        matrix = crop_transform(centre, side, roll)
         crop = warp(pixels, matrix, (CROP, CROP), border=cv2.BORDER_CONSTANT)
         batch = np.ascontiguousarray(crop.transpose(2, 0, 1)[None], np.float32)
         landmarks, presence = self._session.run(None, {"image": batch})
@@ -41,13 +49,16 @@ class LandmarkNetwork:
         return found, float(presence[0])
 
     def refine(self, pixels: UInt8, landmarks: Float32) -> tuple[Float32, float]:
-        """A second reading, from the crop that a first one suggests; steadier than the detector's box."""
-        centre, side, roll = frame_of(landmarks)
+        """The landmarks again, from the crop that earlier ``landmarks`` (468, 2 or 3) suggest; returns as `read`.
+
+        Such a crop is steadier than the detector's box.
+        """
+        centre, side, roll = crop_around(landmarks)
         return self.read(pixels, centre, side, roll)
 
 
-def square_transform(centre: tuple[float, float], side: float, roll: float) -> Float32:
-    """The similarity (2, 3) from the photo to a ``CROP`` square of the given centre, side and roll."""
+def crop_transform(centre: tuple[float, float], side: float, roll: float) -> Float32:
+    """The similarity (2, 3) from the photo to the `CROP` x `CROP` pixels of a crop; arguments as in `read`."""
     along = np.array([np.cos(roll), np.sin(roll)])
     down = np.array([-along[1], along[0]])
     half = side / 2
@@ -58,8 +69,8 @@ def square_transform(centre: tuple[float, float], side: float, roll: float) -> F
     return fit_similarity(source, target)
 
 
-def frame_of(landmarks: Float32) -> tuple[tuple[float, float], float, float]:
-    """Centre, side and roll of the crop that suits a face with these landmarks (468, 2+)."""
+def crop_around(landmarks: Float32) -> tuple[tuple[float, float], float, float]:
+    """Centre, side and roll of the crop that suits a face with these landmarks (468, 2 or 3)."""
     right, left = landmarks[[33, 133], :2].mean(0), landmarks[[362, 263], :2].mean(0)
     roll = float(np.arctan2(left[1] - right[1], left[0] - right[0]))
     turn = np.array([[np.cos(roll), np.sin(roll)], [-np.sin(roll), np.cos(roll)]])

@@ -1,1 +1,1 @@
-"""Photographs as files: decoding, encoding, metadata and the mark of an edit. No faces, no torch."""
+"""Photographs as files: decoding, encoding, metadata and the mark of an edit. Faces are not known here."""

@@ -1,4 +1,4 @@
-"""Image containers, looked into without decoding: which format, how large, which XMP packet."""
+"""What image files say before they are decoded: their format, their size and their XMP packet."""
 
 from __future__ import annotations
 
@@ -18,16 +18,17 @@ from reage.errors import PhotoError
 from reage.files import checked_name
 
 Source: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO
-"""A path, the bytes of a file, or a binary stream, read from where it stands."""
+"""The path of a file, the bytes of one, or a binary stream, which is read from its present position."""
 
-# tifffile logs what it finds wrong with a file, which without a handler would go to the user's screen.
+# tifffile logs what is wrong with a file; without a handler, Python would print that on the user's screen.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 _HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
 _XMP_KEYWORD = b"XML:com.adobe.xmp"
 _GIF_XMP = b"!\xff\x0bXMP DataXMP"
 _GIF_XMP_END = bytes([1, *range(255, -1, -1), 0])
-"""Readers that take the packet for sub-blocks land in here, wherever they come from, and then at its end."""
+"""Programs that do not know XMP read the packet as blocks, each of which gives its own length. Whichever of these bytes
+they take for a length leads to the end of this sequence."""
 _UUID_XMP = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
 """The box of an MP4 or QuickTime file that holds XMP (ISO 16684-3)."""
 _MAX_XMP = 16 << 20
@@ -35,17 +36,17 @@ _MAX_XMP = 16 << 20
 
 
 @contextmanager
-def opened(source: Source) -> Iterator[tuple[BinaryIO, str]]:
-    """A seekable file of ``source`` and the name that messages give it; PhotoError if it cannot be opened."""
+def open_source(source: Source) -> Iterator[tuple[BinaryIO, str]]:
+    """A seekable file of ``source``, and the name that messages give it; raises `PhotoError` if it cannot be opened."""
     if isinstance(source, (str, os.PathLike)):
         name = os.fspath(source)
         with _open(name) as file:
-            yield (file if file.seekable() else _drained(file, name)), name
+            yield (file if file.seekable() else _in_memory(file, name)), name
     elif isinstance(source, bytes):
         yield BytesIO(source), "the image data"
     else:
         name = str(getattr(source, "name", "the image data"))
-        yield _drained(source, name), name
+        yield _in_memory(source, name), name
 
 
 def _open(name: str) -> BinaryIO:
@@ -59,7 +60,7 @@ def _open(name: str) -> BinaryIO:
         raise PhotoError(f"{name!r} cannot be read: {error.strerror or error}") from error
 
 
-def _drained(stream: BinaryIO, name: str) -> BytesIO:
+def _in_memory(stream: BinaryIO, name: str) -> BytesIO:
     try:
         return BytesIO(stream.read())
     except (OSError, ValueError) as error:  # ValueError: it is closed
@@ -68,7 +69,7 @@ def _drained(stream: BinaryIO, name: str) -> BytesIO:
 
 @contextmanager
 def decoder_errors(name: str) -> Iterator[None]:
-    """Turns whatever a decoder raises inside into PhotoError, and silences its warnings."""
+    """Turns whatever a decoder raises in the block into a `PhotoError`, and silences its warnings."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -85,7 +86,7 @@ def decoder_errors(name: str) -> Iterator[None]:
 
 
 def identify(file: BinaryIO, name: str) -> str:
-    """The format of ``file`` by its first bytes, as in ``PhotoMeta.format``; PhotoError for any other."""
+    """The format of ``file``, as in `PhotoMeta.format`, by its first bytes; raises `PhotoError` for any other."""
     file.seek(0)
     head = file.read(12)
     file.seek(0)
@@ -107,7 +108,7 @@ def identify(file: BinaryIO, name: str) -> str:
 
 
 def heif_module(name: str) -> Any:
-    """The optional ``pillow_heif``; PhotoError saying how to install it."""
+    """The module ``pillow_heif``, which ``name`` needs; raises a `PhotoError` that says how to install it."""
     try:
         import pillow_heif
     except ImportError as error:
@@ -116,7 +117,7 @@ def heif_module(name: str) -> Any:
 
 
 def png_metadata(file: BinaryIO, name: str) -> tuple[bytes | None, bytes | None]:
-    """The EXIF block and XMP packet of a PNG, wherever they stand; PhotoError if the file ends early."""
+    """The EXIF block and XMP packet of a PNG file, before or behind its pixels; `PhotoError` if the file ends early."""
     exif = xmp = None
     for kind, length in _png_chunks(file, name):
         if kind == b"eXIf":
@@ -127,7 +128,7 @@ def png_metadata(file: BinaryIO, name: str) -> tuple[bytes | None, bytes | None]
 
 
 def _png_chunks(file: BinaryIO, name: str) -> Iterator[tuple[bytes, int]]:
-    """(type, length) of each chunk, the file standing at its content."""
+    """The type and length of each chunk of a PNG file; the file's position is then at the chunk's content."""
     size = file.seek(0, os.SEEK_END)
     at, kind = 8, b""
     while kind != b"IEND":
@@ -142,17 +143,17 @@ def _png_chunks(file: BinaryIO, name: str) -> Iterator[tuple[bytes, int]]:
 
 
 def _xmp_of_text(content: bytes) -> bytes | None:
-    """The packet in the content of an iTXt chunk, or None if it holds another text."""
+    """The XMP packet in the content of a PNG file's text chunk (iTXt), or None if it holds another text."""
     keyword, _, rest = content.partition(b"\0")
     if keyword != _XMP_KEYWORD:
         return None
     compressed = rest[:1] == b"\1"
-    text = rest[2:].split(b"\0", 2)[2]  # behind method, language and translated keyword
+    text = rest[2:].split(b"\0", 2)[2]  # after method, language and translated keyword
     return zlib.decompressobj().decompress(text, _MAX_XMP) if compressed else text
 
 
 def webp_size(file: BinaryIO, name: str) -> tuple[int, int]:
-    """(width, height) of a WebP from its header; PhotoError if the file ends early."""
+    """Width and height in pixels of a WebP file, by its header; raises `PhotoError` if the file ends early."""
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
     head = file.read(30)
@@ -169,7 +170,7 @@ def webp_size(file: BinaryIO, name: str) -> tuple[int, int]:
 
 
 def xmp_packet(file: BinaryIO, name: str) -> bytes | None:
-    """The XMP packet of an image file or of a film (GIF, MP4, QuickTime), without decoding the image."""
+    """The XMP packet of a photograph or of a film (GIF, MP4, QuickTime), without decoding it; None if it has none."""
     file.seek(0)
     head = file.read(12)
     if head.startswith((b"GIF87a", b"GIF89a")):
@@ -195,7 +196,7 @@ def xmp_packet(file: BinaryIO, name: str) -> bytes | None:
 
 
 def webp_is_lossless(file: BinaryIO) -> bool:
-    """Whether the picture of a WebP, or its first one, is coded without loss."""
+    """Whether a WebP file, or the first frame of an animated one, is coded without loss."""
     kinds = (kind for kind, _ in _riff_chunks(file))
     return next((kind for kind in kinds if kind in (b"VP8 ", b"VP8L")), None) == b"VP8L"
 
@@ -205,14 +206,19 @@ def _riff_chunk(file: BinaryIO, wanted: bytes) -> bytes | None:
 
 
 def _riff_chunks(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
-    """(type, length) of each chunk of a WebP, and of those inside its frames, the file standing at its content."""
+    """The type and length of each chunk of a WebP file, those inside its frames included.
+
+    The file's position is then at the chunk's content.
+    """
     size = file.seek(0, os.SEEK_END)
     at = 12
     while at + 8 <= size:
         file.seek(at)
         kind, length = struct.unpack("<4sI", file.read(8))
         yield kind, min(length, size)
-        at += 8 + (16 if kind == b"ANMF" else length + length % 2)  # a frame: 16 bytes, then its own chunks
+        at += 8 + (
+            16 if kind == b"ANMF" else length + length % 2
+        )  # in a frame, its own chunks follow after 16 bytes
 
 
 def _gif_packet(file: BinaryIO) -> bytes | None:
@@ -223,7 +229,7 @@ def _gif_packet(file: BinaryIO) -> bytes | None:
 
 
 def _box_packet(file: BinaryIO) -> bytes | None:
-    """The packet in a box at the top level of an ISO base media file."""
+    """The XMP packet in a box at the top level of an ISO base media file (MP4, QuickTime)."""
     size = file.seek(0, os.SEEK_END)
     at = 0
     while at + 8 <= size:
@@ -238,17 +244,17 @@ def _box_packet(file: BinaryIO) -> bytes | None:
 
 
 def gif_with_xmp(content: bytes, packet: bytes) -> bytes:
-    """A GIF file (its whole ``content``) with an XMP packet before its end."""
+    """The ``content`` of a GIF file with an XMP packet added before its last byte, which ends the file."""
     return b"".join((content[:-1], _GIF_XMP, packet, _GIF_XMP_END, content[-1:]))
 
 
 def xmp_box(packet: bytes) -> bytes:
-    """What holds an XMP packet when appended to an MP4 or QuickTime file: nothing in it moves."""
+    """A box with an XMP packet, to be appended to an MP4 or QuickTime file; nothing else in that file moves."""
     return struct.pack(">I4s", 24 + len(packet), b"uuid") + _UUID_XMP + packet
 
 
 def tiff_tag(file: BinaryIO, code: int) -> bytes | None:
-    """The bytes of a tag in the first directory of a TIFF file."""
+    """The bytes of the tag ``code`` in the first directory of a TIFF file; None if it has none."""
     import tifffile
 
     file.seek(0)
@@ -258,6 +264,6 @@ def tiff_tag(file: BinaryIO, code: int) -> bytes | None:
 
 
 def png_chunk(kind: bytes, content: bytes) -> bytes:
-    """A chunk of a PNG file."""
+    """A chunk of a PNG file: length, type, content and checksum."""
     check = zlib.crc32(content, zlib.crc32(kind))
     return b"".join((struct.pack(">I", len(content)), kind, content, struct.pack(">I", check)))

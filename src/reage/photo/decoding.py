@@ -1,4 +1,7 @@
-"""Image files in: the format by content, the size before anything is decoded, then upright pixels."""
+"""Decoding image files of every format.
+
+The format is told by the content, the size is checked before anything is decoded, and the pixels come out upright.
+"""
 
 from __future__ import annotations
 
@@ -26,30 +29,32 @@ from reage.photo.containers import (
 from reage.photo.exif import clean_exif, exif_of_tiff
 from reage.photo.photo import JpegCoding, Photo, PhotoMeta
 from reage.photo.provenance import xmp_orientation
-from reage.photo.sixteen_bit import deep_png_samples, deep_tiff_samples
+from reage.photo.sixteen_bit import read_png16, read_tiff16
 
 _MODES = {
     "1": "L", "L": "L", "LA": "LA", "La": "LA", "P": "RGB", "PA": "RGBA", "RGB": "RGB", "RGBX": "RGB",
     "RGBA": "RGBA", "RGBa": "RGBA", "YCbCr": "RGB",
 }  # fmt: skip
-"""Pillow's mode of an 8-bit image -> the one whose samples are taken."""
+"""For each of Pillow's modes of 8-bit images, the mode that it is converted to."""
 
 _TIFF_COLOURS = {0: "white is zero", 1: "black is zero", 2: "RGB", 3: "palette", 5: "CMYK", 6: "YCbCr"}
 
 
 @dataclass(frozen=True)
 class _Raster:
-    """What a format's reader yields."""
+    """What the reader of a format returns."""
 
     samples: Pixels
     """(H, W, C) as stored: grey, grey and alpha, RGB, or RGB and alpha."""
     meta: PhotoMeta
     orientation: int = 1
-    """EXIF orientation still to be applied."""
+    """The EXIF orientation that is still to be applied."""
 
 
 @dataclass(frozen=True)
 class _File:
+    """A file to be decoded, its name for messages, and the most pixels that it may have."""
+
     data: BinaryIO
     name: str
     max_pixels: int
@@ -65,7 +70,7 @@ class _File:
 
 
 def decode(data: BinaryIO, name: str, max_pixels: int) -> Photo:
-    """The photograph in a seekable file; ``name`` is for messages. Raises PhotoError, and nothing else."""
+    """The photograph in a seekable file; ``name`` is for messages. Raises `PhotoError` and nothing else."""
     kind = identify(data, name)
     with decoder_errors(name):
         raster = _READERS[kind](_File(data, name, max_pixels))
@@ -82,7 +87,7 @@ def _upright(raster: _Raster) -> Photo:
 
 
 def _turned(samples: Pixels, orientation: int) -> Pixels:
-    """A view of (H, W, C) samples as EXIF says they are to be looked at."""
+    """A view of samples (H, W, C), flipped and transposed as the EXIF ``orientation`` (1 to 8) says."""
     if orientation >= 5:
         samples = samples.swapaxes(0, 1)
     if orientation in (3, 4, 7, 8):
@@ -98,13 +103,13 @@ def _read_jpeg(file: _File) -> _Raster:
     image.load()
     meta, orientation = _meta("jpeg", image.info)
     if image.mode == "CMYK":
-        # Adobe stores its CMYK inverted and Pillow takes all CMYK for Adobe's; only the marker tells.
+        # Adobe's programs store CMYK inverted, and mark such files. Pillow inverts all CMYK, marked or not.
         return _Raster(_cmyk(image, inverted="adobe" not in image.info), replace(meta, icc=None), orientation)
     return _Raster(_samples(image, file), replace(meta, jpeg=_jpeg_coding(image)), orientation)
 
 
 def _jpeg_coding(image: JpegImagePlugin.JpegImageFile) -> JpegCoding | None:
-    """Tables and subsampling, if they are of the usual kind: luma and chroma, sharing the chroma's table."""
+    """Tables and subsampling, if they are of the usual kind: luma, and two chroma channels that share a table."""
     tables = [image.quantization.get(component[3]) for component in image.layer]
     luma, chroma = tables[0], tables[-1]
     unusual = image.info.get("adobe_transform") == 0 or any(table != chroma for table in tables[1:])
@@ -126,7 +131,7 @@ def _read_png(file: _File) -> _Raster:
     meta, orientation = _meta("png", {**image.info, "exif": exif, "xmp": xmp})
     if depth == 16:
         del image
-        return _Raster(deep_png_samples(file.data, file.name, colour), meta, orientation)
+        return _Raster(read_png16(file.data, file.name, colour), meta, orientation)
     image.load()
     return _Raster(_samples(image, file), meta, orientation)
 
@@ -168,7 +173,7 @@ def _read_tiff(file: _File) -> _Raster:
         meta, orientation = _meta("tiff", info)
         if page.bitspersample == 16:
             return _Raster(
-                deep_tiff_samples(page, file.data, file.name), meta, _tiff_orientation(page) or orientation
+                read_tiff16(page, file.data, file.name), meta, _tiff_orientation(page) or orientation
             )
     from PIL import TiffImagePlugin
 
@@ -181,7 +186,7 @@ def _read_tiff(file: _File) -> _Raster:
 
 
 def _check_tiff(page: Any, file: _File) -> None:
-    """Refuse TIFF files of kinds not read here, and those whose data is not all there."""
+    """Refuse a TIFF file of a kind that is not read, and one that is cut short."""
     bits, kind = page.bitspersample, getattr(page.dtype, "kind", "")
     plain = page.samplesperpixel in {0: (1, 2), 1: (1, 2), 2: (3, 4)}.get(page.photometric, ())
     if (
@@ -204,7 +209,7 @@ def _check_tiff(page: Any, file: _File) -> None:
 
 
 def _tiff_info(page: Any) -> dict[str, Any]:
-    """A page's metadata under the names that Pillow uses."""
+    """The metadata of a page, under the names that Pillow gives them."""
     tags = page.tags
     info = {"icc_profile": tags.valueof(34675), "xmp": tags.valueof(700)}
     info = {key: value if isinstance(value, bytes) else None for key, value in info.items()}
@@ -221,7 +226,7 @@ def _tiff_orientation(page: Any) -> int | None:
 
 
 def _samples(image: Image.Image, file: _File) -> Pixels:
-    """(H, W, C) ``uint8`` samples of a loaded image, a palette or transparent colour resolved."""
+    """The ``uint8`` samples (H, W, C) of a loaded image; a palette becomes RGB, a transparent colour alpha."""
     mode = _MODES.get(image.mode)
     if mode is None:
         raise PhotoError(f"{file.name} has colours of a kind not read here ({image.mode}); save it as RGB")
@@ -232,7 +237,7 @@ def _samples(image: Image.Image, file: _File) -> Pixels:
 
 
 def _cmyk(image: Image.Image, inverted: bool = False) -> Pixels:
-    """(H, W, 3) sRGB samples, through the embedded profile if there is a usable one."""
+    """The samples (H, W, 3) of a CMYK image in sRGB, through the embedded profile if there is a usable one."""
     from PIL import ImageChops, ImageCms
 
     if inverted:
@@ -250,12 +255,12 @@ def _cmyk(image: Image.Image, inverted: bool = False) -> Pixels:
             )
             return np.asarray(converted)
         except (ImageCms.PyCMSError, OSError, ValueError):
-            pass  # a broken profile is as good as none
+            pass  # a broken profile is treated as none
     return np.asarray(image.convert("RGB"))
 
 
 def _meta(kind: str, info: dict[Any, Any]) -> tuple[PhotoMeta, int]:
-    """What is kept of a source, and its orientation: EXIF's, or XMP's where EXIF has none."""
+    """What is kept of a source, and its orientation: that of EXIF, or of XMP where EXIF has none."""
     exif, orientation = clean_exif(info.get("exif"))
     xmp = info.get("xmp") or None
     meta = PhotoMeta(kind, None, info.get("icc_profile") or None, exif, xmp, _dpi(info.get("dpi")))

@@ -1,4 +1,4 @@
-"""Image files out: JPEG, PNG, WebP, TIFF and HEIC, with colour profile, EXIF and the mark of the edit."""
+"""Encoding photographs as JPEG, PNG, WebP, TIFF and HEIC, with colour profile, EXIF and the mark of the edit."""
 
 from __future__ import annotations
 
@@ -18,19 +18,21 @@ from reage.photo.containers import heif_module, png_chunk
 from reage.photo.exif import append_exif, tiff_texts
 from reage.photo.photo import Photo
 from reage.photo.provenance import Provenance, updated_xmp
-from reage.photo.sixteen_bit import deep_png
+from reage.photo.sixteen_bit import write_png16
 
 WRITABLE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".heic", ".heif")
-"""Suffixes of the files that can be written; the last two only with the extra ``heic``."""
+"""The suffixes of files that can be written; the last two need the extra ``heic``."""
 
 _ALIASES = {"jpg": "jpeg", "tif": "tiff", "heif": "heic"}
 _LONGEST_SIDE = {"jpeg": 65500, "webp": 16383}
 _JPEG_SEGMENT = 65533 - 29
-"""Bytes that an EXIF block or XMP packet may have inside a JPEG segment, with its heading."""
+"""The most bytes of an EXIF block or XMP packet in a segment of a JPEG file; its heading takes up to 29."""
 
 
 @dataclass(frozen=True)
 class _Job:
+    """What the writer of a format is given."""
+
     photo: Photo
     xmp: bytes | None
     mark: Provenance | None
@@ -38,17 +40,22 @@ class _Job:
 
 
 def encode_photo(photo: Photo, format: str, *, mark: Provenance | None, quality: int | None = None) -> bytes:
-    """The bytes of an image file of ``photo``.
+    """Encode a photograph; returns the bytes of an image file.
 
-    ``format`` is ``jpeg``, ``png``, ``webp``, ``tiff`` or ``heic``, or a suffix of such files. ``quality`` (1
-    to 100) is for JPEG (then 4:4:4), WebP and HEIC; PNG and TIFF lose nothing, nor does WebP at 100. None
-    means 95, but for a JPEG from a JPEG the source's own quantisation tables and subsampling, and for a WebP
-    from a lossless WebP no loss.
+    16-bit pixels keep their depth in PNG and TIFF. A photograph that was grey, and still is, is written in grey. A
+    profile that does not suit the channels that are written is left out.
 
-    16-bit pixels stay so in PNG and TIFF. A photo that was grey and still is is written in grey. A profile
-    that does not suit the channels written is left out. ``mark`` is merged into the source's XMP.
+    Args:
+        photo: what to encode.
+        format: ``jpeg``, ``png``, ``webp``, ``tiff`` or ``heic``, or a suffix of such files.
+        mark: what the file says about its making, added to the source's XMP; None adds nothing.
+        quality: 1 to 100, for JPEG (then without chroma subsampling), WebP and HEIC. PNG and TIFF are lossless, and so
+            is WebP at 100. None means 95, with two exceptions: a JPEG from a JPEG keeps the quantisation tables and
+            subsampling of its source, and a WebP from a lossless WebP is lossless.
 
-    Raises PhotoError for an unknown format, a photo too large for it, and transparency in JPEG.
+    Raises:
+        PhotoError: the format is unknown, does not allow so large a photograph, or is JPEG and the photograph has
+            transparent parts.
     """
     kind = _kind(format)
     if quality is not None and not 1 <= quality <= 100:
@@ -80,7 +87,7 @@ def _jpeg(job: _Job) -> bytes:
     if photo.alpha is not None and photo.alpha.min() < np.iinfo(photo.alpha.dtype).max:
         raise PhotoError("the photo has transparent parts, which JPEG cannot hold; write .png, .webp or .tif")
     xmp, exif = job.xmp, photo.meta.exif
-    if xmp and len(xmp) > _JPEG_SEGMENT:  # what the source said gives way to the mark
+    if xmp and len(xmp) > _JPEG_SEGMENT:  # the mark matters more than what the source said
         xmp = updated_xmp(None, job.mark)
     return _through_pillow(
         _channels(replace(_eight_bit(photo), alpha=None), grey=grey),
@@ -104,7 +111,7 @@ def _jpeg_options(job: _Job, grey: bool) -> dict[str, Any]:
 def _png(job: _Job) -> bytes:
     grey = _is_grey(job.photo)
     samples = _channels(job.photo, grey=grey)
-    body = deep_png(samples) if samples.dtype == np.uint16 else _through_pillow(samples, "PNG")
+    body = write_png16(samples) if samples.dtype == np.uint16 else _through_pillow(samples, "PNG")
     end_of_header = 33
     return b"".join((body[:end_of_header], _png_metadata(job, grey), memoryview(body)[end_of_header:]))
 
@@ -125,7 +132,7 @@ def _png_metadata(job: _Job, grey: bool) -> bytes:
 
 def _webp(job: _Job) -> bytes:
     kept = job.quality is None and job.photo.meta.lossless_webp
-    # Where nothing is lost, quality is effort: more of it takes twice the time, and hardly fewer bytes.
+    # In lossless WebP, quality means effort: more than 75 takes twice the time, for hardly fewer bytes.
     quality = job.quality or (75 if kept else 95)
     return _through_pillow(
         _channels(_eight_bit(job.photo), grey=False),  # WebP has no greyscale
@@ -171,7 +178,7 @@ def _tiff(job: _Job) -> bytes:
 
 
 def _heic(job: _Job) -> bytes:
-    module = heif_module("writing HEIC")
+    module = heif_module("a HEIC file")
     if not module.libheif_info().get("HEIF"):
         raise PhotoError(
             "this installation of pillow_heif cannot write HEIC; choose .jpg, .png, .webp or .tif"
@@ -198,19 +205,19 @@ def _through_pillow(samples: Pixels, format: str, **options: Any) -> bytes:
 
 
 def _is_grey(photo: Photo) -> bool:
-    """Whether a photo that was grey is grey still."""
+    """Whether a photograph was grey and still is."""
     red, green, blue = (photo.pixels[..., channel] for channel in range(3))
     return photo.meta.was_greyscale and bool(np.array_equal(red, green) and np.array_equal(red, blue))
 
 
 def _channels(photo: Photo, *, grey: bool) -> Pixels:
-    """(H, W) or (H, W, C) samples as they are written."""
+    """The samples (H, W) or (H, W, C) as they are written."""
     colours = photo.pixels[..., 0] if grey else photo.pixels
     return np.ascontiguousarray(colours) if photo.alpha is None else np.dstack([colours, photo.alpha])
 
 
 def _eight_bit(photo: Photo) -> Photo:
-    """The photo with ``uint8`` samples, rounded."""
+    """The photograph with ``uint8`` samples, rounded."""
     if photo.pixels.dtype == np.uint8:
         return photo
     import cv2
@@ -221,7 +228,7 @@ def _eight_bit(photo: Photo) -> Photo:
 
 
 def _icc(photo: Photo, *, grey: bool) -> bytes | None:
-    """The profile, if its colours are those written: readers ignore or refuse a greyscale profile on RGB."""
+    """The colour profile, if it suits what is written: programs ignore or refuse a greyscale profile with RGB."""
     icc = photo.meta.icc
     return icc if icc and icc[16:20] == (b"GRAY" if grey else b"RGB ") else None
 

@@ -1,7 +1,7 @@
-"""EXIF blocks, after the Exif 2.32 and TIFF 6.0 standards.
+"""EXIF blocks: resetting the orientation, removing the thumbnail, and moving a block into and out of TIFF files.
 
-A block is cleaned in place rather than written anew, because maker notes hold offsets that break when
-anything in the block moves.
+After the Exif 2.32 and TIFF 6.0 standards. A block is changed in place rather than written anew, because the notes of
+camera makers hold offsets that break when anything in the block moves.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ _TEXT_TAGS = (0x010E, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x013C, 0x8298)
 
 
 def clean_exif(exif: bytes | None) -> tuple[bytes | None, int | None]:
-    """A block with its orientation reset to 1 and its thumbnail erased, and the orientation it had.
+    """An EXIF block with its orientation reset to 1 and its thumbnail erased, and the orientation that it had.
 
-    A block that cannot be parsed gives (None, None): its orientation could not be reset. The orientation
-    is None where the block has no valid one (1 to 8).
+    The orientation is None where the block has no valid one (1 to 8). A block that cannot be parsed gives (None, None),
+    because its orientation cannot be reset.
     """
     block = bytearray((exif or b"").removeprefix(b"Exif\0\0"))
     order = {b"II": "<", b"MM": ">"}.get(bytes(block[:2]))
@@ -54,7 +54,10 @@ def _clean(block: bytearray, order: str) -> int | None:
 
 
 def _erase_thumbnail(block: bytearray, order: str, ifd1: int, *, after: int) -> None:
-    """Blank IFD1 and the picture it points to, which shows the unedited face; cut it off at the end."""
+    """Erase the second directory (IFD1) and the thumbnail that it points to, which shows the unedited face.
+
+    Bytes at the end of the block are cut off, others become zero.
+    """
     values: dict[int, int] = {}
     for tag, at in _entries(block, order, ifd1):
         (kind,) = struct.unpack_from(order + "H", block, at + 2)
@@ -73,7 +76,7 @@ def _erase_thumbnail(block: bytearray, order: str, ifd1: int, *, after: int) -> 
 
 
 def _entries(block: bytearray, order: str, ifd: int) -> list[tuple[int, int]]:
-    """(tag, position of its 12 bytes) of each entry of the directory at ``ifd``."""
+    """For each entry of the directory at ``ifd``, its tag and the position of its 12 bytes."""
     (count,) = struct.unpack_from(order + "H", block, ifd)
     positions = [ifd + 2 + 12 * index for index in range(count)]
     if positions and positions[-1] + 12 > len(block):
@@ -86,7 +89,7 @@ def _end(block: bytearray, order: str, ifd: int) -> int:
 
 
 def exif_of_tiff(file: BinaryIO) -> bytes | None:
-    """The EXIF block that describes a TIFF file: its texts, Exif and GPS directories, not its coding."""
+    """The EXIF block that describes the picture in a TIFF file: texts, Exif and GPS directories, but not the coding."""
     from PIL import Image
 
     file.seek(0)
@@ -105,7 +108,7 @@ def exif_of_tiff(file: BinaryIO) -> bytes | None:
 
 
 def tiff_texts(exif: bytes | None) -> list[tuple[int, bytes]]:
-    """(tag, text) of the describing tags of a block, for the main directory of a TIFF file."""
+    """The tags of an EXIF block that hold text, with that text, for the main directory of a TIFF file."""
     source = _load(exif)
     texts = [(tag, source.get(tag)) for tag in _TEXT_TAGS] if source else []
     return [(tag, text.encode()) for tag, text in texts if isinstance(text, str) and text]
@@ -114,7 +117,7 @@ def tiff_texts(exif: bytes | None) -> list[tuple[int, bytes]]:
 def append_exif(tiff: bytes, exif: bytes | None) -> bytes:
     """A little-endian TIFF file with the Exif and GPS directories of ``exif`` added.
 
-    They and a new main directory that points to them go behind everything else; nothing moves.
+    They are appended, with a new main directory that points to them; nothing in the file moves.
     """
     (main,) = struct.unpack_from("<I", tiff, 4)
     (count,) = struct.unpack_from("<H", tiff, main)
@@ -132,7 +135,7 @@ def append_exif(tiff: bytes, exif: bytes | None) -> bytes:
 
 
 def _directories(exif: bytes | None, offset: int) -> list[tuple[int, bytes]]:
-    """(tag, serialised directory) of the Exif and GPS directories, for consecutive places from ``offset``."""
+    """The tag and bytes of the Exif and GPS directories of a block, to stand one after the other from ``offset`` on."""
     from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
     source = _load(exif)
@@ -148,7 +151,7 @@ def _directories(exif: bytes | None, offset: int) -> list[tuple[int, bytes]]:
                 data += bytes(len(data) % 2)
                 directories.append((tag, data))
                 offset += len(data)
-    except Exception:  # values that Pillow cannot write again: better a photo without them than none
+    except Exception:  # Pillow cannot write some values again: a photo without them is better than none
         return []
     return directories
 

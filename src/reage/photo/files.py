@@ -1,7 +1,7 @@
-"""Photographs in and out of files: the one door between the package and the file formats.
+"""Reading and writing photographs: the one door between the package and the file formats.
 
-Read: JPEG, PNG, WebP, TIFF, BMP, and HEIC with the extra ``heic``. Written: the same but BMP. Whatever a file
-holds, the only error is PhotoError.
+JPEG, PNG, WebP, TIFF and BMP are read, and HEIC with the extra ``heic``. All of these are written but BMP. Whatever a
+file holds, the only error is `PhotoError`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from reage.files import refuse_existing, writing
-from reage.photo.containers import Source, opened
+from reage.photo.containers import Source, open_source
 from reage.photo.decoding import decode
 from reage.photo.encoding import WRITABLE_SUFFIXES, encode_photo
 from reage.photo.photo import JpegCoding, Photo, PhotoMeta
@@ -31,20 +31,30 @@ __all__ = [
 ]
 
 MAX_PIXELS = 200_000_000
-"""Pixels of the largest photograph read by default."""
+"""The most pixels of a photograph that is read, unless the caller says otherwise."""
 
 
 def read_photo(source: Source, *, max_pixels: int = MAX_PIXELS) -> Photo:
-    """Decode a photograph: a path, the bytes of a file, or a binary stream.
+    """Read a photograph.
 
-    The pixels come upright (EXIF orientation applied, then reset). 16-bit PNG and TIFF stay 16-bit; CMYK
-    becomes sRGB through its embedded profile; any other profile is kept and the pixels are left in its
-    colours. Of an animation or a file with several pages, the first is read.
+    The pixels are upright: the EXIF orientation is applied, then reset. 16-bit PNG and TIFF files keep 16 bits. CMYK
+    is converted to sRGB through the embedded profile; any other profile is kept, and the pixels stay in its colours.
+    An animation gives its first frame, a file of several pages its first page.
 
-    Raises PhotoError, and nothing else, for what is missing, no image, truncated, of a kind not read, or
-    larger than ``max_pixels``, which is checked before any pixel is decoded.
+    Args:
+        source: the path of a file, the bytes of one, or a binary stream.
+        max_pixels: the most pixels that the photograph may have; this is checked before any of them is decoded.
+
+    Raises:
+        PhotoError: there is no such file, or it is not an image, damaged, or of a kind that is not read.
+        PixelLimitError: it has more than ``max_pixels``; this is a `PhotoError`, too.
+
+    Example:
+        >>> photo = read_photo("me.jpg")
+        >>> photo.width, photo.height, str(photo.pixels.dtype)
+        (512, 512, 'uint8')
     """
-    with opened(source) as (file, name):
+    with open_source(source) as (file, name):
         photo = decode(file, name, max_pixels)
     path = Path(source) if isinstance(source, (str, os.PathLike)) else None
     return replace(photo, meta=replace(photo.meta, path=path))
@@ -58,11 +68,30 @@ def write_photo(
     overwrite: bool = False,
     quality: int | None = None,
 ) -> Path:
-    """Write ``photo`` in the format of the suffix of ``path``, as ``encode_photo`` does, and return the path.
+    """Write a photograph in the format that the suffix of ``path`` names; returns ``path``.
 
-    Folders are created as needed. The file appears whole or not at all: whatever goes wrong, an earlier file
-    of that name stays as it was. Raises ExistsError if there is one and ``overwrite`` is not set, WriteError if
-    the place cannot be written to, and PhotoError if the photo cannot be encoded in that format.
+    Folders are made as needed. The file appears whole or not at all: whatever goes wrong, an earlier file of that
+    name stays as it was.
+
+    Args:
+        photo: what to write.
+        path: where to; the suffix is one of `WRITABLE_SUFFIXES`.
+        mark: what the file says about its making, in its XMP; None adds nothing.
+        overwrite: whether to replace a file of that name.
+        quality: 1 to 100, as in `encode_photo`.
+
+    Raises:
+        ExistsError: there is a file of that name and ``overwrite`` is not set.
+        WriteError: the system refuses to write there.
+        PhotoError: the format is unknown, or cannot hold the photograph.
+
+    Example:
+        >>> photo = read_photo("me.jpg")
+        >>> mark = Provenance(tool="reage 0.2", model="delta 1", faces=((34, 70),))
+        >>> write_photo(photo, "new/me.png", mark=mark).name
+        'me.png'
+        >>> read_provenance("new/me.png")["faces"]
+        [{'source_age': 34.0, 'target_age': 70.0}]
     """
     target = Path(path)
     refuse_existing(target, overwrite)

@@ -1,4 +1,4 @@
-"""A decoded photograph: its pixels, and what a file of it needs besides."""
+"""A decoded photograph: its pixels, and what else a file of it needs."""
 
 from __future__ import annotations
 
@@ -11,28 +11,30 @@ from reage.arrays import Pixels, UInt8
 
 
 def eight_bits(pixels: Pixels) -> UInt8:
-    """``pixels`` as ``uint8``, for networks and sheets: the upper byte of ``uint16``; ``uint8`` as it is."""
+    """``pixels`` with 8 bits, for networks and sheets: the upper bytes of ``uint16``; ``uint8`` as it is."""
     return pixels if pixels.dtype == np.uint8 else (pixels >> 8).astype(np.uint8)
 
 
 @dataclass(frozen=True)
 class JpegCoding:
-    """How a JPEG source was coded, so that encoding it again alters the untouched parts little."""
+    """How a JPEG file was coded. Coding it again in the same way changes the untouched parts least."""
 
     tables: tuple[list[int], list[int]]
     """Quantisation tables of luma and chroma, 64 values each, in natural order."""
     subsampling: int
     """0 is 4:4:4, 1 is 4:2:2, 2 is 4:2:0."""
     progressive: bool
+    """Whether the file shows the whole picture coarsely first."""
 
 
 @dataclass(frozen=True)
 class PhotoMeta:
-    """What is kept of a source file besides its pixels; the defaults suit pixels that came from no file."""
+    """What is kept of a source file beside its pixels. The defaults suit pixels that came from no file."""
 
     format: str | None = None
     """``jpeg``, ``png``, ``webp``, ``tiff``, ``bmp`` or ``heic``."""
     path: Path | None = None
+    """Where the file lies, if it was read from a path."""
     icc: bytes | None = field(default=None, repr=False)
     """ICC profile of the pixels; None means sRGB."""
     exif: bytes | None = field(default=None, repr=False)
@@ -40,10 +42,13 @@ class PhotoMeta:
     xmp: bytes | None = field(default=None, repr=False)
     """XMP packet as found in the source."""
     dpi: tuple[float, float] | None = None
+    """Horizontal and vertical resolution in pixels per inch."""
     was_greyscale: bool = False
+    """Whether the source had one channel of brightness, which became three equal ones."""
     jpeg: JpegCoding | None = field(default=None, repr=False)
+    """How the source was coded, if it is a JPEG of the usual kind."""
     lossless_webp: bool = False
-    """Whether the source is a WebP that lost nothing."""
+    """Whether the source is a WebP coded without loss."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,16 +75,16 @@ class Photo:
 
     @property
     def width(self) -> int:
-        """Pixels per row."""
+        """Width in pixels."""
         return int(self.pixels.shape[1])
 
     @property
     def height(self) -> int:
-        """Rows."""
+        """Height in pixels."""
         return int(self.pixels.shape[0])
 
     def with_pixels(self, pixels: Pixels) -> Photo:
-        """The same photograph with edited ``pixels`` of the same shape and type (else ValueError)."""
+        """The same photograph with other ``pixels``; raises ValueError unless their shape and type are the same."""
         if pixels.shape != self.pixels.shape or pixels.dtype != self.pixels.dtype:
             raise ValueError(
                 f"edited pixels must stay {self.pixels.shape} {self.pixels.dtype}, "

@@ -12,7 +12,7 @@ from typing import Any
 from xml.dom import minidom
 from xml.parsers.expat import ExpatError
 
-from reage.photo.containers import Source, opened, xmp_packet
+from reage.photo.containers import Source, open_source, xmp_packet
 
 DIGITAL_SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
 """IPTC's term for a picture that combines a photograph with what a trained network made."""
@@ -39,38 +39,51 @@ _ORIENTATION = re.compile(rb"tiff:Orientation(?:\s*=\s*[\"']|>)([1-8])")
 
 @dataclass(frozen=True)
 class Provenance:
-    """What an edited photograph says about its making."""
+    """The mark: what an edited photograph says about its making."""
 
     tool: str
-    """Name and version, ``reage 0.1.0``."""
+    """Name and version of the program, such as ``reage 0.2``."""
     model: str
     """Name and version of the network."""
     faces: tuple[tuple[float, float], ...] = ()
-    """(apparent or given source age, target age) in years of each edited face."""
+    """For each edited face its age in the source, apparent or given, and the age that it was given, both in years."""
     edits: tuple[str, ...] = ()
-    """Further settings in words, ``strength 0.8``."""
+    """Further settings in words, such as ``strength 0.8``."""
 
     @property
     def sentence(self) -> str:
-        """The mark in words, for comments of files that few programs read XMP from."""
+        """The mark in words, for the comments of files in which few programs look for XMP."""
         return (
             f"AI-edited with {self.tool} ({self.model}): faces made older or younger. {DIGITAL_SOURCE_TYPE}"
         )
 
 
 def read_provenance(source: Source) -> dict[str, Any] | None:
-    """The mark in an image file, a GIF or an MP4 or QuickTime film, or None if it has none.
+    """Read the mark of an edit from a photograph, a GIF, or an MP4 or QuickTime film.
 
-    Keys: ``digital_source_type``, ``creator_tool``, ``tool``, ``version``, ``model`` (texts), ``faces`` (a
-    list of ``{"source_age", "target_age"}`` in years) and ``edits`` (a list of texts). Anybody can remove or
-    forge a mark: it informs, it proves nothing. Raises PhotoError if the file cannot be read.
+    Anybody can remove or forge a mark: it informs, but it proves nothing.
+
+    Args:
+        source: the path of a file, the bytes of one, or a binary stream.
+
+    Returns:
+        None where there is no mark. Otherwise a dictionary with the texts ``digital_source_type``, ``creator_tool``,
+        ``tool``, ``version`` and ``model``; with ``faces``, a list of ``{"source_age": ..., "target_age": ...}`` in
+        years; and with ``edits``, a list of texts.
+
+    Raises:
+        PhotoError: the file cannot be read, or is of another format.
+
+    Example:
+        >>> read_provenance("me.jpg") is None  # nothing has edited it
+        True
     """
-    with opened(source) as (file, name):
+    with open_source(source) as (file, name):
         return parse_mark(xmp_packet(file, name))
 
 
 def parse_mark(xmp: bytes | None) -> dict[str, Any] | None:
-    """The mark in an XMP packet, as ``read_provenance`` gives it."""
+    """The mark in an XMP packet, as `read_provenance` returns it."""
     document = _parse(xmp)
     tool = _text(document, _REAGE, "Tool") if document else None
     if document is None or tool is None:
@@ -87,10 +100,10 @@ def parse_mark(xmp: bytes | None) -> dict[str, Any] | None:
 
 
 def updated_xmp(xmp: bytes | None, mark: Provenance | None) -> bytes | None:
-    """The source's packet with the mark put in and what the edit made untrue taken out.
+    """The XMP packet of a source with the mark added, and without what the edit made untrue.
 
-    A packet that is malformed, or that has a document type (entities could be made to explode), is replaced.
-    An earlier mark is replaced too. Without a mark and without a usable packet the answer is None.
+    An earlier mark is replaced. So is a packet that is malformed, or that declares a document type, whose entities
+    could expand without end. None where there is neither a mark nor a usable packet.
     """
     document = _parse(xmp)
     if document is None:
@@ -151,7 +164,7 @@ def _remove(description: minidom.Element, *, marking: bool) -> None:
 
 
 def _description(document: minidom.Document, mark: Provenance, about: str) -> minidom.Element:
-    """The mark as one ``rdf:Description``, which declares its prefixes, whatever the packet uses them for."""
+    """The mark as one ``rdf:Description``. It declares its own prefixes: the packet may use the same ones otherwise."""
     description = document.createElementNS(_RDF, "rdf:Description")
     spaces = {"rdf": _RDF, "xmp": _XMP, "Iptc4xmpExt": _IPTC_EXT, "reage": _REAGE}
     for prefix, space in spaces.items():

@@ -1,4 +1,4 @@
-"""16-bit samples, for which Pillow has no colour mode: PNG and TIFF in, PNG out.
+"""Reading PNG and TIFF files with 16 bits a sample, and writing such PNG files: Pillow has no mode for their colours.
 
 Samples are (H, W, C) ``uint16``: grey, grey and alpha, RGB, or RGB and alpha.
 """
@@ -19,23 +19,24 @@ _ROWS = 64
 """Rows of a PNG filtered at a time."""
 
 
-def deep_png_samples(data: BinaryIO, name: str, colour: int) -> Pixels:
-    """The samples of a 16-bit PNG whose header gives this colour type; PhotoError if it is damaged."""
+def read_png16(data: BinaryIO, name: str, colour: int) -> Pixels:
+    """The samples of a 16-bit PNG with the colour type ``colour``; raises `PhotoError` if it is damaged."""
     samples = _through_opencv(_everything(data), name)
     return samples[..., [0, 3]] if colour == 4 else samples  # greyscale with alpha came as RGB with alpha
 
 
-def deep_tiff_samples(page: Any, data: BinaryIO, name: str) -> Pixels:
-    """The samples of a 16-bit page of tifffile's, white being bright and colours not premultiplied.
+def read_tiff16(page: Any, data: BinaryIO, name: str) -> Pixels:
+    """The samples of a 16-bit TIFF file, with white as the largest value and colours not multiplied by alpha.
 
-    Raises PhotoError if it is damaged or compressed in a way not read here.
+    ``page`` is the file's first page, as tifffile gives it. Raises `PhotoError` if the file is damaged, or compressed
+    in a way that is not read.
     """
     if page.compression == 1:
         samples: Pixels = page.asarray()
         samples = np.moveaxis(samples, 0, -1) if page.axes == "SYX" else samples
         samples = samples if samples.ndim == 3 else samples[..., None]
     elif page.samplesperpixel == 1 or (page.samplesperpixel != 2 and page.planarconfig == 1):
-        # tifffile lacks LZW without imagecodecs, and does not bound what a strip may unpack to.
+        # Without imagecodecs, tifffile cannot read LZW; and it does not limit how large a strip may unpack.
         samples = _through_opencv(_without_orientation(page, data), name)
     else:
         raise PhotoError(
@@ -53,8 +54,11 @@ def deep_tiff_samples(page: Any, data: BinaryIO, name: str) -> Pixels:
     return _not_premultiplied(samples) if extra == 1 else samples
 
 
-def deep_png(samples: Pixels) -> bytes:
-    """A 16-bit PNG of (H, W) or (H, W, C) samples; OpenCV could not write greyscale with alpha."""
+def write_png16(samples: Pixels) -> bytes:
+    """The bytes of a 16-bit PNG of samples (H, W) or (H, W, C).
+
+    Written here because OpenCV cannot write greyscale with alpha.
+    """
     height, width = samples.shape[:2]
     channels = samples.size // (height * width)
     rows = samples.reshape(height, width * channels)
@@ -75,7 +79,7 @@ def deep_png(samples: Pixels) -> bytes:
 
 
 def _without_orientation(page: Any, data: BinaryIO) -> bytes | bytearray:
-    """The file with orientation 1: releases of OpenCV differ in whether they turn the image."""
+    """The file with its orientation set to 1, because releases of OpenCV differ in whether they apply it."""
     tag = page.tags.get(274)
     everything = _everything(data)
     if tag is None:

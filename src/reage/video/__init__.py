@@ -1,1 +1,1 @@
-"""Everything with time in it: videos, films, the people followed through them."""
+"""Everything with time in it: videos, films, and following people through them."""

@@ -1,4 +1,4 @@
-"""Animated GIF and WebP, written with the mark of the edit."""
+"""Writing animated GIF and WebP files, with the mark of the edit."""
 
 from __future__ import annotations
 
@@ -17,19 +17,26 @@ from reage.photo.containers import gif_with_xmp
 from reage.photo.provenance import Provenance, updated_xmp
 
 _COLOURS = 255
-"""Of a GIF's palette: the last place is left for Pillow's "as in the frame before"."""
+"""Colours in a GIF's palette. Pillow uses the last place for pixels that stay as they were in the frame before."""
 _QUALITY = 90
-"""Of WebP. Changes that no eye sees (2 levels of 255 at this quality) libwebp leaves for the next frame."""
+"""Quality of WebP, 1 to 100. Here libwebp leaves out changes of up to 2 levels of 255, which no eye sees."""
 
 
 def frame_milliseconds(count: int, fps: float, unit: int) -> list[int]:
-    """How long each of ``count`` frames is shown, in multiples of ``unit`` ms that add up to the true length."""
+    """How many milliseconds each of ``count`` frames is shown: multiples of ``unit`` that add up to the true length."""
     ends = [unit * round(1000 * number / fps / unit) for number in range(count + 1)]
     return [after - before for before, after in pairwise(ends)]
 
 
 def write_webp(frames: Iterable[UInt8], durations: Sequence[int], path: Path, mark: Provenance) -> None:
-    """Frames (H, W, 3), shown for ``durations`` ms each, as an endless WebP at ``path``."""
+    """Write an animated WebP that repeats for ever.
+
+    Args:
+        frames: pictures (H, W, 3).
+        durations: how long each is shown, in milliseconds.
+        path: the file to write.
+        mark: what the file says about its making.
+    """
     with open(path, "wb") as file:
         _save(
             (Image.fromarray(frame) for frame in frames), file, "WEBP", duration=list(durations),
@@ -40,16 +47,17 @@ def write_webp(frames: Iterable[UInt8], durations: Sequence[int], path: Path, ma
 def write_gif(
     frames: Iterable[UInt8], samples: Sequence[UInt8], durations: Sequence[int], path: Path, mark: Provenance
 ) -> None:
-    """Frames (H, W, 3), shown for ``durations`` ms each, as an endless GIF at ``path``.
+    """Write an animated GIF that repeats for ever; arguments as in `write_webp`.
 
-    All share one palette, made for ``samples``, and are dithered by a fixed pattern: where the picture stands
-    still, so do its dots. (Error diffusion would let one changed pixel stir everything to its right and below.)
+    All frames share one palette, made for ``samples``, which are some of them. They are dithered by a fixed pattern, so
+    that the dots stand still where the picture does. (With error diffusion, one changed pixel would change all dots to
+    its right and below.)
     """
     palette = Image.fromarray(np.concatenate(samples)).quantize(_COLOURS, Image.Quantize.MEDIANCUT, kmeans=1)
     pattern = _pattern(palette, samples[0].shape)
     file = BytesIO()
     _save(
-        (_reduced(frame, pattern, palette) for frame in frames), file, "GIF", duration=list(durations),
+        (_in_palette(frame, pattern, palette) for frame in frames), file, "GIF", duration=list(durations),
         comment=mark.sentence.encode(), optimize=False,
     )  # fmt: skip
     packet = updated_xmp(None, mark)
@@ -62,13 +70,13 @@ def _save(pictures: Iterator[Image.Image], target: BinaryIO, kind: str, **option
     first.save(target, kind, save_all=True, append_images=chain(pictures), loop=0, **options)
 
 
-def _reduced(frame: UInt8, pattern: Float32, palette: Image.Image) -> Image.Image:
+def _in_palette(frame: UInt8, pattern: Float32, palette: Image.Image) -> Image.Image:
     dotted = np.clip(np.rint(frame + pattern), 0, 255).astype(np.uint8)
     return Image.fromarray(dotted).quantize(palette=palette, dither=Image.Dither.NONE)
 
 
 def _pattern(palette: Image.Image, shape: tuple[int, ...]) -> Float32:
-    """What is added to frames of ``shape`` before each pixel takes the nearest colour (ordered dither)."""
+    """What is added to frames of ``shape`` before each pixel takes the nearest colour: an ordered dither."""
     colours = np.array(palette.getpalette()[: 3 * _COLOURS], np.float32).reshape(-1, 3)  # type: ignore[index]
     apart = np.linalg.norm(colours[:, None] - colours[None], axis=2)
     np.fill_diagonal(apart, np.inf)

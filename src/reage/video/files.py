@@ -1,4 +1,4 @@
-"""Videos in and out of files (PyAV): upright RGB frames with their times; sound and subtitles copied as they are."""
+"""Reading and writing videos with PyAV: upright RGB frames with their times; sound and subtitles copied as they are."""
 
 from __future__ import annotations
 
@@ -23,47 +23,52 @@ from reage.photo.containers import xmp_box, xmp_packet
 from reage.photo.provenance import Provenance, updated_xmp
 
 CRF = 18
-"""Quality of H.264, 0 (no loss) to 51; at 18 a difference is hard to see."""
+"""The default quality of H.264, where 0 is lossless and 51 is worst; at 18 a difference is hard to see."""
 
 _FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
 WRITABLE_SUFFIXES = tuple(_FORMATS)
-"""Suffixes of the videos that can be written."""
+"""The suffixes of videos that can be written."""
 
-_BT709, _LIMITED = 1, 1  # of colour spaces, primaries and transfer alike, in ISO/IEC 23091-2
+_BT709, _LIMITED = 1, 1
+"""Colour space, primaries and transfer, all with the same number, and colour range, in ISO/IEC 23091-2."""
 _BT601 = 5
 _YUV_SPACES = (1, 2, 4, 5, 6, 7, 9)
-"""Colour spaces that are kept; 2 is "not said"."""
+"""Colour spaces that are kept; 2 means that the file names none."""
 _OWN = {"major_brand", "minor_version", "compatible_brands", "encoder"}
-"""Tags that describe the file rather than the film."""
+"""Tags that describe the file rather than what it shows."""
 _STALE = ("encode", "vendor", "rotate", "alpha_mode", "bps", "duration", "number_of_", "_statistics")
-"""Beginnings of tags of a picture that say how it was coded, not what it is."""
+"""Beginnings of tags that say how the pictures were coded, not what they show."""
 
 
 @dataclass(frozen=True)
 class Coding:
-    """How frames are shown: ``width`` x ``height`` pixels, ``rate`` a second on average, times in ``time_base``."""
+    """How the frames of a video are shown, and what the file says about itself."""
 
     width: int
     height: int
     rate: Fraction
+    """Frames per second, on average."""
     time_base: Fraction
+    """The unit of times, in seconds."""
     colour_space: int = _BT709
     primaries: int = _BT709
     transfer: int = _BT709
     colour_range: int = _LIMITED
     aspect: Fraction | None = None
-    """Width of a pixel in its heights."""
+    """Width of a pixel divided by its height."""
     tags: dict[str, str] = field(default_factory=dict)
-    """Of the whole film."""
+    """The tags of the whole file."""
     picture_tags: dict[str, str] = field(default_factory=dict)
+    """The tags of the stream of pictures."""
     disposition: av.stream.Disposition = field(default_factory=lambda: av.stream.Disposition(0))
-    """Of the picture, as `picture_tags`: whether players show it by default, and so on."""
+    """The flags of that stream: whether players show it by default, and so on."""
     xmp: bytes | None = field(default=None, repr=False)
+    """The XMP packet of the file."""
 
 
 @dataclass(frozen=True)
-class Still:
-    """One frame: RGB ``pixels`` (H, W, 3), shown from ``pts`` on for ``duration``, in units of the time base."""
+class Frame:
+    """One frame: RGB ``pixels`` (H, W, 3), shown from ``pts`` on for ``duration``, both in units of the time base."""
 
     pixels: UInt8
     pts: int
@@ -71,9 +76,11 @@ class Still:
 
 
 class VideoReader:
-    """An open video; see `open_video`. ``coding`` is that of the upright frames, ``count`` how many it says it has.
+    """A video that is open for reading; `open_video` makes one.
 
-    ``copied`` are its streams of sound and subtitles, but for those of ``unknown`` kinds, which cannot be copied.
+    ``coding`` is that of the upright frames, and ``count`` their number, if the file tells it. ``copied`` are the
+    streams of sound and subtitles that can be copied, ``unknown`` those whose kind FFmpeg does not know.
+    ``damaged`` counts the packets that could not be decoded when the frames were read last.
     """
 
     def __init__(self, container: InputContainer, path: Path) -> None:
@@ -117,12 +124,12 @@ class VideoReader:
             xmp=packet,
         )
 
-    def stills(self) -> Iterator[Still]:
-        """The frames in their order, from the first on."""
-        return (item for item in self.play([]) if isinstance(item, Still))
+    def frames(self) -> Iterator[Frame]:
+        """All frames in their order."""
+        return (item for item in self.frames_and_packets([]) if isinstance(item, Frame))
 
-    def play(self, copied: Sequence[av.stream.Stream]) -> Iterator[Still | av.Packet[Any]]:
-        """The frames, and between them the packets of the streams ``copied``, as they lie in the file."""
+    def frames_and_packets(self, copied: Sequence[av.stream.Stream]) -> Iterator[Frame | av.Packet[Any]]:
+        """All frames, and between them the packets of the streams ``copied``, in the order of the file."""
         self._container.seek(0)
         usual = max(1, round(1 / (self.coding.rate * self.coding.time_base)))
         waiting: list[av.Packet[Any]] = []
@@ -139,14 +146,14 @@ class VideoReader:
             yield from waiting
             waiting.clear()
             pts = frame.pts
-            if last is not None:  # times must rise, even where a broken file says otherwise, or nothing
+            if last is not None:  # times must rise, even where those of a broken file are missing or do not
                 pts = max(last + 1, last + usual if pts is None else pts)
             last = pts or 0
-            yield Still(self._upright(frame), last, frame.duration or usual)
+            yield Frame(self._upright(frame), last, frame.duration or usual)
         yield from waiting
 
     def _decoded(self, packets: Iterator[av.Packet[Any]]) -> Iterator[av.VideoFrame]:
-        """What can be decoded; the rest is counted as damaged."""
+        """The frames in ``packets`` that can be decoded; the other packets are counted as damaged."""
         self.damaged = 0
         try:
             for packet in packets:
@@ -161,7 +168,7 @@ class VideoReader:
         size = (self.coding.width, self.coding.height)
         width, height = size[::-1] if self._quarters % 2 else size
         space = frame.colorspace if frame.colorspace in _YUV_SPACES else None
-        # RGB has no matrix, but PyAV before 17 heeds that of the source only where the other is different.
+        # RGB has no colour matrix, but PyAV before 17 uses the source's only where the target's is different.
         pixels = frame.to_ndarray(
             format="rgb24", width=width, height=height, src_colorspace=space, dst_colorspace=_BT601
         )
@@ -169,14 +176,14 @@ class VideoReader:
 
 
 def _tags(stream: av.stream.Stream) -> dict[str, str]:
-    """What is said of a stream; its title under that name, which FFmpeg writes, and not as it reads it in MP4."""
+    """The tags of a stream. FFmpeg reads the title in MP4 files as ``name``, but writes it under ``title``."""
     return {"title" if key == "name" else key: value for key, value in stream.metadata.items()}
 
 
 @contextmanager
 def open_video(path: Path) -> Iterator[VideoReader]:
-    """Open a video; raises `VideoError` for what is missing, or is none."""
-    _refuse_folder(path)
+    """Open a video for reading; raises `VideoError` if ``path`` is missing or is not a video."""
+    _check_file(path)
     try:
         # Playlists could name other files and addresses; only this file is read.
         with av.open(_local(path), options={"protocol_whitelist": "file"}) as container:
@@ -185,7 +192,7 @@ def open_video(path: Path) -> Iterator[VideoReader]:
         raise VideoError(f"{path} is not a video that can be read: {error.strerror}") from error
 
 
-def _refuse_folder(path: Path) -> None:
+def _check_file(path: Path) -> None:
     try:
         mode = os.stat(checked_name(path)).st_mode
     except FileNotFoundError:
@@ -197,12 +204,12 @@ def _refuse_folder(path: Path) -> None:
 
 
 def _local(path: Path) -> str:
-    """``path`` as FFmpeg takes it for a file: in ``a:b.mp4`` it sees a protocol."""
+    """``path`` in a form that FFmpeg takes for a file; in ``a:b.mp4`` it would see a protocol."""
     return str(path.absolute())
 
 
 class VideoWriter:
-    """An H.264 video being written; see `create_video`."""
+    """A video that is being written, coded as H.264; `create_video` makes one."""
 
     def __init__(
         self, container: OutputContainer, coding: Coding, crf: int, copied: Sequence[av.stream.Stream]
@@ -223,14 +230,17 @@ class VideoWriter:
         self._copies = {stream.index: self._copy_of(stream) for stream in copied}
 
     def _copy_of(self, stream: av.stream.Stream) -> Any:
-        """A stream like ``stream``, with its language, title and flags, which PyAV's template leaves out."""
+        """A new stream like ``stream``, with its language, title and flags, which PyAV's template leaves out."""
         copy = self._container.add_stream_from_template(stream)
         copy.metadata.update(_tags(stream))
         copy.disposition = stream.disposition
         return copy
 
     def write(self, pixels: UInt8, pts: int, duration: int) -> None:
-        """Encode RGB ``pixels`` (H, W, 3), shown from ``pts`` on; an odd last row or column is doubled."""
+        """Add a frame of RGB ``pixels`` (H, W, 3), shown from ``pts`` on for ``duration``, in units of the time base.
+
+        H.264 needs even sides here: an odd one grows by a copy of its last row or column.
+        """
         odd = [(0, side % 2) for side in pixels.shape[:2]]
         even = np.pad(pixels, (*odd, (0, 0)), mode="edge") if any(more for _, more in odd) else pixels
         coding = self._coding
@@ -241,12 +251,12 @@ class VideoWriter:
         self._container.mux(self._stream.encode(frame))
 
     def copy(self, packet: av.Packet[Any]) -> None:
-        """Write a packet of a stream that is copied."""
+        """Add a packet of one of the streams that are copied."""
         packet.stream = self._copies[packet.stream_index]
         self._container.mux(packet)
 
-    def finish(self) -> None:
-        """Encode what is still waiting."""
+    def flush(self) -> None:
+        """Write the frames that the encoder still holds."""
         self._container.mux(self._stream.encode(None))
 
 
@@ -260,22 +270,33 @@ def create_video(
     crf: int = CRF,
     copied: Sequence[av.stream.Stream] = (),
 ) -> Iterator[VideoWriter]:
-    """Write a video of the kind of ``suffix`` to ``place``, with its mark in comments and (but Matroska) XMP.
+    """Open a video for writing; it is complete when the block ends.
 
-    Packets of the streams ``copied`` may be written along with the frames. Raises OSError if that fails.
+    The mark is written into the comments and, except in Matroska, as XMP.
+
+    Args:
+        place: the file to write, whatever its name.
+        suffix: one of `WRITABLE_SUFFIXES`, which names the format.
+        coding: how the frames are shown.
+        mark: what the file says about its making.
+        crf: quality of H.264, where 0 is lossless and 51 is worst.
+        copied: streams of another video whose packets are going to be copied.
+
+    Raises:
+        OSError: FFmpeg cannot write the file.
     """
     kind = _FORMATS[suffix.lower()]
     options = {} if kind == "matroska" else {"movflags": "faststart"}
-    said = {
+    comments = {
         key: "\n".join(filter(None, (mark.sentence, coding.tags.get(key))))
         for key in ("comment", "description")
     }
     try:
         with av.open(_local(place), "w", format=kind, container_options=options) as container:
-            container.metadata.update({**coding.tags, **said})
+            container.metadata.update({**coding.tags, **comments})
             writer = VideoWriter(container, coding, crf, copied)
             yield writer
-            writer.finish()
+            writer.flush()
     except av.FFmpegError as error:
         raise OSError(error.strerror) from error
     packet = updated_xmp(coding.xmp, mark)
@@ -285,7 +306,7 @@ def create_video(
 
 
 def can_hold(suffix: str, stream: av.stream.Stream) -> bool:
-    """Whether a video of the kind of ``suffix`` may have a copy of ``stream``."""
+    """Whether a video of the format that ``suffix`` names can hold a copy of ``stream``."""
     try:
         with av.open(BytesIO(), "w", format=_FORMATS[suffix.lower()]) as container:
             container.add_stream_from_template(stream)

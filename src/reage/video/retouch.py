@@ -20,7 +20,7 @@ from reage.errors import NoFaceError, VideoError
 from reage.files import beside, refuse_existing, writing
 from reage.reager import Reager
 from reage.request import USUAL, FileOptions, Request
-from reage.video.files import CRF, WRITABLE_SUFFIXES, Still, VideoReader, can_hold, create_video, open_video
+from reage.video.files import CRF, WRITABLE_SUFFIXES, Frame, VideoReader, can_hold, create_video, open_video
 from reage.video.smoothing import EditSmoother, Pose, poses
 from reage.video.tracking import Track, Tracker
 
@@ -97,8 +97,8 @@ def age_video(
             writing(place) as part,
             create_video(part, place.suffix, source.coding, mark, crf=crf, copied=copied) as writer,
         ):
-            for item in source.play(copied):
-                if not isinstance(item, Still):
+            for item in source.frames_and_packets(copied):
+                if not isinstance(item, Frame):
                     writer.copy(item)
                     continue
                 time = float(item.pts * source.coding.time_base)
@@ -127,8 +127,8 @@ def _check(video: Path, request: Request, output: Path | None, options: FileOpti
 def follow(reager: Reager, source: VideoReader, tell: Progress) -> Tracker:
     """The first pass: the people of a video."""
     tracker = Tracker(reager.detector, reager.age_reader)
-    for number, still in enumerate(source.stills(), 1):
-        tracker.feed(still.pixels, float(still.pts * source.coding.time_base))
+    for number, frame in enumerate(source.frames(), 1):
+        tracker.feed(frame.pixels, float(frame.pts * source.coding.time_base))
         tell("following", number, source.count)
     return tracker
 

@@ -1,4 +1,4 @@
-"""Where one shot of a video ends and the next begins."""
+"""Finding where one shot of a video ends and the next begins."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ import numpy.typing as npt
 from reage.arrays import Float32, UInt8
 
 _THUMB = (64, 36)
+"""Width and height to which frames are reduced before they are compared."""
 _CHANGE = 15.0
-"""Mean change of a pixel between two frames, in levels of 255, below which nothing is a cut."""
+"""Mean change of a pixel from frame to frame, in levels of 255; a smaller change is no cut."""
 _COLOURS = 0.45
-"""Bhattacharyya distance of their colour histograms above which such a change is a cut: between the bundled
-portraits it is 0.6 and more, after a pan by 15 % of the width or a zoom by 30 % up to 0.32."""
+"""Bhattacharyya distance of two frames' colour histograms, 0 to 1, above which such a change is a cut. Between the
+bundled portraits it is 0.6 and more; after a pan by 15 % of the width or a zoom by 30 % it is up to 0.32."""
 
 
 class CutDetector:
-    """Tells cuts from the motion of things and cameras. Flashes are taken for cuts, dissolves are not."""
+    """Tells cuts from movements of people and cameras. A flash counts as a cut, a dissolve does not."""
 
     def __init__(self) -> None:
         self._before: tuple[Float32, npt.NDArray[Any]] | None = None

@@ -1,4 +1,4 @@
-"""Steadiness over time: the poses of a tracked face without jitter, and edits that neither flicker nor pop."""
+"""Steadiness over time: poses of a tracked face that do not jitter, and edits that do not flicker or jump."""
 
 from __future__ import annotations
 
@@ -17,26 +17,31 @@ from reage.face.alignment import align_landmarks, apply_transform, invert_transf
 from reage.video.tracking import Track
 
 _BRIDGE = 0.13
-"""Seconds for which a face may be lost and is taken to be there still, moving evenly: a blurred frame or two."""
+"""A face that is lost for at most so many seconds, a blurred frame or two, is taken to have moved evenly meanwhile."""
 _FADE = 0.3
-"""Seconds over which an edit appears where a face is found, and disappears before it is lost."""
+"""Seconds over which an edit fades in after a face is found, and fades out before it is lost."""
 _TIME = 0.25
-"""Time constant in seconds with which edits follow the face while it looks the same."""
-_NEWS = 0.2
-"""Change of the aligned face, in units of [-1, 1], that an edit follows at once: a blink, an open mouth."""
+"""Time constant in seconds of the smoothing of edits, while the face looks the same."""
+_MOTION = 0.2
+"""A change of the aligned face that an edit follows at once, such as a blink or an open mouth, in units of [-1, 1]."""
 
 
 _PLACE, _SHAPE = 0.08, 0.05
-"""Widths in seconds of what is smoothed over: for the transform of a face, and for its landmarks, which blink."""
+"""Widths in seconds of the smoothing of a face's transform, and of its landmarks, which must follow blinks."""
 
 
 def smoothed(values: npt.NDArray[Any], times: Float64, width: float) -> Float32:
-    """``values`` (n, k) at ascending ``times`` (n,) without their jitter: local quadratic regression.
+    """Values over time without their jitter, by local quadratic regression.
 
-    At each time a parabola is fitted to what lies around it, under Gaussian weights of ``width`` seconds
-    (Savitzky and Golay, "Smoothing and differentiation of data by simplified least squares procedures", 1964;
-    Cleveland, "Robust locally weighted regression", 1979). It looks ahead as well as back, so nothing lags; and
-    a moving camera is near enough a parabola for that time, where a low-pass filter would hold it back.
+    At each time a parabola is fitted to the values around it, under Gaussian weights (Savitzky and Golay, "Smoothing
+    and differentiation of data by simplified least squares procedures", 1964; Cleveland, "Robust locally weighted
+    regression", 1979). It looks ahead as well as back, so nothing lags. For so short a time a moving camera follows a
+    parabola closely, where a low-pass filter would hold it back.
+
+    Args:
+        values: (n, k), a row for each time.
+        times: (n,) in seconds, ascending.
+        width: standard deviation of the weights, in seconds.
     """
     out = np.empty(values.shape, np.float32)
     for number, time in enumerate(times):
@@ -50,23 +55,32 @@ def smoothed(values: npt.NDArray[Any], times: Float64, width: float) -> Float32:
 
 @dataclass(frozen=True)
 class Pose:
-    """A face in one frame: ``matrix`` (2, 3) from it to the aligned frame, ``landmarks`` (468, 2) in that, and
-    how much of the edit is shown, ``weight`` 0 to 1. ``fresh`` poses begin anew: nothing came before."""
+    """Where a face is in one frame of a video, and how much of its edit is shown."""
 
     matrix: Float32
+    """The similarity (2, 3) from the frame to the aligned frame."""
     landmarks: Float32
+    """(468, 2) in the aligned frame."""
     weight: float
+    """The part of the edit that is shown, 0 to 1."""
     fresh: bool
+    """Whether the smoothing of edits begins anew here, because the face was not there just before."""
 
 
 def poses(
     track: Track, size: int, frame_times: Float64, cuts: set[int], *, smooth: bool = True
 ) -> dict[int, Pose]:
-    """The pose of a tracked face in each frame where it is shown, for an aligned frame of ``size`` pixels.
+    """The poses of a tracked face, by number of frame.
 
-    ``frame_times`` (n,) are those of all frames of the video in seconds, ``cuts`` the frames that begin a shot.
-    Smoothing bridges losses of a frame or two, but no cut. Edits fade in and out where a face is found and lost,
-    but not at a cut nor at the video's ends.
+    Losses of a frame or two are bridged, unless a cut lies between. Edits fade in after a face is found and fade out
+    before it is lost, but not at a cut nor at the beginning and end of the video.
+
+    Args:
+        track: the face.
+        size: side of the aligned frame in pixels.
+        frame_times: when each frame of the video is shown (n,), in seconds.
+        cuts: the numbers of frames that begin a shot.
+        smooth: whether to smooth the poses.
     """
     found = {}
     for frames, landmarks in _spans(track, frame_times, cuts):
@@ -78,14 +92,14 @@ def poses(
         opens = frames[0] == 0 or frames[0] in cuts
         closes = frames[-1] == len(frame_times) - 1 or frames[-1] + 1 in cuts
         for at, frame in enumerate(frames):
-            weight = 1.0 if opens else _rise(float(times[at]))
-            weight *= 1.0 if closes else _rise(float(times[-1] - times[at]))
+            weight = 1.0 if opens else _fade(float(times[at]))
+            weight *= 1.0 if closes else _fade(float(times[-1] - times[at]))
             found[int(frame)] = Pose(matrices[at], points[at], weight, at == 0)
     return found
 
 
 def _spans(track: Track, frame_times: Float64, cuts: set[int]) -> Iterator[tuple[Int64, Float32]]:
-    """Frames (n,) and landmarks (n, 468, 2) of each unbroken stretch, small gaps filled evenly."""
+    """Frame numbers (n,) and landmarks (n, 468, 2) of each unbroken stretch of a track; small gaps are filled."""
     frames = np.array(track.frames)
     apart = np.diff(frame_times[frames]) > _BRIDGE
     apart &= np.diff(frames) > 1
@@ -102,14 +116,14 @@ def _spans(track: Track, frame_times: Float64, cuts: set[int]) -> Iterator[tuple
 
 
 def _aligned(landmarks: Float32, size: int) -> tuple[Float32, Float32]:
-    """The transforms (n, 2, 3) to the aligned frame, and the landmarks (n, 468, 2) in it."""
+    """The similarities (n, 2, 3) to the aligned frame, and the landmarks (n, 468, 2) in it."""
     matrices = np.stack([align_landmarks(points, size) for points in landmarks])
     pairs = zip(matrices, landmarks, strict=True)
     return matrices, np.stack([apply_transform(matrix, points) for matrix, points in pairs])
 
 
 def _steady(matrices: Float32, times: Float64, size: int) -> Float32:
-    """Similarities (n, 2, 3) smoothed as what they are: a place, a roll and a size, each on its own."""
+    """Similarities (n, 2, 3) smoothed over time: the place, the roll and the size of the face, each on its own."""
     middle = (size - 1) / 2
     roll = np.unwrap(np.arctan2(matrices[:, 1, 0], matrices[:, 0, 0]))
     scale = np.log(np.hypot(matrices[:, 0, 0], matrices[:, 1, 0]))
@@ -124,15 +138,16 @@ def _steady(matrices: Float32, times: Float64, size: int) -> Float32:
     return np.concatenate([linear, shift], 2).astype(np.float32)
 
 
-def _rise(seconds: float) -> float:
+def _fade(seconds: float) -> float:
+    """The part of an edit that is shown so many seconds after a face is found, or before it is lost."""
     part = min(1.0, (seconds + 1e-3) / _FADE)
     return part * part * (3 - 2 * part)
 
 
 class EditSmoother:
-    """Lets the edits of one face follow each other gently, in the aligned frame.
+    """Smooths the edits of one face over time, in the aligned frame.
 
-    Where the face itself changes, they follow at once: otherwise wrinkles of a smile would stay behind it.
+    Where the face itself changes, its edit follows at once; otherwise the wrinkles of a smile would stay behind it.
     """
 
     def __init__(self) -> None:
@@ -140,14 +155,21 @@ class EditSmoother:
         self._face: Float32 | None = None
 
     def next(self, edit: Edit, face: Float32, step: float, *, fresh: bool) -> Edit:
-        """The edit to show for a ``face`` (S, S, 3), ``step`` seconds after the last; ``fresh`` begins anew."""
+        """The edit to show for the next frame.
+
+        Args:
+            edit: the network's edit for this frame.
+            face: the aligned face (S, S, 3) in this frame.
+            step: seconds since the frame before.
+            fresh: whether to forget what came before.
+        """
         if fresh or self._edit is None or self._face is None:
             self._edit, self._face = edit, face
             return edit
         change = cv2.GaussianBlur(np.abs(face - self._face).mean(2), (0, 0), 0.02 * len(face))
-        news = np.minimum(1, change / _NEWS) ** 2
+        motion = np.minimum(1, change / _MOTION) ** 2
         slow = 1 - np.float32(np.exp(-step / _TIME))
-        weight = slow + (1 - slow) * news  # (S, S)
+        weight = slow + (1 - slow) * motion  # (S, S)
         self._face = self._face + weight[..., None] * (face - self._face)
         self._edit = Edit(
             self._edit.delta + weight[..., None] * (edit.delta - self._edit.delta),

@@ -1,4 +1,4 @@
-"""The people of a video: each followed from frame to frame, and known again after a short absence."""
+"""Following the people of a video from frame to frame, also over a short absence."""
 
 from __future__ import annotations
 
@@ -9,61 +9,65 @@ import numpy as np
 
 from reage.arrays import Float32, UInt8
 from reage.face.alignment import align_landmarks, warp
-from reage.face.apparent_age import AgeReader, Reading
-from reage.face.detection import Face, FaceDetector, overlap
+from reage.face.apparent_age import AgeReader, ApparentAge
+from reage.face.candidates import overlap
+from reage.face.detection import Face, FaceDetector
 from reage.video.scenes import CutDetector
 
-_LOOK = 0.5
+_SEARCH_EVERY = 0.5
 """Seconds between searches of the whole frame."""
-_LOOK_AGAIN = 0.15
-"""The same while somebody is missed."""
+_SEARCH_LOST_EVERY = 0.15
+"""The same while a face is lost."""
 _ABSENCE = 2.0
 """Seconds for which a face that was lost keeps its identity."""
 _STRAY, _GROW = 1.0, 1.6
-"""A face that appears within so many of its sides of where one was lost, and is at most so many times larger or
-smaller, is that face."""
+"""A face that appears near where one was lost is that face: at most so many of its sides away, and at most so many
+times larger or smaller."""
 _SAME = 0.3
-"""Intersection over union of a detected face with the tracked one that it confirms, at least."""
-_DOUBTS = 2
-"""So many searches in a row may miss a face that the landmark network still sees; then it is gone."""
+"""Least intersection over union of a detected face with the tracked face that it confirms."""
+_MISSES = 2
+"""After so many searches in a row that miss a face, it is lost, even if the landmark network still sees it."""
 _ALIKE, _ALIKE_OVER_CUT = 0.5, 0.85
-"""Correlation of a face with itself in the frame before, at least; over a cut (or a flash), where the bundled
-portraits, all facing the camera, reach 0.63 with each other."""
+"""Least correlation of a face with itself in the frame before; the second over a cut or a flash, where it could be
+somebody else: the bundled portraits, all of which face the camera, reach 0.63 with each other."""
 _CHIP = 32
-_READINGS = 25
-"""Readings of age and gender per person, at most."""
+"""Side in pixels of the small pictures that are compared."""
+_MOST_ESTIMATES = 25
+"""How often the age and gender of one person are estimated at most."""
 
 
 @dataclass(eq=False)
 class Track:
-    """One person: where the face is in which frames, and what it looks like.
-
-    ``frames`` are numbers of frames, ascending, with gaps where the face was lost; ``times`` seconds;
-    ``landmarks`` (468, 2) each.
-    """
+    """One person: where the face is in which frames, and what it looks like."""
 
     frames: list[int] = field(default_factory=list)
+    """Numbers of frames, ascending, with gaps where the face was lost."""
     times: list[float] = field(default_factory=list)
+    """When each of them is shown, in seconds."""
     landmarks: list[Float32] = field(default_factory=list)
-    readings: list[Reading] = field(default_factory=list)
+    """Landmarks (468, 2) in each of them, in pixels of the frame."""
+    estimates: list[ApparentAge] = field(default_factory=list)
+    """Age and gender as estimated in some of them."""
     chip: UInt8 = field(default_factory=lambda: np.zeros((_CHIP, _CHIP), np.uint8), repr=False)
+    """The face in the last of them, small and grey."""
     confirmed: int = 0
-    """Length of the track when a search last saw its face."""
-    doubts: int = 0
+    """The number of frames when a search last found the face."""
+    misses: int = 0
+    """Searches in a row that did not find it."""
 
     @property
     def apparent_age(self) -> float:
-        """Median of the readings, in years."""
-        return float(np.median([reading.age for reading in self.readings]))
+        """Median of the estimates, in years."""
+        return float(np.median([estimate.age for estimate in self.estimates]))
 
     @property
     def male_probability(self) -> float:
-        """Median of the readings."""
-        return float(np.median([reading.male_probability for reading in self.readings]))
+        """Median of the estimates, 0 to 1."""
+        return float(np.median([estimate.male_probability for estimate in self.estimates]))
 
     @property
     def box(self) -> Float32:
-        """x0, y0, x1, y1 (4,) of the last landmarks."""
+        """The box (4,) of the last landmarks: x0, y0, x1, y1."""
         return np.concatenate([self.landmarks[-1].min(0), self.landmarks[-1].max(0)])
 
     @property
@@ -84,14 +88,14 @@ class Track:
 
 
 class Tracker:
-    """Follows faces through the frames that `feed` is given in order.
+    """Follows faces through the frames of a video, which `feed` is given in order.
 
-    ``tracks`` are the people found so far, ``times`` the seconds of all frames, ``cuts`` the numbers of those that
+    In each frame, landmarks are read from where they were in the frame before. Searches at intervals find new faces and
+    confirm known ones. No face is recognised: who leaves for longer than two seconds, or is seen again after a cut, is
+    somebody new, unless the face is in the same place and looks the same.
+
+    ``tracks`` are the people found so far, ``times`` the seconds of all frames, and ``cuts`` the numbers of frames that
     begin a new shot.
-
-    Landmarks are read in each frame from where they were in the frame before. Searches at intervals find new
-    faces and confirm known ones. No face is recognised: who leaves for longer than two seconds, or is seen
-    again after a cut, is somebody new, unless the face is in the same place and looks the same.
     """
 
     def __init__(self, detector: FaceDetector, reader: AgeReader) -> None:
@@ -100,7 +104,7 @@ class Tracker:
         self._cut_detector = CutDetector()
         self._active: list[Track] = []
         self._lost: list[Track] = []
-        self._looked = -np.inf
+        self._searched = -np.inf
         self.tracks: list[Track] = []
         self.times: list[float] = []
         self.cuts: set[int] = set()
@@ -114,10 +118,10 @@ class Tracker:
             self.cuts.add(len(self.times) - 1)
             self._lost = []
         self._lost = [track for track in self._lost if time - track.times[-1] <= _ABSENCE]
-        wait = _LOOK_AGAIN if self._lost else _LOOK
-        if cut or time - self._looked >= wait:
-            self._looked = time
-            self._look(pixels, time)
+        wait = _SEARCH_LOST_EVERY if self._lost else _SEARCH_EVERY
+        if cut or time - self._searched >= wait:
+            self._searched = time
+            self._search(pixels, time)
 
     def _follow(self, pixels: UInt8, time: float, cut: bool) -> None:
         """Go on with each active track whose face is still there."""
@@ -134,8 +138,8 @@ class Tracker:
             if others and overlap(track.box, np.stack(others))[0].max() > 0.5:  # two tracks, one face
                 self._lose(track)
 
-    def _look(self, pixels: UInt8, time: float) -> None:
-        """Search the frame: confirm tracks, find those lost again, begin new ones."""
+    def _search(self, pixels: UInt8, time: float) -> None:
+        """Search the frame: confirm tracks, go on with lost ones, begin new ones."""
         missing = list(self._active)
         for face in self._detector.detect(pixels):
             track = _overlapping(face, missing)
@@ -148,12 +152,12 @@ class Tracker:
                 self._active.append(track)
                 landmarks = face.landmarks_photo
                 track.add(len(self.times) - 1, time, landmarks, _chip(pixels, landmarks))
-            track.confirmed, track.doubts = len(track.frames), 0
-            if len(track.readings) < _READINGS:
-                track.readings.append(self._reader.read(pixels, track.landmarks[-1]))
+            track.confirmed, track.misses = len(track.frames), 0
+            if len(track.estimates) < _MOST_ESTIMATES:
+                track.estimates.append(self._reader.read(pixels, track.landmarks[-1]))
         for track in missing:
-            track.doubts += 1
-            if track.doubts >= _DOUBTS:
+            track.misses += 1
+            if track.misses >= _MISSES:
                 track.forget_unconfirmed()
                 self._lose(track)
 
@@ -167,7 +171,7 @@ class Tracker:
         return track
 
     def _known(self, face: Face) -> Track | None:
-        """The nearest of the faces lost lately that ``face`` may be."""
+        """The track of the nearest lost face that ``face`` may be; it is lost no longer."""
         centre, near = face.box_photo.reshape(2, 2).mean(0), []
         for track in self._lost:
             size = float((track.box[2:] - track.box[:2]).max())
@@ -182,7 +186,7 @@ class Tracker:
 
 
 def _overlapping(face: Face, tracks: list[Track]) -> Track | None:
-    """The track whose box overlaps most with that of ``face``, if it does enough."""
+    """The track whose box overlaps most with that of ``face``, if by enough."""
     if not tracks:
         return None
     union = overlap(face.box_photo, np.stack([track.box for track in tracks]))[0]
@@ -191,12 +195,13 @@ def _overlapping(face: Face, tracks: list[Track]) -> Track | None:
 
 
 def _chip(pixels: UInt8, landmarks: Float32) -> UInt8:
-    """The face, small and grey (32, 32), to compare with the next frame's."""
+    """The face as a small grey picture (32, 32), to be compared with that of the next frame."""
     chip = warp(pixels, align_landmarks(landmarks, _CHIP), (_CHIP, _CHIP))
     return np.asarray(cv2.cvtColor(chip, cv2.COLOR_RGB2GRAY))
 
 
 def _correlation(one: UInt8, other: UInt8) -> float:
+    """How alike two such pictures are, from -1 to 1, but for their borders, where hair and background show."""
     inner = (slice(4, -4), slice(4, -4))
     a, b = (chip[inner].astype(np.float32) - chip[inner].mean() for chip in (one, other))
     return float((a * b).sum() / max(1e-6, float(np.linalg.norm(a) * np.linalg.norm(b))))

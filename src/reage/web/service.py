@@ -135,7 +135,7 @@ class Service:
         try:
             return read_photo(source, max_pixels=self.limits.max_pixels)
         except PixelLimitError as error:
-            raise PhotoError(f"{error.fact}; make it smaller") from error
+            raise PhotoError(f"{error}; make it smaller") from error
 
     def use(self, token: str | None, model: str) -> OpenPhoto:
         """Edit an open photo with another model from now on."""
