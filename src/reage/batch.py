@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -86,13 +87,13 @@ def _age_photo(
     """Age one photo into ``place``, and its layers into a folder if one is named."""
     watch = Stopwatch()
     with watch("total"):
-        refuse_existing(place, options.overwrite)
+        options.check_output(place)
         if layers:
             refuse_existing(layers, options.overwrite, folder=True)
         sitting = reager.open(path, max_pixels=options.max_pixels)
         result = sitting.apply(request)
         with watch("write"):
-            result.save(place, overwrite=options.overwrite, quality=options.quality)
+            result.save(place, overwrite=options.overwrite, quality=options.quality, signer=options.signer)
         if layers:
             with watch("layers"):
                 result.save_layers(layers, overwrite=options.overwrite)
@@ -117,7 +118,7 @@ def age_strip(
     for age in ages:
         check_age(age)
     place = output or beside(photo, f"{photo.stem}-strip.jpg")
-    refuse_existing(place, options.overwrite)
+    options.check_output(place)
     reager = Reager.from_bundle(options.model)
     return write_strip(
         reager.open(photo, max_pixels=options.max_pixels), ages, place, request, options, tile=tile
@@ -153,7 +154,13 @@ def write_strip(
     sheet = sheet_photo(np.stack(rows), labels, [first, *(f"{age:g}" for age in ages)])
     shown = [(request.source_age(face.apparent_age), age) for face in chosen for age in ages]
     mark = request.mark(manifest.title, shown)
-    return write_photo(sheet, place, mark=mark, overwrite=options.overwrite, quality=options.quality)
+    finish = None
+    if options.signer:
+        sign = options.signer.sign
+        finish = partial(sign, suffix=place.suffix, mark=mark, original=sitting.photo)
+    return write_photo(
+        sheet, place, mark=mark, overwrite=options.overwrite, quality=options.quality, finish=finish
+    )
 
 
 def _output_paths(photos: Sequence[Path], request: Request, output: Path | None) -> list[Path]:

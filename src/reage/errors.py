@@ -60,6 +60,10 @@ class BundleError(ReageError):
     """A model bundle is missing, malformed or altered, or its network cannot be run."""
 
 
+class SignatureError(ReageError):
+    """A certificate or key that cannot sign, or a file that cannot hold a signature."""
+
+
 class DataError(ReageError):
     """A data set, index or cache cannot be read."""
 

@@ -11,8 +11,9 @@ import time
 from collections.abc import Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import cv2
 import numpy as np
@@ -30,6 +31,9 @@ from reage.face.detection import Face, FaceDetector
 from reage.photo.files import MAX_PIXELS, Photo, PhotoMeta, Provenance, read_photo, write_photo
 from reage.photo.photo import eight_bits
 from reage.request import FaceChoice, Request, Target
+
+if TYPE_CHECKING:
+    from reage.sign.signer import Signer
 
 
 class Stopwatch:
@@ -108,10 +112,26 @@ class Result:
         return self.photo.pixels
 
     def save(
-        self, path: str | os.PathLike[str], *, overwrite: bool = False, quality: int | None = None
+        self,
+        path: str | os.PathLike[str],
+        *,
+        overwrite: bool = False,
+        quality: int | None = None,
+        signer: Signer | None = None,
     ) -> Path:
-        """Write the photo; raises `PhotoError` if ``path`` exists (unless ``overwrite``) or cannot be written."""
-        return write_photo(self.photo, path, mark=self.mark, overwrite=overwrite, quality=quality)
+        """Write the photo with its mark, and with Content Credentials where a ``signer`` is given.
+
+        Raises `ExistsError` if ``path`` exists (unless ``overwrite``), `WriteError` and `PhotoError` if it cannot be
+        written, and `SignatureError` if it cannot be signed.
+        """
+        finish = None
+        if signer:
+            signer.check_format(path)
+            suffix = Path(path).suffix
+            finish = partial(signer.sign, suffix=suffix, mark=self.mark, original=self.original)
+        return write_photo(
+            self.photo, path, mark=self.mark, overwrite=overwrite, quality=quality, finish=finish
+        )
 
     def save_layers(self, folder: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
         """Write the edit as layers over the original; see `write_layers`, which raises `PhotoError`."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from reage._version import __version__
 from reage.ages import MAX_AGE
@@ -16,8 +16,12 @@ from reage.arrays import Float32
 from reage.edit.compositing import Edit
 from reage.edit.masks import MAX_STRENGTH, check_regions, region_factor
 from reage.errors import AgeError
+from reage.files import refuse_existing
 from reage.manifest import Manifest
 from reage.photo.provenance import Provenance
+
+if TYPE_CHECKING:
+    from reage.sign.signer import Signer
 
 Target = float | Literal["older", "younger"]
 """An age in years, or a direction: "older" is 70 years and "younger" 25, or the ages that the bundle's manifest names,
@@ -136,6 +140,17 @@ class FileOptions:
     """Quality of JPEG, WebP and HEIC files, 1 to 100; None is as `encode_photo` says."""
     max_pixels: int | None = None
     """The largest photo that is read; None is 200 million pixels."""
+    signer: Signer | None = None
+    """Who signs what is written with Content Credentials; None is nobody."""
+
+    def check_output(self, path: Path) -> None:
+        """Check, before the work and not after it, that ``path`` may be written.
+
+        Errors of `reage.files.refuse_existing`, and `SignatureError` where files of that kind cannot be signed.
+        """
+        refuse_existing(path, self.overwrite)
+        if self.signer:
+            self.signer.check_format(path)
 
 
 USUAL = FileOptions()

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from reage._version import __version__
-from reage.cli import edit, judge, models, train, watch
+from reage.cli import edit, judge, models, train, verify, watch
 from reage.cli.hints import explain
 from reage.errors import ReageError
 
@@ -39,7 +39,7 @@ def main() -> None:
     """
 
 
-for _module in (edit, watch, models, train, judge):
+for _module in (edit, watch, verify, models, train, judge):
     for _command in _module.COMMANDS:
         main.add_command(_command)
 

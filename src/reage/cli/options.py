@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 
-from reage.errors import AgeError, ReageError, RegionError
+from reage.errors import AgeError, ReageError, RegionError, SignatureError
 
 if TYPE_CHECKING:
     from reage.request import FileOptions, Request
+    from reage.sign.signer import Signer
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 PATH = click.Path(path_type=Path)
 MOST_AGES = 200
 DIRECTIONS: dict[str, Literal["older", "younger"]] = {"young2old": "older", "old2young": "younger"}
+
+_SIGN_VARIABLES = ("REAGE_SIGN_CERT", "REAGE_SIGN_KEY")
 
 _TARGET = (
     click.option("--to", type=float, help="Age to show, 0 to 116 years."),
@@ -65,6 +69,14 @@ _FACE = (
 _MODEL = (
     click.option("--model", type=PATH, help="A model bundle; default: the embedded one."),
     click.option("--overwrite", is_flag=True, help="Replace existing files."),
+    click.option(
+        "--sign",
+        nargs=2,
+        type=PATH,
+        metavar="CERT KEY",
+        help="Sign what is written with C2PA Content Credentials, by a certificate and its private key (PEM files; "
+        'needs the extra "sign"); default: the files that REAGE_SIGN_CERT and REAGE_SIGN_KEY name, if they are set.',
+    ),
 )
 _PHOTO = (
     click.option(
@@ -121,10 +133,26 @@ def make_request(given: dict[str, Any], *, targeted: bool = False) -> Request:
 
 
 def make_file_options(given: dict[str, Any]) -> FileOptions:
-    """What is left of ``given`` after `make_request`: the model and how files are read and written."""
+    """What is left of ``given`` after `make_request`: the model and how files are read and written.
+
+    Raises `SignatureError` where they are to be signed, and the certificate or the key is not good for it.
+    """
     from reage.request import FileOptions
 
-    return FileOptions(**given)
+    return FileOptions(signer=_signer(given.pop("sign")), **given)
+
+
+def _signer(files: tuple[Path, Path] | None) -> Signer | None:
+    """Who signs what is written: by the files of --sign, or else by those that the environment names, if any."""
+    named = [os.environ.get(name) for name in _SIGN_VARIABLES]
+    if files is None and not any(named):
+        return None
+    certificate, key = files or named
+    if not certificate or not key:
+        raise SignatureError(f"{' and '.join(_SIGN_VARIABLES)} belong together: set both, or neither")
+    from reage.sign.signer import Signer
+
+    return Signer.load(certificate, key, passphrase=os.environ.get("REAGE_SIGN_PASSPHRASE"))
 
 
 def parse_ages(text: str) -> list[float]:

@@ -7,6 +7,7 @@ file holds, the only error is `PhotoError`.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -67,6 +68,7 @@ def write_photo(
     mark: Provenance | None,
     overwrite: bool = False,
     quality: int | None = None,
+    finish: Callable[[Path], None] | None = None,
 ) -> Path:
     """Write a photograph in the format that the suffix of ``path`` names; returns ``path``.
 
@@ -79,6 +81,7 @@ def write_photo(
         mark: what the file says about its making, in its XMP; None adds nothing.
         overwrite: whether to replace a file of that name.
         quality: 1 to 100, as in `encode_photo`.
+        finish: is given the complete file, under a temporary name, and may change it; a signature is put in so.
 
     Raises:
         ExistsError: there is a file of that name and ``overwrite`` is not set.
@@ -96,8 +99,11 @@ def write_photo(
     target = Path(path)
     refuse_existing(target, overwrite)
     data = encode_photo(photo, target.suffix, mark=mark, quality=quality)
-    with writing(target) as part, open(part, "xb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+    with writing(target) as part:
+        with open(part, "xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        if finish:
+            finish(part)
     return target

@@ -8,7 +8,7 @@ from fractions import Fraction
 from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -25,6 +25,9 @@ from reage.photo.photo import eight_bits
 from reage.reager import Reager, Sitting, SittingFace
 from reage.request import ANYTHING, USUAL, FileOptions, Request, check_age
 from reage.video.animation import frame_milliseconds, write_gif, write_webp
+
+if TYPE_CHECKING:
+    from reage.sign.signer import Signer
 
 SUFFIXES = (".mp4", ".gif", ".webp")
 """Suffixes of the films that can be written."""
@@ -99,16 +102,17 @@ def write_film(
     look: Look = PLAIN,
     *,
     overwrite: bool = False,
+    signer: Signer | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Path:
     """Write a film of one face from the first of ``ages`` to the last; returns ``path``.
 
     The suffix of ``path`` names the format: .mp4, .gif or .webp. The face is the one that ``request`` names, or the
     largest. Ages beyond what the model was trained on are clamped, so that no part of the film stands still.
-    ``progress`` is told frames done and their number.
+    ``signer`` signs it with Content Credentials; ``progress`` is told frames done and their number.
 
     Raises `AgeError`, `NoFaceError` for a face that there is not, `ExistsError` if ``path`` exists (unless
-    ``overwrite``), and `VideoError` for what else cannot be done.
+    ``overwrite``), `SignatureError` if it cannot be signed, and `VideoError` for what else cannot be done.
     """
     path = Path(path)
     for age in ages:
@@ -125,6 +129,8 @@ def write_film(
     plan = _plan(first, last, look)
     with writing(path) as part:
         _encode(scene, plan, look.fps, suffix, part, mark, progress)
+        if signer:
+            signer.sign(part, suffix=suffix, mark=mark, original=sitting.photo)
     return path
 
 
@@ -141,9 +147,18 @@ def film_photo(
     """`write_film` of a photo on disk; by default beside it, an MP4 where PyAV is installed, else a WebP."""
     place = output or beside(photo, f"{photo.stem}-film{'.mp4' if _can_write_mp4() else '.webp'}")
     _check_film(place, look.fps)
-    refuse_existing(place, options.overwrite)
+    options.check_output(place)
     sitting = Reager.from_bundle(options.model).open(photo, max_pixels=options.max_pixels)
-    return write_film(sitting, ages, place, request, look, overwrite=options.overwrite, progress=progress)
+    return write_film(
+        sitting,
+        ages,
+        place,
+        request,
+        look,
+        overwrite=options.overwrite,
+        signer=options.signer,
+        progress=progress,
+    )
 
 
 def _can_write_mp4() -> bool:

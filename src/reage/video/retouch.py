@@ -17,7 +17,8 @@ import numpy as np
 from reage.arrays import UInt8
 from reage.edit.compositing import AlignedFace, Edit, composite
 from reage.errors import NoFaceError, VideoError
-from reage.files import beside, refuse_existing, writing
+from reage.files import beside, writing
+from reage.photo.photo import Photo, PhotoMeta
 from reage.reager import Reager
 from reage.request import USUAL, FileOptions, Request
 from reage.video.files import CRF, WRITABLE_SUFFIXES, Frame, VideoReader, can_hold, create_video, open_video
@@ -92,20 +93,22 @@ def age_video(
         tracker = follow(reager, source, tell)
         roles = cast(reager, tracker, request)
         mark = request.mark(reager.bundle.manifest.title, ((role.source, role.target) for role in roles))
-        frames = 0
-        with (
-            writing(place) as part,
-            create_video(part, place.suffix, source.coding, mark, crf=crf, copied=copied) as writer,
-        ):
-            for item in source.frames_and_packets(copied):
-                if not isinstance(item, Frame):
-                    writer.copy(item)
-                    continue
-                time = float(item.pts * source.coding.time_base)
-                pixels = retouch(reager, item.pixels, roles, frames, time)
-                writer.write(pixels, item.pts, item.duration)
-                frames += 1
-                tell("editing", frames, len(tracker.times))
+        frames, first = 0, None
+        with writing(place) as part:
+            with create_video(part, place.suffix, source.coding, mark, crf=crf, copied=copied) as writer:
+                for item in source.frames_and_packets(copied):
+                    if not isinstance(item, Frame):
+                        writer.copy(item)
+                        continue
+                    first = item.pixels if first is None else first
+                    time = float(item.pts * source.coding.time_base)
+                    pixels = retouch(reager, item.pixels, roles, frames, time)
+                    writer.write(pixels, item.pts, item.duration)
+                    frames += 1
+                    tell("editing", frames, len(tracker.times))
+            if options.signer and first is not None:
+                original = Photo(first, meta=PhotoMeta(path=video))
+                options.signer.sign(part, suffix=place.suffix, mark=mark, original=original)
         if source.damaged:
             notes.append(f"{source.damaged} damaged packets of {video} were left out")
     return VideoOutcome(place, frames, tuple(role.describe() for role in roles), tuple(notes))
@@ -120,7 +123,7 @@ def _check(video: Path, request: Request, output: Path | None, options: FileOpti
     place = output or beside(video, _name(video, request))
     if place.suffix.lower() not in WRITABLE_SUFFIXES:
         raise VideoError(f"a video is written as {', '.join(WRITABLE_SUFFIXES)}, not as '{place.suffix}'")
-    refuse_existing(place, options.overwrite)
+    options.check_output(place)
     return place
 
 

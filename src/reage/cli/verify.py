@@ -1,0 +1,35 @@
+"""The command that reads what a file says of its making: ``verify``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from reage.cli.options import PATH
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, type=PATH, metavar="FILE...")
+@click.option("--trust", type=PATH, help="Certificates (PEM) of the authorities that you trust.")
+@click.option("--json", "as_json", is_flag=True, help="Print results as JSON.")
+def verify(files: tuple[Path, ...], trust: Path | None, as_json: bool) -> None:
+    """What pictures, films and videos say of their making: the mark of reage, and Content Credentials.
+
+    Ends with exit code 1 where a file was changed after it was signed, or its signature cannot be relied on for other
+    reasons. Content Credentials need the extra "sign". Nothing is fetched from the network.
+    """
+    from reage.sign.verifying import verify_file
+
+    statements = [verify_file(file, trust=trust) for file in files]
+    if as_json:
+        click.echo(json.dumps([statement.as_dict() for statement in statements], indent=2))
+    else:
+        click.echo("\n".join(str(statement) for statement in statements))
+    if any(statement.is_contradicted for statement in statements):
+        sys.exit(1)
+
+
+COMMANDS = (verify,)
