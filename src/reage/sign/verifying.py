@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 from reage.errors import PhotoError, SignatureError
-from reage.photo.containers import opened
+from reage.photo.containers import open_source
 from reage.photo.provenance import read_provenance
 from reage.sign.signer import QUIET, c2pa_module, reason
 
@@ -111,7 +111,7 @@ def verify_file(path: str | os.PathLike[str], *, trust: str | os.PathLike[str] |
         if unreadable:
             raise unreadable from None
         return Statement(path, mark, None, str(error))
-    with opened(path) as (file, _):
+    with open_source(path) as (file, _):
         manifest, unread = _read(c2pa, file, _anchors(trust))
     if manifest is None and unreadable:
         raise unreadable
