@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import cv2
@@ -150,11 +151,17 @@ def test_layers_replace_nothing_unasked_and_lose_nothing(
 def test_layers_that_cannot_all_be_written_leave_nothing(
     reager: Reager, portrait: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full_disk(*arguments: object) -> None:
-        raise OSError(28, "No space left on device")
+    written = 0
+
+    def disk_for_three_files(_: int) -> None:
+        nonlocal written
+        written += 1
+        if written > 3:
+            raise OSError(28, "No space left on device")
 
     result = reager.open(portrait).age(to=70)
-    monkeypatch.setattr("reage.edit.layers._turn_into_delta", full_disk)
-    with pytest.raises(WriteError, match="No space left"):
+    monkeypatch.setattr(os, "fsync", disk_for_three_files)
+    with pytest.raises(WriteError) as caught:
         result.save_layers(tmp_path / "layers")
+    assert str(caught.value) == f"'{tmp_path / 'layers'}' cannot be written: No space left on device"
     assert not list(tmp_path.iterdir())

@@ -421,9 +421,11 @@ def test_the_thumbnail_is_dropped_and_the_rest_of_exif_stays_in_place(order: str
     "block", [b"", b"II", b"II*\0\xff\xff\xff\xff", b"XX*\0" + bytes(40), exif()[:30], exif()[:60]]
 )
 def test_damaged_exif_does_not_stop_a_photo(block: bytes) -> None:
-    photo = read_photo(saved(pixels(), "JPEG", exif=HEADED + block))
-    for out in ("jpeg", "png", "webp", "tiff"):
-        assert reread(photo, out).pixels.shape == photo.pixels.shape
+    photo = read_photo(saved(smooth(), "JPEG", exif=HEADED + block))
+    for out in ("png", "tiff"):
+        assert np.array_equal(reread(photo, out).pixels, photo.pixels)
+    for out in ("jpeg", "webp"):
+        assert abs(reread(photo, out).pixels.astype(int) - photo.pixels).mean() < 4
 
 
 def test_long_exif_is_left_out_of_jpeg_only() -> None:
@@ -435,7 +437,8 @@ def test_long_exif_is_left_out_of_jpeg_only() -> None:
 def test_pixels_without_a_source_can_be_written(tmp_path: Path) -> None:
     for suffix in (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".PNG"):
         path = write_photo(Photo(smooth()), tmp_path / f"photo{suffix}", mark=None)
-        assert read_photo(path).pixels.shape == (40, 48, 3)
+        lossless = suffix in (".png", ".tif", ".tiff", ".PNG")
+        assert abs(read_photo(path).pixels.astype(int) - smooth()).mean() <= (0 if lossless else 4)
 
 
 def test_with_pixels_keeps_everything_else() -> None:

@@ -16,7 +16,7 @@ from PIL import Image
 from reage.arrays import UInt8
 from reage.errors import VideoError
 from reage.photo.files import Provenance, read_provenance
-from reage.video.files import Frame, VideoReader, can_hold, create_video, open_video
+from reage.video.files import Frame, can_hold, create_video, open_video
 
 MARK = Provenance(tool="reage 0", model="model 1", faces=((30, 70),))
 
@@ -244,15 +244,16 @@ def test_a_video_cut_short_gives_what_there_is(frames: list[UInt8], tmp_path: Pa
     content = whole.read_bytes()
     short = tmp_path / "short.mkv"
     short.write_bytes(content[: len(content) * 2 // 3])
-    with open_video(short) as video:
-        assert isinstance(video, VideoReader)
-        assert 0 < len(list(video.frames())) < len(frames)
+    shown = seen(short)
+    assert 0 < len(shown) < len(frames)
+    for frame, pixels in zip(shown, frames, strict=False):
+        assert np.abs(frame.pixels.astype(int) - pixels).mean() < 4
     hurt = tmp_path / "hurt.mkv"
     shutil.copy(whole, hurt)
     middle = len(content) // 2
     hurt.write_bytes(content[:middle] + bytes(400) + content[middle + 400 :])
-    with open_video(hurt) as video:
-        assert len(list(video.frames())) > 0
+    first = seen(hurt)[0]
+    assert np.abs(first.pixels.astype(int) - frames[0]).mean() < 4
 
 
 def test_a_gif_is_a_video_too(frames: list[UInt8], tmp_path: Path) -> None:

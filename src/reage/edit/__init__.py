@@ -1,1 +1,1 @@
-"""Applying an edit to a photograph: where it may act, how it is enlarged and blended in, and its layers."""
+"""Applying an edit to a photograph: where it acts, how it is enlarged and blended in, and its layers."""

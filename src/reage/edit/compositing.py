@@ -1,8 +1,8 @@
-"""Lifts an edit made on the small aligned face to the photograph's own resolution and blends it in.
+"""Applying an edit, made on the small aligned face, to the photograph at its own resolution.
 
 ``out = low + up(delta) + (1 + up(gain)) * detail`` with ``detail = photo - low`` is the same as
 ``out = photo + up(delta) + up(gain) * detail``: only the change is computed, and added under a mask.
-The photograph itself is never resampled, so what the mask leaves out stays equal to the bit.
+The photograph itself is never resampled, so where the mask is zero it stays equal to the bit.
 """
 
 from __future__ import annotations
@@ -19,42 +19,42 @@ from reage.arrays import Float32
 from reage.face.alignment import apply_transform, invert_transform, warp
 
 DETAIL_SIGMA = 1.5 / 128
-"""Blur that separates detail from the rest of a face, in parts of the aligned frame's side."""
+"""Standard deviation of the blur that separates a face from its detail, in sides of the aligned frame."""
 
 _BAND = 256
-"""Rows blended at a time: memory stays small however large the photograph."""
+"""Rows that are blended at a time, so that little memory is needed however large the photograph."""
 
 
 @dataclass(frozen=True)
 class Edit:
-    """What a network changes in an aligned face of S pixels.
-
-    ``delta`` (S, S, 3) float32 is a colour change in units of an image in [-1, 1]; ``gain`` (S, S) float32 a
-    change of the face's own fine detail: -1 removes it, 0 keeps it, +1 doubles it.
-    """
+    """What a network changes in an aligned face of S x S pixels."""
 
     delta: Float32
+    """(S, S, 3): the change of colour, in units of an image in [-1, 1]."""
     gain: Float32
+    """(S, S): the change of the face's own fine detail: -1 removes it, 0 keeps it, +1 doubles it."""
 
     def scaled(self, strength: float | Float32) -> Edit:
-        """The same edit, ``strength`` times as strong: everywhere, or (S, S) at each place."""
-        by = np.asarray(strength, np.float32)
-        return Edit(self.delta * by[..., None], np.maximum(self.gain * by, -1))
+        """The same edit, ``strength`` times as strong: a number, or one (S, S) for each place."""
+        factor = np.asarray(strength, np.float32)
+        return Edit(self.delta * factor[..., None], np.maximum(self.gain * factor, -1))
 
     def without_colour(self) -> Edit:
-        """The same edit with its change of luma alone (ITU-R BT.601): for black-and-white photographs."""
+        """The same edit without change of hue: only its luma (ITU-R BT.601). For black-and-white photographs."""
         luma = self.delta @ np.array([0.299, 0.587, 0.114], np.float32)
         return Edit(np.repeat(luma[..., None], 3, 2), self.gain)
 
 
 @dataclass(frozen=True)
 class AlignedFace:
-    """A face in the aligned frame: ``pixels`` (S, S, 3) float32 in [-1, 1], ``mask`` (S, S) in [0, 1], and the
-    transform ``matrix`` (2, 3) from the photo frame to this one."""
+    """A face in the aligned frame of S x S pixels."""
 
     pixels: Float32
+    """(S, S, 3) in [-1, 1]."""
     mask: Float32
+    """(S, S) in [0, 1]: how much of an edit is applied at each place."""
     matrix: Float32
+    """The similarity (2, 3) from the photo to the aligned frame."""
 
     @property
     def size(self) -> int:
@@ -68,7 +68,7 @@ class AlignedFace:
 
 
 def cut_face(pixels: npt.NDArray[Any], matrix: Float32, mask: Float32) -> AlignedFace:
-    """The aligned face that ``matrix`` cuts from a photo (H, W, 3) of uint8 or uint16."""
+    """The aligned face that ``matrix`` (2, 3) cuts from a photo (H, W, 3) uint8 or uint16; ``mask`` is (S, S)."""
     size = mask.shape[0]
     crop = warp(pixels, matrix, (size, size)).astype(np.float32)
     return AlignedFace(crop * (2 / _full(pixels)) - 1, mask, matrix)
@@ -82,49 +82,62 @@ def composite(
     *,
     detail_sigma: float = DETAIL_SIGMA,
 ) -> None:
-    """Add ``edit`` of ``face`` to ``out`` in place; ``photo`` is the unedited original.
+    """Add the edit of one face to a picture, in place.
 
-    Both are (H, W, 3) uint8 or uint16, and ``out`` may be the deeper one; several faces are added one after the
-    other, each seeing the original.
+    Several faces are added one after the other; the detail of each is that of the original.
+
+    Args:
+        photo: the unedited original (H, W, 3), uint8 or uint16.
+        out: what is changed: a copy of ``photo``, perhaps with other edits; it may be uint16 where ``photo`` is uint8.
+        face: the aligned face.
+        edit: its edit.
+        detail_sigma: the blur that separates the face from its detail, in sides of the aligned frame.
     """
     half, deeper = _full(out) / 2, _full(out) / _full(photo)
-    for rows, columns, delta, gain, low in lift(photo.shape, face, edit, detail_sigma):
+    for rows, columns, delta, gain, low in upsample_edit(photo.shape, face, edit, detail_sigma):
         tile = photo[rows, columns].astype(np.float32) * deeper
         change = delta * half + gain[..., None] * (tile - (low + 1) * half)
         merged = out[rows, columns].astype(np.float32) + change
         out[rows, columns] = np.clip(np.rint(merged), 0, _full(out)).astype(out.dtype)
 
 
-def lift(
+def upsample_edit(
     shape: tuple[int, ...], face: AlignedFace, edit: Edit, detail_sigma: float
 ) -> Iterator[tuple[slice, slice, Float32, Float32, Float32]]:
-    """The masked edit in the photo frame, band by band.
+    """The edit of a face at the resolution of the photo, in bands of rows.
 
-    Yields rows, columns, delta (h, w, 3), gain (h, w) and low (h, w, 3), all in units of [-1, 1] and all
-    already multiplied by the mask (but ``low``).
+    Args:
+        shape: that of the photo, (H, W, 3).
+        face: the aligned face.
+        edit: its edit.
+        detail_sigma: as in `composite`.
+
+    Yields:
+        Rows and columns of the band; delta (h, w, 3) and gain (h, w), both multiplied by the mask; and the blurred face
+        (h, w, 3). Colours are in units of [-1, 1].
     """
     size = face.size
     masked = np.dstack([edit.delta, edit.gain]) * face.mask[..., None]
     low = cv2.GaussianBlur(face.pixels, (0, 0), detail_sigma * size, borderType=cv2.BORDER_REFLECT_101)
     back = invert_transform(face.matrix)
-    left, top, right, bottom = _reach(shape, face.mask, back)
+    left, top, right, bottom = _box_of(shape, face.mask, back)
     for start in range(top, bottom, _BAND):
         rows, columns = slice(start, min(start + _BAND, bottom)), slice(left, right)
         moved = back.copy()
         moved[:, 2] -= (left, start)
         extent = (right - left, rows.stop - start)
-        changes = _enlarge(masked, moved, extent, cv2.BORDER_CONSTANT)
+        changes = _resample(masked, moved, extent, cv2.BORDER_CONSTANT)
         yield (
             rows,
             columns,
             changes[..., :3],
             changes[..., 3],
-            _enlarge(low, moved, extent, cv2.BORDER_REPLICATE),
+            _resample(low, moved, extent, cv2.BORDER_REPLICATE),
         )
 
 
-def _reach(shape: tuple[int, ...], mask: Float32, back: Float32) -> tuple[int, int, int, int]:
-    """The box (left, top, right, bottom) of the photo that the mask can touch."""
+def _box_of(shape: tuple[int, ...], mask: Float32, back: Float32) -> tuple[int, int, int, int]:
+    """The box (left, top, right, bottom) of the photo that the mask can touch; ``back`` leads from it to the photo."""
     ys, xs = np.nonzero(mask)
     if not len(ys):
         return 0, 0, 0, 0
@@ -137,8 +150,8 @@ def _reach(shape: tuple[int, ...], mask: Float32, back: Float32) -> tuple[int, i
     return left, top, right, bottom
 
 
-def _enlarge(maps: Float32, matrix: Float32, size: tuple[int, int], border: int) -> Float32:
-    """``maps`` through ``matrix``: cubic where it enlarges, so that no facets show, averaging where it shrinks."""
+def _resample(maps: Float32, matrix: Float32, size: tuple[int, int], border: int) -> Float32:
+    """``maps`` (S, S, C) through ``matrix`` (2, 3): cubic where it enlarges, so that no facets show, else averaged."""
     if np.hypot(matrix[0, 0], matrix[1, 0]) < 1:
         return np.asarray(warp(maps, matrix, size, border=border), np.float32)
     return np.asarray(
@@ -147,4 +160,5 @@ def _enlarge(maps: Float32, matrix: Float32, size: tuple[int, int], border: int)
 
 
 def _full(pixels: npt.NDArray[Any]) -> float:
+    """The sample that means white."""
     return float(np.iinfo(pixels.dtype).max)

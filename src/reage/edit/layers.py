@@ -1,11 +1,11 @@
 """The edit of a photograph as layers, from which an image editor or a few lines of numpy make the output again.
 
-Twice over, with values as parts of the range from black (0) to white (1):
+There are two ways, with values as parts of the range from black (0) to white (1):
 
 ``output = photo * (1 - alpha) + colour * alpha``    with ``change.png``: an editor's normal mode
 ``output = photo + delta + gain * (photo - low)``    with ``delta.png``, ``gain.png`` and ``low.png``
 
-The second is the compositor's own equation; delta and gain are already under the mask.
+The second is the equation of `reage.edit.compositing`; delta and gain are already multiplied by the mask.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from pathlib import Path
 import numpy as np
 
 from reage.arrays import Pixels
-from reage.edit.compositing import AlignedFace, Edit, composite, lift
+from reage.edit.compositing import AlignedFace, Edit, composite, upsample_edit
 from reage.files import refuse_existing, writing_folder
 from reage.photo.files import Photo, PhotoMeta, Provenance, write_photo
 
 ZERO = 32768
-"""The sample of ``delta.png`` and ``gain.png`` that stands for no change."""
+"""The sample of ``delta.png`` and ``gain.png`` that means no change."""
 DELTA_ONE = 32768
-"""Samples from there to a change of the whole range."""
+"""How many samples of ``delta.png`` are a change of the whole range from black to white."""
 GAIN_ONE = 8192
-"""Samples from there to a gain of one."""
+"""How many samples of ``gain.png`` are a gain of 1."""
 
 _FULL = 65535
 _BAND = 256
-"""Rows worked on at a time."""
+"""Rows that are worked on at a time."""
 
 _README = """\
 An AI-generated edit of a photograph, as layers: {tool}, model {model}.
@@ -60,11 +60,25 @@ def write_layers(
     detail_sigma: float,
     overwrite: bool = False,
 ) -> Path:
-    """Write ``edits`` of faces in ``photo`` as PNG layers of its size, with a note on their use; returns ``folder``.
+    """Write the edits of faces as layers: PNG pictures of the size of the photo, with a note on their use.
 
     The files are ``change.png``, ``delta.png``, ``gain.png``, ``low.png``, ``mask.png`` (each with the mark) and
-    ``README.txt``. They appear together or not at all. Raises `ExistsError` if ``folder`` exists and ``overwrite``
-    is not set, and `WriteError` if it cannot be written; overwriting leaves other files in it alone.
+    ``README.txt``. They appear together or not at all.
+
+    Args:
+        photo: the unedited photo.
+        edits: each face that was edited, with its edit.
+        folder: where the layers go.
+        mark: what the files say about their making.
+        detail_sigma: the blur that separates a face from its detail, in sides of the aligned frame.
+        overwrite: whether to replace layers in a folder that exists; other files in it stay.
+
+    Returns:
+        The folder.
+
+    Raises:
+        ExistsError: the folder exists and ``overwrite`` is not set.
+        WriteError: it cannot be written.
     """
     target = Path(folder)
     refuse_existing(target, overwrite, folder=True)
@@ -81,7 +95,7 @@ def _write_pictures(
     mark: Provenance,
     detail_sigma: float,
 ) -> None:
-    """One after another, so that little of a large photograph's layers is in memory at the same time."""
+    """Write the layers one after another, so that few of a large photograph's are in memory at the same time."""
     pixels, meta = photo.pixels, photo.meta
     colours = PhotoMeta(icc=meta.icc, dpi=meta.dpi, was_greyscale=meta.was_greyscale)
 
@@ -102,7 +116,7 @@ def _write_pictures(
     mask, low = _mask_and_low(pixels.shape, [face for face, _ in edits], detail_sigma)
     write("mask.png", mask)
     write("low.png", low)
-    _turn_into_delta(output, pixels, gain, low)
+    _replace_with_delta(output, pixels, gain, low)
     write("delta.png", output)
 
 
@@ -131,7 +145,7 @@ def _gain(shape: tuple[int, ...], edits: Sequence[tuple[AlignedFace, Edit]], det
     """The gain of all faces together (H, W) uint16, as it stands in the file."""
     samples = np.full(shape[:2], ZERO, np.uint16)
     for face, edit in edits:
-        for rows, columns, _, gain, _ in lift(shape, face, edit, detail_sigma):
+        for rows, columns, _, gain, _ in upsample_edit(shape, face, edit, detail_sigma):
             added = samples[rows, columns] + np.rint(gain * GAIN_ONE)
             samples[rows, columns] = np.clip(added, 0, _FULL)
     return samples
@@ -143,10 +157,9 @@ def _mask_and_low(
     """The masks (H, W) uint8 of all faces, and the blurred faces (H, W, 3) uint16 where a mask is not zero."""
     mask, low = np.zeros(shape[:2], np.uint8), np.zeros(shape, np.uint16)
     for face in faces:
-        everywhere = Edit(
-            np.zeros_like(face.pixels), np.ones_like(face.mask)
-        )  # a gain of 1: lifted, the mask
-        for rows, columns, _, weight, blurred in lift(shape, face, everywhere, detail_sigma):
+        # A gain of 1 everywhere, multiplied by the mask, is the mask.
+        everywhere = Edit(np.zeros_like(face.pixels), np.ones_like(face.mask))
+        for rows, columns, _, weight, blurred in upsample_edit(shape, face, everywhere, detail_sigma):
             samples = np.rint(np.clip(weight, 0, 1) * 255).astype(np.uint8)
             mask[rows, columns] = np.maximum(mask[rows, columns], samples)
             seen = np.rint(np.clip((blurred + 1) * (_FULL / 2), 0, _FULL)).astype(np.uint16)
@@ -154,9 +167,12 @@ def _mask_and_low(
     return mask, low
 
 
-def _turn_into_delta(output: Pixels, photo: Pixels, gain: Pixels, low: Pixels) -> None:
-    """Put the samples of ``delta.png`` in the place of ``output``: what is left when photo and gain have had their
-    share as they stand in the files, so that neither their rounding nor where faces overlap loses anything."""
+def _replace_with_delta(output: Pixels, photo: Pixels, gain: Pixels, low: Pixels) -> None:
+    """Replace ``output`` (H, W, 3) uint16 by the samples of ``delta.png``, in place to save memory.
+
+    Delta is what is left of the output without the photo and the gain as the files have them, so that nothing is lost
+    to the rounding of those, nor where faces overlap.
+    """
     for rows in _bands(len(output)):
         below = _sixteen_bits(photo[rows]).astype(np.float32)
         factor = (gain[rows].astype(np.float32) - ZERO) / GAIN_ONE

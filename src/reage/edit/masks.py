@@ -1,6 +1,6 @@
-"""Where on an aligned face an edit may act: up to its outline, not on eyeballs or teeth, never at the border.
+"""Where on an aligned face an edit acts, and the regions of a face in which it can be made stronger or weaker.
 
-And the regions of a face, by which an edit can be scaled apart.
+An edit acts up to an outline, hardly on eyeballs and teeth, and never at the border of the aligned frame.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ Reach = Literal["face", "head"]
 """How far an edit may reach: to the outline of the face, or over hair, ears and jaw, too."""
 
 REGIONS = ("forehead", "eyes", "cheeks", "mouth", "neck")
-"""Parts of a face: forehead with temples and frown lines; eyes with brows, lids, bags and crow's feet; cheeks with
-nose and jowls; mouth with lips, chin and the folds from the nose; neck, all that lies below the jaw line."""
+"""Parts of a face: the forehead with temples and frown lines; the eyes with brows, lids, bags and crow's feet; the
+cheeks with nose and jowls; the mouth with lips, chin and the folds from the nose; the neck, all below the jaw line."""
 MAX_STRENGTH = 1.5
-"""The largest factor of a region, as of the whole edit."""
+"""The largest strength of a whole edit, and the largest factor of a region."""
 
-# Landmark rings of MediaPipe Face Mesh; right and left are those of the person shown.
+# Outlines as landmarks of MediaPipe Face Mesh. Right and left are those of the person shown.
 FACE_OVAL = (
     10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377,
     152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
@@ -36,7 +36,7 @@ INNER_LIPS = (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 415, 310, 311, 3
 _RIGHT_SOCKET = (107, 66, 105, 63, 71, 139, 34, 117, 118, 119, 120, 121, 128, 193, 55)
 _LEFT_SOCKET = (336, 296, 334, 293, 301, 368, 264, 346, 347, 348, 349, 350, 357, 417, 285)
 _BROWS = (139, 71, 63, 105, 66, 107, 55, 193, 168, 417, 285, 336, 296, 334, 293, 301, 368)
-"""From temple to temple over the brows, but down to the root of the nose between them, where frown lines are."""
+"""A line from temple to temple over the brows; between them it leads to the root of the nose, below frown lines."""
 _MOUTH_AND_CHIN = (
     2, 97, 98, 129, 36, 207, 214, 169, 150, 149, 176, 148, 152,
     377, 400, 378, 379, 394, 434, 427, 266, 358, 327, 326,
@@ -44,20 +44,22 @@ _MOUTH_AND_CHIN = (
 _JAW = (132, 58, 172, 136, 150, 149, 176, 148, 152, 377, 400, 378, 379, 365, 397, 288, 361)
 
 _FOREHEAD = 1.06
-"""The mesh ends below the hairline: points above the eyes move away from them by this factor."""
+"""The landmarks end below the hairline; those above the eyes are moved away from the eyes by this factor."""
 _HEAD = 0.45
 """How far beyond the outline of the face an edit of the head reaches, in eye distances."""
 _EYE_WEIGHT = 0.1
 _MOUTH_WEIGHT = 0.2
-"""What is left of the edit on eyeballs and inside the lips."""
+"""The part of the edit that is left on eyeballs, and inside the lips."""
 _BORDER = 0.07
-"""Part of the side over which the mask falls to zero at the edge of the crop, whatever the landmarks say."""
+"""Width of the strip at the border of the frame in which every mask falls to zero, in sides of the frame."""
 _FEATHER = 0.09
-"""Blur of the borders between regions, in eye distances."""
+"""Standard deviation of the blur of the borders between regions, in eye distances."""
 
 
 def face_mask(landmarks: npt.NDArray[Any], size: int, reach: Reach = "face") -> Float32:
-    """Weight of an edit (size, size) in [0, 1] for a face with ``landmarks`` (468, 2+) in that aligned frame.
+    """How much of an edit is applied at each place of an aligned face: weights (size, size) in [0, 1].
+
+    ``landmarks`` (468, 2 or 3) are in pixels of the aligned frame of ``size`` x ``size``.
 
     With the reach "face" an edit ends at the outline of the face; with "head" it goes on over hair, ears and jaw and
     ends 0.45 eye distances beyond the outline. Either way little of it is left on eyeballs and inside the lips, and
@@ -82,37 +84,37 @@ def face_mask(landmarks: npt.NDArray[Any], size: int, reach: Reach = "face") -> 
 
 
 def face_outline(landmarks: npt.NDArray[Any], size: int) -> Float32:
-    """1 inside the outline of a face with ``landmarks`` (468, 2+), forehead included, 0 outside: (size, size)."""
+    """1 inside the outline of a face with its forehead, 0 outside: (size, size); ``landmarks`` as in `face_mask`."""
     return _fill(_raise_forehead(np.asarray(landmarks, np.float32)[:, :2])[list(FACE_OVAL)], size)
 
 
 def region_weights(landmarks: npt.NDArray[Any], size: int) -> Float32:
-    """Weights (5, size, size) of the `REGIONS` at each place of an aligned face; everywhere their sum is one.
+    """The weight of each of the `REGIONS` at each place of an aligned face: (5, size, size); their sum is 1 everywhere.
 
-    ``landmarks`` (468, 2+) are in that frame. The borders are soft. The regions fill the whole frame, so that
-    hair belongs to the forehead and ears to the cheeks; where an edit acts at all is for `face_mask` to say.
+    ``landmarks`` as in `face_mask`. The borders are soft. The regions fill the whole frame: hair belongs to the
+    forehead, ears to the cheeks. `face_mask` says where an edit acts at all.
     """
     points = np.asarray(landmarks, np.float32)[:, :2]
     unit, (along, up) = _eye_distance(points), _axes(points)
     far = 8 * unit
-    claims = {
+    shapes = {
         "eyes": np.maximum(*(_fill(points[list(ring)], size) for ring in (_RIGHT_SOCKET, _LEFT_SOCKET))),
         "mouth": _fill(points[list(_MOUTH_AND_CHIN)], size),
         "forehead": _fill(_beyond(points[list(_BROWS)], along * far, up * far), size),
         "neck": _fill(_beyond(points[list(_JAW)], along * far, -up * far), size),
     }
     free, weights = np.ones((size, size), np.float32), {}
-    for name, claim in claims.items():  # where two overlap, the first has it
-        weights[name] = _blur(claim * free, _FEATHER * unit)
-        free = free * (1 - claim)
+    for name, shape in shapes.items():  # where two overlap, the first has it
+        weights[name] = _blur(shape * free, _FEATHER * unit)
+        free = free * (1 - shape)
     weights["cheeks"] = _blur(free, _FEATHER * unit)
     return np.stack([weights[name] for name in REGIONS])
 
 
 def region_factor(landmarks: npt.NDArray[Any], size: int, regions: Mapping[str, float]) -> Float32:
-    """Factor (size, size) of an edit of a face with ``landmarks`` (468, 2+) in that aligned frame.
+    """By how much an edit is multiplied at each place of an aligned face: (size, size).
 
-    ``regions`` names some of the `REGIONS` and the factor of each; the others keep 1.
+    ``landmarks`` as in `face_mask`. ``regions`` has a factor for some of the `REGIONS`; the factor of the others is 1.
     """
     change = np.array([regions.get(name, 1) - 1 for name in REGIONS], np.float32)
     return np.asarray(1 + np.tensordot(change, region_weights(landmarks, size), 1), np.float32)
@@ -130,9 +132,10 @@ def check_regions(regions: Mapping[str, float]) -> None:
 
 
 def _beyond(line: Float32, along: Float32, outward: Float32) -> Float32:
-    """The polygon of all that lies ``outward`` of a line across the face, itself lengthened ``along`` both ways.
+    """The polygon (n, 2) of everything on one side of a ``line`` across the face.
 
-    Both vectors lead out of the frame.
+    The line is lengthened at both ends by the vector ``along``; ``outward`` leads away from it. Both lead out of the
+    frame.
     """
     first, last = line[:1] - along, line[-1:] + along
     return np.concatenate([first, line, last, last + outward, first + outward])
@@ -143,7 +146,7 @@ def _eye_distance(points: Float32) -> float:
 
 
 def _axes(points: Float32) -> tuple[Float32, Float32]:
-    """Unit vectors from the right to the left eye of the person shown, and up their face."""
+    """Unit vectors from the right to the left eye of the person shown, and upwards."""
     right, left = points[list(RIGHT_EYE)].mean(0), points[list(LEFT_EYE)].mean(0)
     along = (left - right) / max(float(np.linalg.norm(left - right)), 1e-6)
     return along, np.array([along[1], -along[0]], np.float32)
