@@ -22,7 +22,8 @@ from reage import Reager
 from reage.edit.masks import REGIONS
 from reage.face.alignment import invert_transform, warp
 from reage.photo.files import Photo, Provenance, read_photo, write_photo
-from reage.reager import Result, Sitting, SittingFace
+from reage.reager import Sitting
+from reage.result import Result, SittingFace
 from reage.sheets import sheet_photo
 
 HERE = Path(__file__).parent

@@ -18,9 +18,11 @@ from reage.errors import PhotoError, ReageError
 from reage.face.framing import head_tile
 from reage.files import beside, refuse_existing
 from reage.photo.files import write_photo
-from reage.reager import Reager, Result, Sitting, Stopwatch
+from reage.reager import Reager, Sitting
 from reage.request import ANYTHING, USUAL, FileOptions, Request, check_age
+from reage.result import Result
 from reage.sheets import sheet_photo
+from reage.stopwatch import Stopwatch
 
 
 @dataclass(frozen=True)

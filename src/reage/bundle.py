@@ -23,7 +23,7 @@ import numpy as np
 
 from reage.arrays import Float32
 from reage.assets import asset
-from reage.calibration import told_age
+from reage.calibration import network_target
 from reage.edit.compositing import Edit
 from reage.errors import BundleError, ReageError
 from reage.files import checked_name, refuse_existing, writing, writing_folder
@@ -92,7 +92,7 @@ class Bundle:
             "face": np.ascontiguousarray(face.transpose(2, 0, 1)[None], np.float32),
             "source_age": np.array([source], np.float32),
             "target_age": np.array(
-                [manifest.nearest(told_age(manifest.calibration, source, target))], np.float32
+                [manifest.nearest(network_target(manifest.calibration, source, target))], np.float32
             ),
             "male": np.array([male], np.float32),
         }

@@ -1,11 +1,12 @@
-"""Calibration: which age a network is told, so that the age it shows is the one asked for.
+"""Calibration: which target age a network is given, so that the age it shows is the one asked for.
 
-Networks move an apparent age by less than they are told, and not by the same part everywhere. A calibration is a table,
-measured after training (`reage.training.calibrate`) and stored in the manifest of a bundle:
+A network moves an apparent age by less than it is asked to, and not by the same part everywhere. A calibration is a
+table, measured after training (`reage.training.calibrate`) and stored in the manifest of a bundle:
 
 - ``source_ages``: ages in a photo, in years, ascending;
 - ``gaps``: years asked for beyond the age in the photo, ascending, 0 among them;
-- ``told_gaps``: for each source age a row of what the network is told instead, never falling, 0 where the gap is 0.
+- ``network_gaps``: for each source age a row of the gaps that the network is given instead; they never fall along the
+  row, and are 0 where the gap asked for is 0.
 
 Between its entries it is linear, beyond them it goes on as at its border. The same age in and out stays the identity.
 """
@@ -27,9 +28,9 @@ def is_calibration(value: Any) -> bool:
     """Whether ``value`` is an empty table, or one as described above."""
     if value == {}:
         return True
-    if not isinstance(value, dict) or value.keys() != {"source_ages", "gaps", "told_gaps"}:
+    if not isinstance(value, dict) or value.keys() != {"source_ages", "gaps", "network_gaps"}:
         return False
-    sources, gaps, rows = value["source_ages"], value["gaps"], value["told_gaps"]
+    sources, gaps, rows = value["source_ages"], value["gaps"], value["network_gaps"]
     if not (_is_ascending(sources) and _is_ascending(gaps) and 0 in gaps):
         return False
     return (
@@ -40,11 +41,11 @@ def is_calibration(value: Any) -> bool:
     )
 
 
-def told_age(calibration: Mapping[str, Any], source: float, target: float) -> float:
-    """The age in years to tell the network of a face of ``source`` years that should show ``target`` years."""
+def network_target(calibration: Mapping[str, Any], source: float, target: float) -> float:
+    """The target age in years to give the network for a face of ``source`` years that should show ``target`` years."""
     if not calibration:
         return target
-    gaps = [np.interp(target - source, calibration["gaps"], row) for row in calibration["told_gaps"]]
+    gaps = [np.interp(target - source, calibration["gaps"], row) for row in calibration["network_gaps"]]
     return source + float(np.interp(source, calibration["source_ages"], gaps))
 
 

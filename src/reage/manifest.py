@@ -65,7 +65,7 @@ class Manifest:
     reach: Reach = "face"
     """How far the edit reaches: to the outline of the ``face``, or over the ``head``: hair, ears and jaw, too."""
     calibration: dict[str, Any] = field(default_factory=dict)
-    """Which age the networks are told, so that they show the one asked for; see `reage.calibration`."""
+    """Which target ages the networks are given, so that they show the one asked for; see `reage.calibration`."""
     detail_sigma: float = DETAIL_SIGMA
     """Blur that separates a face's own detail from the rest, in sides of the aligned face."""
     data: str = ""

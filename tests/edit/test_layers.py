@@ -13,7 +13,7 @@ from reage import Reager
 from reage.edit.layers import change_layer
 from reage.errors import ExistsError, WriteError
 from reage.photo.files import Photo, PhotoMeta, read_photo, read_provenance
-from reage.reager import Result
+from reage.result import Result
 
 NAMES = ("change", "delta", "gain", "low", "mask")
 

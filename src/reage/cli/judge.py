@@ -43,7 +43,7 @@ EVALUATION = ("torch", "pandas", "pyarrow", "rich", "skimage", "sklearn", "matpl
     type=click.Choice(["lite0", "inception"]),
     default="lite0",
     show_default=True,
-    help="Of KID and FID.",
+    help="The features that KID and FID compare.",
 )
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True)
 @click.option(

@@ -63,7 +63,7 @@ def models_verify(bundles: tuple[Path, ...]) -> None:
 @click.option(
     "--calibrated",
     is_flag=True,
-    help="Measure which age to tell the network so that its teachers read the age asked for (needs the run's cache).",
+    help="Measure which target ages make the run's teachers read the ages asked for, and store them (needs its cache).",
 )
 @click.option("--name", help="Name of the model; default: that of the run folder.")
 @click.option("--version", default="1", show_default=True)

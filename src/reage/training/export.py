@@ -43,8 +43,8 @@ def export_run(
 ) -> float:
     """Write the bundle ``output`` from the run folder ``run``; returns the largest difference found.
 
-    Of the weights of the ``best`` epoch, or else (and where no epoch has ended) of the latest ones. A ``calibrated``
-    bundle is told ages by what the run's teachers read, which needs the run's cache and teachers. Raises
+    Of the weights of the ``best`` epoch, or else (and where no epoch has ended) of the latest ones. For a
+    ``calibrated`` bundle it is measured which target ages show the ages asked for; that needs its cache and teachers. Raises
     `ConfigError` where the run cannot be read or its family makes no pictures, and `ExistsError` where ``output``
     exists.
     """

@@ -22,8 +22,9 @@ from reage.face.framing import head_box
 from reage.files import beside, refuse_existing, writing
 from reage.photo.files import Photo, Provenance
 from reage.photo.photo import eight_bits
-from reage.reager import Reager, Sitting, SittingFace
+from reage.reager import Reager, Sitting
 from reage.request import ANYTHING, USUAL, FileOptions, Request, check_age
+from reage.result import SittingFace
 from reage.video.animation import frame_milliseconds, write_gif, write_webp
 
 if TYPE_CHECKING:

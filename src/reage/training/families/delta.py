@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from pydantic import Field
 from torch import Tensor, nn
 
 from reage.arrays import Float32
 from reage.data.augment import draw_affine, draw_shift, translate, warp_affine
 from reage.data.sampling import Shard, step_rng
 from reage.edit.compositing import DETAIL_SIGMA
-from reage.edit.masks import Reach
 from reage.networks.age_net import expected_age
 from reage.networks.critics import AgeTrunkCritic, PatchCritic
 from reage.networks.delta_unet import DeltaUNet
 from reage.training import losses
 from reage.training.calibrate import Calibrated, calibrate
-from reage.training.config import Ages, Settings, TrainSettings, Width, validate
+from reage.training.config import TrainSettings, validate
 from reage.training.editing import apply_edit, gaussian_blur
 from reage.training.families.base import CPU, Batch, Compute, EditingFamily, Exported, Networks
+from reage.training.families.delta_options import DeltaOptions
 from reage.training.teachers import Teacher, read_age_net
 from reage.training.updater import Objective
 
@@ -34,56 +32,6 @@ CALIBRATION_FACES = 16
 """Training faces that are edited for each entry of the calibration."""
 TONE_SIGMA = 0.03
 """Blur that leaves smears and tone of a change and takes away lines, in parts of the side."""
-
-
-class DeltaOptions(Settings):
-    """Settings of the flagship."""
-
-    teachers: tuple[Path, ...] = Field(
-        (Path("runs/age"),),
-        min_length=1,
-        description="Run folders of trained age networks; the critic grows from the trunk of the first.",
-    )
-    widths: tuple[Width, Width, Width] = Field(
-        (48, 96, 160), description="Channels of the U-Net's three levels."
-    )
-    reach: Reach = Field("face", description="Where edits act: the face, or hair, ears and jaw (head), too.")
-    targets: Ages = Field((16, 85), description="Youngest and oldest target age, in years.")
-    near: float = Field(0.5, ge=0, le=1, description="Share of targets within 25 years of the source.")
-    generator_rate: float = Field(7e-5, gt=0, description="Peak learning rate of the generator.")
-    critic_rate: float = Field(4e-4, gt=0, description="Peak learning rate of the critic.")
-    texture_rate: float = Field(1e-3, gt=0, description="Peak learning rate of the critic of small patches.")
-    critic_updates: int = Field(1, ge=1, description="Updates of the critic for each one of the generator.")
-    texture_updates: int = Field(2, ge=1, description="Updates of the critic of small patches, likewise.")
-    head_start: int = Field(
-        150, ge=0, description="Steps in which the critic alone learns: which face fits which age."
-    )
-    realism: float = Field(
-        1.0, ge=0, description="Weight of the critic's verdict on places: real or painted."
-    )
-    texture: float = Field(
-        1.0, ge=0, description="Weight of the verdict on small patches; 0: no such critic."
-    )
-    match: float = Field(
-        0.5, ge=0, description="Weight of its verdict on the face: of that age and gender or not."
-    )
-    age: float = Field(0.12, ge=0, description="Weight of the teachers' age loss at the start.")
-    age_end: float | None = Field(None, ge=0, description="Its weight at the end; default: the same.")
-    change: float = Field(1.0, ge=0, description="Weight of the mean change.")
-    tone: float = Field(
-        30.0,
-        ge=0,
-        description="Weight of the mean squared change of broad areas of the face: smears, not lines.",
-    )
-    excess: float = Field(
-        3000.0, ge=0, description="Weight of the mean squared excess of that change over 0.12: dark strokes."
-    )
-    gain: float = Field(0.05, ge=0, description="Weight of the mean squared detail gain.")
-    smooth: float = Field(0.1, ge=0, description="Weight of the total variation of the delta.")
-    mismatch: float = Field(0.3, ge=0, description="Weight of real faces shown with a wrong age or gender.")
-    r1: float = Field(0.05, ge=0, description="Weight of the critic's gradient penalty.")
-    r1_every: int = Field(16, ge=1, description="Steps between gradient penalties.")
-    translate: float = Field(0.0, ge=0, le=0.25, description="Largest shift of what the critic sees.")
 
 
 class DeltaFamily(EditingFamily):
@@ -277,8 +225,8 @@ class DeltaFamily(EditingFamily):
                 ours, theirs = (_realness(look, batch.mask) for look in (edited, real))
                 apart[name].append(theirs > ours)
         far = torch.cat(gaps) >= 25
-        for name, told in apart.items():
-            share = torch.cat(told).float()
+        for name, seen in apart.items():
+            share = torch.cat(seen).float()
             figures[f"{name}_tells_far"] = round(float(share[far].mean()), 3)
             figures[f"{name}_tells_near"] = round(float(share[~far].mean()), 3)
         return {**figures, "teacher_error": round(float(torch.stack(errors).mean()), 3)}
@@ -287,10 +235,10 @@ class DeltaFamily(EditingFamily):
     def calibrated(self, networks: Networks) -> Calibrated:
         pool = self.pool()
 
-        def shown(source: float, told: float) -> float:
+        def shown(source: float, target: float) -> float:
             nearest = np.argsort(np.abs(pool.ages - source), kind="stable")[:CALIBRATION_FACES]
             batch = self.batch(pool, nearest)
-            fake = self.repaint(networks, batch, batch.age + (told - source))
+            fake = self.repaint(networks, batch, batch.age + (target - source))
             with self.autocast():
                 readings = [t.age_of(expected_age(t.net(fake)[0])) for t in self.teachers]
             return float(torch.stack(readings).mean())

@@ -1,0 +1,118 @@
+"""What there is to see: the faces of an open photo, and an edited photo that can be saved."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy.typing as npt
+
+from reage.arrays import Float32
+from reage.edit.compositing import AlignedFace, Edit
+from reage.edit.layers import write_layers
+from reage.face.alignment import apply_transform, compose, invert_transform
+from reage.face.detection import Face
+from reage.photo.files import write_photo
+from reage.photo.photo import Photo
+from reage.photo.provenance import Provenance
+
+if TYPE_CHECKING:
+    from reage.sign.signer import Signer
+
+
+@dataclass(frozen=True)
+class SittingFace:
+    """A face of an open photo: where it is, what age it looks, and its aligned crop."""
+
+    index: int
+    face: Face
+    apparent_age: float
+    male_probability: float
+    aligned: AlignedFace
+
+    @property
+    def box(self) -> tuple[float, float, float, float]:
+        """x0, y0, x1, y1 in pixels of the photo."""
+        x0, y0, x1, y1 = (float(v) for v in self.face.box_photo)
+        return x0, y0, x1, y1
+
+    def moved(self, transform: Float32) -> SittingFace:
+        """The same face in the photo seen through ``transform`` (2, 3); its aligned crop stays as it is."""
+        matrix = compose(self.aligned.matrix, invert_transform(transform))
+        return replace(self, face=self.face.moved(transform), aligned=replace(self.aligned, matrix=matrix))
+
+    @property
+    def landmarks_aligned(self) -> Float32:
+        """Landmarks (468, 2) in the aligned frame."""
+        return apply_transform(self.aligned.matrix, self.face.landmarks_photo[:, :2])
+
+
+@dataclass(frozen=True)
+class FaceChange:
+    """What was asked of one face, what its age reads before and after, and the edit that was applied.
+
+    ``target_age`` is ``asked_age``, or the nearest to it that the model can give.
+    """
+
+    face: SittingFace
+    source_age: float
+    asked_age: float
+    target_age: float
+    male: float
+    apparent_after: float
+    edit: Edit
+
+
+@dataclass(frozen=True)
+class Result:
+    """An edited photo. ``pixels`` (H, W, 3) has the type of the original; ``save`` writes it with its mark."""
+
+    photo: Photo
+    original: Photo
+    changes: tuple[FaceChange, ...]
+    mark: Provenance
+    detail_sigma: float
+    """Of the edits, as in `reage.edit.compositing`."""
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def pixels(self) -> npt.NDArray[Any]:
+        """RGB (H, W, 3), uint8 or uint16."""
+        return self.photo.pixels
+
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        overwrite: bool = False,
+        quality: int | None = None,
+        signer: Signer | None = None,
+    ) -> Path:
+        """Write the photo with its mark, and with Content Credentials where a ``signer`` is given.
+
+        Raises `ExistsError` if ``path`` exists (unless ``overwrite``), `WriteError` and `PhotoError` if it cannot be
+        written, and `SignatureError` if it cannot be signed.
+        """
+        finish = None
+        if signer:
+            signer.check_format(path)
+            suffix = Path(path).suffix
+            finish = partial(signer.sign, suffix=suffix, mark=self.mark, original=self.original)
+        return write_photo(
+            self.photo, path, mark=self.mark, overwrite=overwrite, quality=quality, finish=finish
+        )
+
+    def save_layers(self, folder: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
+        """Write the edit as layers over the original; see `write_layers`, which raises `PhotoError`."""
+        edits = [(change.face.aligned, change.edit) for change in self.changes]
+        return write_layers(
+            self.original,
+            edits,
+            folder,
+            mark=self.mark,
+            detail_sigma=self.detail_sigma,
+            overwrite=overwrite,
+        )
