@@ -43,10 +43,12 @@ def export_run(
 ) -> float:
     """Write the bundle ``output`` from the run folder ``run``; returns the largest difference found.
 
-    Of the weights of the ``best`` epoch, or else (and where no epoch has ended) of the latest ones. For a
-    ``calibrated`` bundle it is measured which target ages show the ages asked for; that needs its cache and
-    teachers. Raises `ConfigError` where the run cannot be read or its family makes no pictures, and `ExistsError` where ``output``
-    exists.
+    The weights are those of the ``best`` epoch, or else (and where no epoch has ended) the latest ones. For a
+    ``calibrated`` bundle it is measured which target ages show the ages asked for; that needs the run's cache and
+    teachers.
+
+    Raises `ConfigError` where the run cannot be read or its family makes no pictures, and `ExistsError` where
+    ``output`` exists.
     """
     refuse_existing_bundle(output)  # before the work, not after it
     settings = read_settings(run)
