@@ -26,7 +26,7 @@ from reage.arrays import UInt8
 from reage.edit.compositing import AlignedFace, Edit
 from reage.face.alignment import apply_transform, compose, invert_transform, transform_scale
 from reage.request import Request
-from reage.video.files import open_video
+from reage.video.reader import open_video
 from reage.video.retouch import age_video, cast, follow
 from reage.video.tracking import Tracker
 

@@ -20,7 +20,7 @@ from reage.assets import asset
 from reage.cli.main import main
 from reage.cli.options import parse_ages, parse_regions
 from reage.errors import AgeError, RegionError
-from reage.manifest import GOALS, MIN_REACH
+from reage.manifest import GOALS, MIN_GAP
 from reage.photo.files import read_photo, read_provenance
 
 
@@ -179,7 +179,7 @@ def test_years_from_the_age_in_the_photo(photo: Path) -> None:
 def test_the_help_says_what_a_direction_is() -> None:
     text = " ".join(reage("photo", "--help").output.split())
     assert f"young2old makes {GOALS['older']:g}, old2young {GOALS['younger']:g}" in text
-    assert f"at least {MIN_REACH:g} years from the age in the photo" in text
+    assert f"at least {MIN_GAP:g} years from the age in the photo" in text
 
 
 def test_clear_ends(photo: Path, tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ FORMAT = 1
 """The version of the bundle format that is written and read."""
 GOALS = {"older": 70.0, "younger": 25.0}
 """Ages in years meant by a direction, where the manifest names none."""
-MIN_REACH = 15.0
+MIN_GAP = 15.0
 """A direction is at least so many years away from the age in the photo."""
 
 _INPUTS = ("face", "source_age", "target_age", "male")
@@ -97,7 +97,7 @@ class Manifest:
     def goal(self, direction: str, source: float) -> float:
         """The age meant by ``older`` or ``younger`` for a face of ``source`` years."""
         goal = self.full_ages.get(direction, GOALS[direction])
-        goal = max(goal, source + MIN_REACH) if direction == "older" else min(goal, source - MIN_REACH)
+        goal = max(goal, source + MIN_GAP) if direction == "older" else min(goal, source - MIN_GAP)
         return self.reached(source, goal)
 
     def reached(self, source: float, target: float) -> float:
@@ -118,8 +118,8 @@ class Manifest:
         direction = "older" if target >= source else "younger"
         if direction not in self.full_ages:
             return 1.0
-        reach = max(MIN_REACH, abs(self.full_ages[direction] - source))
-        return min(1.0, abs(target - source) / reach)
+        whole = max(MIN_GAP, abs(self.full_ages[direction] - source))
+        return min(1.0, abs(target - source) / whole)
 
     def as_json(self) -> str:
         """As it stands in ``manifest.json``."""

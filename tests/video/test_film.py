@@ -30,8 +30,8 @@ from reage.photo.files import Photo, read_photo, read_provenance
 from reage.photo.photo import PhotoMeta
 from reage.reager import Sitting
 from reage.request import Request
-from reage.video.files import open_video
 from reage.video.film import Look, film_photo, write_film
+from reage.video.reader import open_video
 
 
 @pytest.fixture(scope="module")

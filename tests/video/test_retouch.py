@@ -18,7 +18,7 @@ from reage.cli.main import main
 from reage.errors import NoFaceError
 from reage.photo.files import Photo, read_provenance
 from reage.request import Request
-from reage.video.files import open_video
+from reage.video.reader import open_video
 from reage.video.retouch import Role, age_video, cast
 from reage.video.tracking import Tracker
 

@@ -272,7 +272,8 @@ def _encode(
         samples = [scene.frame(age) for age in np.linspace(min(plan), max(plan), _SAMPLES)]
         write_gif(frames(), samples, frame_milliseconds(len(plan), fps, 10), place, mark)
     else:
-        from reage.video.files import Coding, create_video
+        from reage.video.coding import Coding
+        from reage.video.writer import create_video
 
         rate = Fraction(fps).limit_denominator(1001)
         coding = Coding(scene.base.shape[1], scene.base.shape[0], rate, 1 / rate)

@@ -21,9 +21,10 @@ from reage.files import beside, writing
 from reage.photo.photo import Photo, PhotoMeta
 from reage.reager import Reager
 from reage.request import USUAL, FileOptions, Request
-from reage.video.files import CRF, WRITABLE_SUFFIXES, Frame, VideoReader, can_hold, create_video, open_video
+from reage.video.reader import Frame, VideoReader, open_video
 from reage.video.smoothing import EditSmoother, Pose, poses
 from reage.video.tracking import Track, Tracker
+from reage.video.writer import CRF, WRITABLE_SUFFIXES, can_hold, create_video
 
 Progress = Callable[[str, int, int | None], None]
 """Told what is being done, frames done, and how many there are, if that is known."""

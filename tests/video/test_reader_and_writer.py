@@ -16,7 +16,8 @@ from PIL import Image
 from reage.arrays import UInt8
 from reage.errors import VideoError
 from reage.photo.files import Provenance, read_provenance
-from reage.video.files import Frame, can_hold, create_video, open_video
+from reage.video.reader import Frame, open_video
+from reage.video.writer import can_hold, create_video
 
 MARK = Provenance(tool="reage 0", model="model 1", faces=((30, 70),))
 

@@ -1,0 +1,162 @@
+"""Reading videos with PyAV: upright RGB frames with their times, and packets of sound and subtitles to be copied."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from av.container import InputContainer
+
+from reage.arrays import UInt8
+from reage.errors import VideoError
+from reage.files import checked_name
+from reage.photo.containers import xmp_packet
+from reage.video.coding import BT709, Coding, local_name, tags_of
+
+_BT601 = 5
+_YUV_SPACES = (1, 2, 4, 5, 6, 7, 9)
+"""Colour spaces that are kept; 2 means that the file names none."""
+_OWN = {"major_brand", "minor_version", "compatible_brands", "encoder"}
+"""Tags that describe the file rather than what it shows."""
+_STALE = ("encode", "vendor", "rotate", "alpha_mode", "bps", "duration", "number_of_", "_statistics")
+"""Beginnings of tags that say how the pictures were coded, not what they show."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One frame: RGB ``pixels`` (H, W, 3), shown from ``pts`` on for ``duration``, both in units of the time base."""
+
+    pixels: UInt8
+    pts: int
+    duration: int
+
+
+class VideoReader:
+    """A video that is open for reading; `open_video` makes one.
+
+    ``coding`` is that of the upright frames, and ``count`` their number, if the file tells it. ``copied`` are the
+    streams of sound and subtitles that can be copied, ``unknown`` those whose kind FFmpeg does not know.
+    ``damaged`` counts the packets that could not be decoded when the frames were read last.
+    """
+
+    def __init__(self, container: InputContainer, path: Path) -> None:
+        self._container = container
+        shown = [s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
+        if not shown:
+            raise VideoError(f"{path} has no video in it")
+        if container.format.name.endswith("_pipe") or container.format.name == "image2":
+            raise VideoError(f"{path} is a photo; use `reage photo`")
+        self._stream = shown[0]
+        self._stream.thread_type = "AUTO"
+        others = [s for s in container.streams if s.type in ("audio", "subtitle")]
+        self.copied = [s for s in others if s.codec_context]
+        self.unknown = [s for s in others if not s.codec_context]
+        first = next(self._decoded(self._container.demux(self._stream)), None)
+        if first is None:
+            raise VideoError(f"{path} is not a video that can be decoded")
+        self._quarters = round(first.rotation / 90) % 4
+        self.coding = self._coding_of(first, path)
+        seconds = float((container.duration or 0) / av.time_base)
+        self.count = self._stream.frames or round(seconds * float(self.coding.rate)) or None
+
+    def _coding_of(self, frame: av.VideoFrame, path: Path) -> Coding:
+        stream = self._stream
+        turned = self._quarters % 2 == 1
+        aspect = stream.codec_context.sample_aspect_ratio
+        with open(path, "rb") as file:
+            packet = xmp_packet(file, str(path)) if file.read(12)[4:8] == b"ftyp" else None
+        return Coding(
+            *((frame.height, frame.width) if turned else (frame.width, frame.height)),
+            rate=stream.average_rate or stream.guessed_rate or Fraction(25),
+            time_base=stream.time_base or Fraction(1, 90000),
+            colour_space=frame.colorspace if frame.colorspace in _YUV_SPACES else BT709,
+            primaries=stream.codec_context.color_primaries,
+            transfer=stream.codec_context.color_trc,
+            colour_range=frame.color_range,
+            aspect=1 / aspect if aspect and turned else aspect,
+            tags={key: value for key, value in self._container.metadata.items() if key not in _OWN},
+            picture_tags={k: v for k, v in tags_of(stream).items() if not k.lower().startswith(_STALE)},
+            disposition=stream.disposition,
+            xmp=packet,
+        )
+
+    def frames(self) -> Iterator[Frame]:
+        """All frames in their order."""
+        return (item for item in self.frames_and_packets([]) if isinstance(item, Frame))
+
+    def frames_and_packets(self, copied: Sequence[av.stream.Stream]) -> Iterator[Frame | av.Packet[Any]]:
+        """All frames, and between them the packets of the streams ``copied``, in the order of the file."""
+        self._container.seek(0)
+        usual = max(1, round(1 / (self.coding.rate * self.coding.time_base)))
+        waiting: list[av.Packet[Any]] = []
+        last: int | None = None
+
+        def packets() -> Iterator[av.Packet[Any]]:
+            for packet in self._container.demux(self._stream, *copied):
+                if packet.stream_index == self._stream.index:
+                    yield packet
+                elif packet.dts is not None:
+                    waiting.append(packet)
+
+        for frame in self._decoded(packets()):
+            yield from waiting
+            waiting.clear()
+            pts = frame.pts
+            if last is not None:  # times must rise, even where those of a broken file are missing or do not
+                pts = max(last + 1, last + usual if pts is None else pts)
+            last = pts or 0
+            yield Frame(self._upright(frame), last, frame.duration or usual)
+        yield from waiting
+
+    def _decoded(self, packets: Iterator[av.Packet[Any]]) -> Iterator[av.VideoFrame]:
+        """The frames in ``packets`` that can be decoded; the other packets are counted as damaged."""
+        self.damaged = 0
+        try:
+            for packet in packets:
+                try:
+                    yield from packet.decode()
+                except av.error.InvalidDataError:
+                    self.damaged += 1
+        except av.FFmpegError:  # the file ends here
+            self.damaged += 1
+
+    def _upright(self, frame: av.VideoFrame) -> UInt8:
+        size = (self.coding.width, self.coding.height)
+        width, height = size[::-1] if self._quarters % 2 else size
+        space = frame.colorspace if frame.colorspace in _YUV_SPACES else None
+        # RGB has no colour matrix, but PyAV before 17 uses the source's only where the target's is different.
+        pixels = frame.to_ndarray(
+            format="rgb24", width=width, height=height, src_colorspace=space, dst_colorspace=_BT601
+        )
+        return np.ascontiguousarray(np.rot90(pixels, self._quarters))
+
+
+@contextmanager
+def open_video(path: Path) -> Iterator[VideoReader]:
+    """Open a video for reading; raises `VideoError` if ``path`` is missing or is not a video."""
+    _check_file(path)
+    try:
+        # Playlists could name other files and addresses; only this file is read.
+        with av.open(local_name(path), options={"protocol_whitelist": "file"}) as container:
+            yield VideoReader(container, path)
+    except av.FFmpegError as error:
+        raise VideoError(f"{path} is not a video that can be read: {error.strerror}") from error
+
+
+def _check_file(path: Path) -> None:
+    try:
+        mode = os.stat(checked_name(path)).st_mode
+    except FileNotFoundError:
+        raise VideoError(f"{path} does not exist") from None
+    except OSError as error:
+        raise VideoError(f"{str(path)!r} cannot be read: {error.strerror or error}") from error
+    if stat.S_ISDIR(mode):
+        raise VideoError(f"{path} is a folder, not a video")
