@@ -12,9 +12,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from onnx import TensorProto, helper
 
 from reage.bundle import find_bundles, open_bundle, write_bundle
+from reage.cli.main import main
 from reage.errors import BundleError, ExistsError
 from reage.manifest import Manifest
 
@@ -295,6 +297,9 @@ def test_bundles_are_found_in_a_folder_after_the_embedded_one(tmp_path: Path) ->
     assert names[1:] == ["one", "two.zip"]
     with pytest.raises(BundleError, match="typo is not a folder"):
         find_bundles(tmp_path / "typo")
+    result = CliRunner().invoke(main, ["models", "list", str(tmp_path / "typo")])
+    assert result.exit_code == 2
+    assert result.stderr == f"reage: {tmp_path / 'typo'} is not a folder of model bundles\n"
 
 
 def test_the_embedded_bundle_is_whole_and_small() -> None:

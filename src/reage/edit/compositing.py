@@ -40,7 +40,7 @@ class Edit:
         return Edit(self.delta * factor[..., None], np.maximum(self.gain * factor, -1))
 
     def without_colour(self) -> Edit:
-        """The same edit without change of hue: only its luma (ITU-R BT.601). For black-and-white photographs."""
+        """The edit with the luma (ITU-R BT.601) of its change in each channel: for black-and-white photographs."""
         luma = self.delta @ np.array([0.299, 0.587, 0.114], np.float32)
         return Edit(np.repeat(luma[..., None], 3, 2), self.gain)
 

@@ -37,17 +37,17 @@ An AI-generated edit of a photograph, as layers: {tool}, model {model}.
 {faces}
 Every picture here is as large as the photograph. Values below are parts of the range from black (0) to white (1).
 
-In an image editor: change.png (16-bit RGBA) as a layer over the photograph, mode normal, opacity 100 %, gives the
-output. In GIMP, besides: Layer > Composite Space > RGB (perceptual).
+In an image editor: change.png (16-bit RGBA) as a layer over the photograph, in normal mode with an opacity of 100 %,
+gives the output. GIMP also needs the setting Layer > Composite Space > RGB (perceptual).
 
 Term by term:  output = photo + delta + gain * (photo - low)
   delta.png    change of colour, 16 bits per channel:       delta = (sample - {zero}) / {delta_one}
   gain.png     change of the photo's own detail, 16 bits:   gain = (sample - {zero}) / {gain_one}
                (-1 removes it, 0 keeps it, 1 doubles it)
   low.png      the photo without that detail, 16 bits:      low = sample / 65535
-  mask.png     where the edit may act, 8 bits: delta and gain are already multiplied by it
+  mask.png     where the edit acts, 8 bits; delta and gain are already multiplied by it
 
-Both give the pixels of the output to 1/255 and better; a JPEG of the output differs by its compression besides.
+Both ways give the output to within 1/255. If the output is written as JPEG, that file also differs by its compression.
 """
 
 

@@ -1,6 +1,7 @@
 """Decoding image files of every format.
 
-The format is told by the content, the size is checked before anything is decoded, and the pixels come out upright.
+The format is recognised by the content, the size is checked before anything is decoded, and the pixels come out
+upright.
 """
 
 from __future__ import annotations
