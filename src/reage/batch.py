@@ -155,7 +155,7 @@ def write_strip(
     labels = [f"face {face.index}" for face in chosen] if len(chosen) > 1 else None
     sheet = sheet_photo(np.stack(rows), labels, [first, *(f"{age:g}" for age in ages)])
     shown = [(request.source_age(face.apparent_age), age) for face in chosen for age in ages]
-    mark = request.mark(manifest.title, shown)
+    mark = request.mark(sitting.reager.bundle.title, shown)
     finish = None
     if options.signer:
         sign = options.signer.sign

@@ -45,10 +45,27 @@ _Read = Callable[[str, int], bytes]
 class Bundle:
     """A verified bundle; its networks are loaded on first use. `open_bundle` makes one."""
 
-    def __init__(self, path: Path, manifest: Manifest, contents: Mapping[str, bytes]) -> None:
+    def __init__(
+        self, path: Path, manifest: Manifest, contents: Mapping[str, bytes], origin: str = ""
+    ) -> None:
         self.path = path
         self.manifest = manifest
+        self.origin = origin
+        """Where it was fetched from, pinned to one version, such as ``hf://owner/name@commit``; empty for a file."""
         self._contents = contents
+
+    @property
+    def title(self) -> str:
+        """Name and version, as written into pictures, with the origin where there is one."""
+        return f"{self.manifest.title} ({self.origin})" if self.origin else self.manifest.title
+
+    def files(self) -> dict[str, bytes]:
+        """Every file of the bundle by its name, the manifest among them."""
+        return {_MANIFEST: _manifest_file(self.manifest), **self._contents}
+
+    def save(self, path: Path) -> None:
+        """Write it to ``path``, as `write_bundle` does."""
+        write_bundle(path, self.manifest, self._contents)
 
     @property
     def card(self) -> str:
@@ -127,11 +144,12 @@ class Bundle:
             self.edit(face, source_age=45, target_age=target, male=0)
 
 
-def open_bundle(path: str | os.PathLike[str] | None = None) -> Bundle:
+def open_bundle(path: str | os.PathLike[str] | None = None, *, origin: str = "") -> Bundle:
     """Open and verify a model bundle.
 
     Args:
         path: its folder or zip file; None is the bundle that the package ships.
+        origin: where it was fetched from, if it was; `Bundle.origin` then tells.
 
     Raises:
         BundleError: it is missing, damaged or altered, or its manifest is not one.
@@ -150,7 +168,7 @@ def open_bundle(path: str | os.PathLike[str] | None = None) -> Bundle:
             found = hashlib.sha256(contents[name]).hexdigest()
             if found != expected:
                 raise BundleError(f"{name} was altered (SHA-256 {found[:12]}…, expected {expected[:12]}…)")
-    return Bundle(place, manifest, contents)
+    return Bundle(place, manifest, contents, origin)
 
 
 def find_bundles(folder: Path | None = None) -> list[Bundle]:
@@ -180,7 +198,7 @@ def write_bundle(path: Path, manifest: Manifest, contents: Mapping[str, bytes]) 
     refuse_existing_bundle(path)
     hashes = {name: hashlib.sha256(data).hexdigest() for name, data in sorted(contents.items())}
     stated = replace(manifest, files=hashes)
-    everything = {_MANIFEST: (stated.as_json() + "\n").encode(), **contents}
+    everything = {_MANIFEST: _manifest_file(stated), **contents}
     if path.suffix == ".zip":
         with writing(path) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
             for name, data in everything.items():
@@ -189,6 +207,10 @@ def write_bundle(path: Path, manifest: Manifest, contents: Mapping[str, bytes]) 
         with writing_folder(path) as folder:
             for name, data in everything.items():
                 (folder / name).write_bytes(data)
+
+
+def _manifest_file(manifest: Manifest) -> bytes:
+    return (manifest.as_json() + "\n").encode()
 
 
 @contextmanager

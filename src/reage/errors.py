@@ -60,6 +60,10 @@ class BundleError(ReageError):
     """A model bundle is missing, malformed or altered, or its network cannot be run."""
 
 
+class HubError(BundleError):
+    """A model on the Hugging Face Hub that cannot be found, reached, read or published."""
+
+
 class SignatureError(ReageError):
     """A certificate or key that cannot sign, or a file that cannot hold a signature."""
 

@@ -22,6 +22,7 @@ from reage.errors import NoFaceError
 from reage.face.alignment import align_landmarks, apply_transform, resizing
 from reage.face.apparent_age import AgeReader
 from reage.face.detection import Face, FaceDetector
+from reage.hub.models import HubModel, open_model, pull
 from reage.photo.files import MAX_PIXELS, Photo, PhotoMeta, read_photo
 from reage.photo.photo import eight_bits
 from reage.request import FaceChoice, Request, Target
@@ -47,8 +48,22 @@ class Reager:
 
     @classmethod
     def from_bundle(cls, path: str | os.PathLike[str] | None) -> Reager:
-        """With the bundle at ``path`` (None: the embedded one); raises `BundleError`."""
-        return cls(open_bundle(path))
+        """With the bundle at ``path``: a folder, a zip file or ``hf://owner/name@revision`` (None: the embedded one).
+
+        Raises `BundleError`.
+        """
+        return cls(open_model(path))
+
+    @classmethod
+    def from_pretrained(cls, name: str, *, revision: str | None = None) -> Reager:
+        """With the model ``owner/name`` of the Hugging Face Hub, which is fetched unless the cache has it.
+
+        ``revision`` is a branch, a tag or a commit (None: the branch ``main``). Needs the extra ``hub``; raises
+        `HubError`.
+
+            Reager.from_pretrained("owner/name", revision="v1").open("me.jpg").age(to=70).save("me-70.jpg")
+        """
+        return cls(pull(HubModel(name, revision)))
 
     def open(
         self, source: str | os.PathLike[str] | bytes | BinaryIO, *, max_pixels: int | None = None
@@ -182,7 +197,9 @@ class Sitting:
                 )
                 for face, source, goal, male, edit in edited
             )
-        mark = request.mark(manifest.title, ((change.source_age, change.target_age) for change in changes))
+        mark = request.mark(
+            self.reager.bundle.title, ((change.source_age, change.target_age) for change in changes)
+        )
         return Result(
             self.photo.with_pixels(out), self.photo, changes, mark, manifest.detail_sigma, watch.seconds
         )

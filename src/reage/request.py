@@ -5,6 +5,7 @@ Beside it stands what is asked of files.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -132,8 +133,8 @@ ANYTHING = Request()
 class FileOptions:
     """With which model files are edited, and how they are read and written."""
 
-    model: Path | None = None
-    """A bundle; None is the embedded one."""
+    model: str | os.PathLike[str] | None = None
+    """A bundle, or one on the Hub as ``hf://owner/name@revision``; None is the embedded one."""
     overwrite: bool = False
     """Whether files that exist are replaced."""
     quality: int | None = None

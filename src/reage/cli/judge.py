@@ -7,14 +7,14 @@ from typing import Any
 
 import click
 
-from reage.cli.options import PATH, need_extra, parse_ages
+from reage.cli.options import MODEL, PATH, need_extra, parse_ages
 
 EVALUATION = ("torch", "pandas", "pyarrow", "rich", "skimage", "sklearn", "matplotlib", "onnx_tool")
 """Modules that the extra "eval" brings."""
 
 
 @click.command()
-@click.argument("bundle", type=PATH, required=False)
+@click.argument("bundle", type=MODEL, required=False)
 @click.option(
     "--index", type=PATH, required=True, help="Made by `reage data index`; images lie where it says."
 )
@@ -54,7 +54,7 @@ EVALUATION = ("torch", "pandas", "pyarrow", "rich", "skimage", "sklearn", "matpl
 @click.option("--force", is_flag=True, help="Let networks judge that taught the model; the report says so.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing report.")
 def evaluate(
-    bundle: Path | None,
+    bundle: Path | str | None,
     index: Path,
     output: Path,
     ages: str,
@@ -68,18 +68,18 @@ def evaluate(
     A stopped evaluation goes on where it stopped. Reports that share a --cache measure real faces only once.
     """
     need_extra("eval", *EVALUATION)
-    from reage.bundle import open_bundle
     from reage.evaluation.evaluate import evaluate
     from reage.evaluation.measurement_cache import MeasurementCache
     from reage.evaluation.protocol import Protocol
     from reage.evaluation.report_folder import make_report_folder, write_report
+    from reage.hub.models import open_model
     from reage.progress import progress_bar
 
     protocol = Protocol(ages=tuple(parse_ages(ages)), **options)
     make_report_folder(output, overwrite=overwrite)
     measurements = MeasurementCache(cache or output / "measurements")
     with progress_bar() as progress:
-        judged = evaluate(open_bundle(bundle), index, protocol, measurements, force=force, progress=progress)
+        judged = evaluate(open_model(bundle), index, protocol, measurements, force=force, progress=progress)
         write_report(judged, output, progress)
     click.echo(f"{output / 'report.md'}: written")
 

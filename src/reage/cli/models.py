@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from reage.cli.options import PATH, need_extra
+from reage.cli.options import MODEL, PATH, need_extra
+
+if TYPE_CHECKING:
+    from reage.hub.models import HubModel
 
 
 @click.group()
 def models() -> None:
-    """List, inspect and verify model bundles."""
+    """List, inspect and verify model bundles; fetch and publish them on the Hugging Face Hub."""
 
 
 @models.command("list")
@@ -26,26 +30,65 @@ def models_list(folder: Path | None) -> None:
 
 
 @models.command("show")
-@click.argument("bundle", type=PATH, required=False)
+@click.argument("bundle", type=MODEL, required=False)
 @click.option("--card", is_flag=True, help="Print the model card instead.")
-def models_show(bundle: Path | None, card: bool) -> None:
+def models_show(bundle: Path | str | None, card: bool) -> None:
     """Everything the manifest of BUNDLE (default: the embedded one) says."""
-    from reage.bundle import open_bundle
+    from reage.hub.models import open_model
 
-    opened = open_bundle(bundle)
+    opened = open_model(bundle)
     click.echo(opened.card if card else opened.manifest.as_json())
 
 
 @models.command("verify")
-@click.argument("bundles", type=PATH, nargs=-1)
-def models_verify(bundles: tuple[Path, ...]) -> None:
+@click.argument("bundles", type=MODEL, nargs=-1)
+def models_verify(bundles: tuple[Path | str, ...]) -> None:
     """Check the hashes of BUNDLES (default: the embedded one) and that their networks answer."""
-    from reage.bundle import open_bundle
+    from reage.hub.models import open_model
 
     for path in bundles or (None,):
-        bundle = open_bundle(path)
+        bundle = open_model(path)
         bundle.check()
-        click.echo(f"{bundle.path}: {len(bundle.manifest.files)} files verified, the network answers")
+        place = bundle.origin or bundle.path
+        click.echo(f"{place}: {len(bundle.manifest.files)} files verified, the network answers")
+
+
+@models.command("pull")
+@click.argument("model", metavar="OWNER/NAME[@REVISION]")
+@click.option("-o", "--output", type=PATH, help="Also write it here: a folder, or a file ending in .zip.")
+def models_pull(model: str, output: Path | None) -> None:
+    """Fetch a model from the Hugging Face Hub, verify it, and say which commit it is (needs the extra "hub").
+
+    REVISION is a branch, a tag or a commit; default: main. HF_TOKEN, HF_HOME and HF_HUB_OFFLINE are heeded.
+    """
+    from reage.bundle import refuse_existing_bundle
+    from reage.hub.models import HubModel, pull
+
+    if output:
+        refuse_existing_bundle(output)
+    bundle = pull(HubModel.parse(model))
+    bundle.check()
+    if output:
+        bundle.save(output)
+    click.echo(f"{bundle.origin}: {bundle.manifest.title} verified; in {output or bundle.path}")
+
+
+@models.command("push")
+@click.argument("model", metavar="OWNER/NAME")
+@click.argument("bundle", type=PATH)
+@click.option("--private", is_flag=True, help="If the repository is made now, only its owner sees it.")
+def models_push(model: str, bundle: Path, private: bool) -> None:
+    """Publish BUNDLE on the Hugging Face Hub, with its card (needs the extra "hub" and HF_TOKEN)."""
+    click.echo(f"{_publish(model, bundle, private=private)}: published")
+
+
+def _publish(model: str, path: Path, *, private: bool = False) -> HubModel:
+    from reage.bundle import open_bundle
+    from reage.hub.models import HubModel, push
+
+    bundle = open_bundle(path)
+    bundle.check()
+    return push(HubModel(model), bundle, private=private)
 
 
 @click.command()
@@ -68,6 +111,9 @@ def models_verify(bundles: tuple[Path, ...]) -> None:
 @click.option("--name", help="Name of the model; default: that of the run folder.")
 @click.option("--version", default="1", show_default=True)
 @click.option("--card", type=PATH, help="A model card to enclose; default: one made from the run's settings.")
+@click.option(
+    "--push", metavar="OWNER/NAME", help="Also publish it on the Hugging Face Hub, as `reage models push`."
+)
 def export(
     run: Path,
     output: Path,
@@ -76,9 +122,12 @@ def export(
     name: str | None,
     version: str,
     card: Path | None,
+    push: str | None,
 ) -> None:
     """Turn a trained RUN into a bundle, checking that ONNX Runtime and torch agree."""
     need_extra("train", "torch", "onnx", "onnxscript", "pydantic", "safetensors", "pandas")
+    if push:
+        need_extra("hub", "huggingface_hub")
     from reage.training.export import export_run
 
     difference = export_run(
@@ -91,6 +140,8 @@ def export(
         calibrated=calibrated,
     )
     click.echo(f"{output}: written; largest difference between ONNX Runtime and torch {difference:.1e}")
+    if push:
+        click.echo(f"{_publish(push, output)}: published")
 
 
 @click.command("import")

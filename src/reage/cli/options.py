@@ -18,6 +18,16 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 PATH = click.Path(path_type=Path)
+
+
+class _Model(click.Path):
+    """A path, or the name of a model on the Hub, which stays text."""
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Any:
+        return value if str(value).startswith("hf://") else super().convert(value, parameter, context)
+
+
+MODEL = _Model(path_type=Path)
 MOST_AGES = 200
 DIRECTIONS: dict[str, Literal["older", "younger"]] = {"young2old": "older", "old2young": "younger"}
 
@@ -67,7 +77,11 @@ _FACE = (
     ),
 )
 _MODEL = (
-    click.option("--model", type=PATH, help="A model bundle; default: the embedded one."),
+    click.option(
+        "--model",
+        type=MODEL,
+        help="A model bundle, or one on the Hugging Face Hub as hf://owner/name@revision; default: the embedded one.",
+    ),
     click.option("--overwrite", is_flag=True, help="Replace existing files."),
     click.option(
         "--sign",

@@ -126,7 +126,7 @@ def write_film(
     manifest = sitting.reager.bundle.manifest
     first, last = (float(manifest.nearest(age)) for age in ages)
     scene, source = _scene(sitting, chosen[0], (first, last), request, look, _SIDES[suffix])
-    mark = request.mark(manifest.title, ((source, first), (source, last)))
+    mark = request.mark(sitting.reager.bundle.title, ((source, first), (source, last)))
     plan = _plan(first, last, look)
     with writing(path) as part:
         _encode(scene, plan, look.fps, suffix, part, mark, progress)

@@ -93,7 +93,7 @@ def age_video(
         copied, notes = _copied(source, place)
         tracker = follow(reager, source, tell)
         roles = cast(reager, tracker, request)
-        mark = request.mark(reager.bundle.manifest.title, ((role.source, role.target) for role in roles))
+        mark = request.mark(reager.bundle.title, ((role.source, role.target) for role in roles))
         frames, first = 0, None
         with writing(place) as part:
             with create_video(part, place.suffix, source.coding, mark, crf=crf, copied=copied) as writer:
