@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
 import cv2
 import numpy as np
@@ -28,9 +28,6 @@ from reage.photo.photo import eight_bits
 from reage.request import FaceChoice, Request, Target
 from reage.result import FaceChange, Result, SittingFace
 from reage.stopwatch import Stopwatch
-
-if TYPE_CHECKING:
-    pass
 
 
 class Reager:
