@@ -1,8 +1,8 @@
-"""What trained runs of any family do to the bundled portraits: one sheet, and a table of figures.
+"""Compares trained runs of any family on the bundled portraits, in a sheet of pictures and a table of figures.
 
-`python benchmarks/families.py RUN...` exports each run, ages the portraits in examples/ with the bundle, reads the
-results with face_age.onnx (a judge that never taught), and writes docs/families.jpg, the table in docs/families.md and
-benchmarks/families.json.
+`python benchmarks/families.py RUN...` exports each run, edits the portraits in examples/ with the bundle, and estimates
+the ages in the results with face_age.onnx, which was not used in training. It writes docs/families.jpg, the table in
+docs/families.md and benchmarks/families.json.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ TILE = 200
 
 
 def training_figures(run: Path) -> dict[str, Any]:
-    """Steps of whole epochs, rate, and the least KID on validation faces, from the log of a run."""
+    """From the log of a run: steps until the last epoch ended, median rate, and the least KID on validation faces."""
     lines = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
     settings = read_settings(run)
     rates = [line["images_per_second"] for line in lines if "images_per_second" in line]
@@ -45,8 +45,11 @@ def training_figures(run: Path) -> dict[str, Any]:
 
 
 def age_portraits(bundles: Mapping[str, Path], sheet: Path) -> dict[str, list[float]]:
-    """Mean readings of the portraits in examples/ at `AGES` by each of ``bundles``; ``sheet`` shows two of them."""
-    readings, rows, told = {}, [], []
+    """Edit the portraits in examples/ to each of `AGES` with each of ``bundles``, and write ``sheet`` with two of them.
+
+    Returns, by bundle, the mean apparent age of the results for each age, in years.
+    """
+    readings, rows, edits = {}, [], []
     for name, bundle in bundles.items():
         reager, seen = Reager.from_bundle(bundle), []
         for path in sorted(EXAMPLES.glob("*.jpg")):
@@ -58,20 +61,20 @@ def age_portraits(bundles: Mapping[str, Path], sheet: Path) -> dict[str, list[fl
                 pictures = (sitting.photo.pixels, *(result.pixels for result in results))
                 tiles = np.stack([head_tile(p, face.face.landmarks_photo, TILE) for p in pictures])
                 rows.append((SHOWN.index(path.name), name, tiles))
-                told += [(round(face.apparent_age, 1), float(age)) for age in AGES]
+                edits += [(round(face.apparent_age, 1), float(age)) for age in AGES]
         readings[name] = [round(float(value), 1) for value in np.mean(seen, 0)]
         click.echo(f"{name:20s} {readings[name]}")
     rows.sort(key=lambda row: row[0])
     picture = sheet_photo(
         np.stack([cells for _, _, cells in rows]), [name for _, name, _ in rows], ["input", *map(str, AGES)]
     )
-    mark = Provenance(tool=f"reage benchmarks/{sheet.stem}.py", model=", ".join(bundles), faces=tuple(told))
+    mark = Provenance(tool=f"reage benchmarks/{sheet.stem}.py", model=", ".join(bundles), faces=tuple(edits))
     write_photo(picture, sheet, mark=mark, overwrite=True, quality=85)
     return readings
 
 
 def fill(document: Path, name: str, lines: Sequence[str]) -> None:
-    """Put ``lines`` between the comments ``<!-- name -->`` and ``<!-- /name -->`` of a document."""
+    """Put ``lines`` in place of what stands between the comments ``<!-- name -->`` and ``<!-- /name -->``."""
     text = document.read_text()
     opening, closing = f"<!-- {name} -->", f"<!-- /{name} -->"
     before, rest = text.split(opening)
@@ -82,7 +85,7 @@ def fill(document: Path, name: str, lines: Sequence[str]) -> None:
 @click.command()
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
 def main(runs: tuple[Path, ...]) -> None:
-    """Compare RUNS, in their order."""
+    """Compare RUNS: folders of trained runs."""
     stored: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
         bundles = {run.name: Path(folder) / run.name for run in runs}
@@ -91,10 +94,10 @@ def main(runs: tuple[Path, ...]) -> None:
             stored[run.name] = {**training_figures(run), "onnx_torch_max_abs_difference": difference}
         readings = age_portraits(bundles, DOCS / "families.jpg")
     rows = []
-    for name, told in stored.items():
-        told["apparent_age"] = dict(zip(map(str, AGES), readings[name], strict=True))
+    for name, figures in stored.items():
+        figures["apparent_age"] = dict(zip(map(str, AGES), readings[name], strict=True))
         ages = ", ".join(map(str, readings[name]))
-        rows.append([name, f"{told['steps']} x {told['batch']}", f"{told['kid_val']:.3f}", ages])
+        rows.append([name, f"{figures['steps']} x {figures['batch']}", f"{figures['kid_val']:.3f}", ages])
     head = ["run", "steps x batch", "KID (validation)", f"apparent age at {', '.join(map(str, AGES))}"]
     fill(DOCS / "families.md", "families", markdown_table(head, rows))
     (HERE / "families.json").write_text(json.dumps(stored, indent=2) + "\n")

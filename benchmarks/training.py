@@ -1,8 +1,9 @@
-"""Images a second of each family's full step, beside the founding CycleGAN's step and loader restated; in one run.
+"""Measures training speed: images a second of each family's full step, and of loading faces.
 
-`python benchmarks/training.py` on an idle machine. Every family trains at one size on faces made from the bundled
-portraits; the plain step is that of a CycleGAN as it is usually written: full precision, one network after another,
-batch norm, no channels-last memory. Compare ratios rather than rates. Writes benchmarks/training.json.
+Run `python benchmarks/training.py` on an idle machine; it writes benchmarks/training.json. Every family trains at one
+size on faces made from the bundled portraits. For comparison, the same run measures a plain CycleGAN step, as it is
+usually written (full precision, batch norm, no channels-last memory, one network after another), and faces decoded from
+JPEG files one by one. Ratios are more reliable than rates.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ FAMILIES = {
 
 
 def rates(actions: dict[str, Callable[[], object]], images: dict[str, int], repeats: int) -> dict[str, float]:
-    """Images a second of each action: the median of ``repeats`` rounds in which they take turns."""
+    """Images a second of each action, given how many it processes: the median of ``repeats`` alternating rounds."""
     times: dict[str, list[float]] = {name: [] for name in actions}
     for action in actions.values():
         action()
@@ -62,7 +63,7 @@ def rates(actions: dict[str, Callable[[], object]], images: dict[str, int], repe
 
 
 def plain_cyclegan_step(batch: int, size: int) -> Callable[[], None]:
-    """One step as CycleGANs are usually written: four networks, four optimisers, six passes of the generators."""
+    """A CycleGAN's step as it is usually written: four networks, four optimisers, six passes through generators."""
     nets: list[nn.Module] = [
         ResNetGenerator(norm="batch"), ResNetGenerator(norm="batch"),
         PatchDiscriminator(norm="batch"), PatchDiscriminator(norm="batch"),
@@ -71,8 +72,8 @@ def plain_cyclegan_step(batch: int, size: int) -> Callable[[], None]:
     adams = [torch.optim.Adam(net.parameters(), 2e-4, betas=(0.5, 0.999)) for net in nets]
     young, old = (torch.rand(batch, 3, size, size) * 2 - 1 for _ in range(2))
 
-    def least_squares(logits: torch.Tensor, wanted: float) -> torch.Tensor:
-        return (logits - wanted).square().mean()
+    def least_squares(logits: torch.Tensor, target: float) -> torch.Tensor:
+        return (logits - target).square().mean()
 
     def step() -> None:
         old_fake, young_fake = older(young), younger(old)
@@ -89,15 +90,15 @@ def plain_cyclegan_step(batch: int, size: int) -> Callable[[], None]:
             (old_critic, adams[3], old, old_fake),
         ):
             adam.zero_grad()
-            verdicts = least_squares(critic(real), 1) + least_squares(critic(fake.detach()), 0)
-            (0.5 * verdicts).backward()
+            loss = least_squares(critic(real), 1) + least_squares(critic(fake.detach()), 0)
+            (0.5 * loss).backward()
             adam.step()
 
     return step
 
 
 def family_step(trainer: Trainer) -> Callable[[], None]:
-    """The trainer's own step, drawing its faces."""
+    """The whole step of ``trainer``, with the drawing of its faces."""
 
     def step() -> None:
         trainer.updater.update(trainer.step)
@@ -107,7 +108,7 @@ def family_step(trainer: Trainer) -> Callable[[], None]:
 
 
 def loaders(faces: Path, cache: Path, batch: int, size: int) -> dict[str, Callable[[], object]]:
-    """A batch from the packed array, and from files decoded and resized one by one."""
+    """Two ways to load a batch: from the packed array of a cache, and from files decoded and resized one by one."""
     pool, steps, files = (
         FacePool(open_cache(cache, in_memory=True)),
         itertools.count(),
@@ -137,7 +138,7 @@ def _picture(path: Path, size: int) -> np.ndarray[Any, Any]:
 @click.option("--repeats", type=click.IntRange(1), default=7, show_default=True)
 @click.option("--store/--no-store", default=True, help="Write benchmarks/training.json.")
 def main(size: int, batch: int, repeats: int, store: bool) -> None:
-    """Measure and print."""
+    """Measure training speed, and print it."""
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
         faces, cache = scratch / "faces", scratch / "cache"

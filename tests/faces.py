@@ -1,6 +1,6 @@
-"""Generated faces for tests: morphs of the bundled portraits, named as UTKFace names its files.
+"""Faces for tests: blends of the bundled portraits, in files named like those of UTKFace.
 
-`python tests/faces.py FOLDER` writes enough of them to try the commands that train and judge without any data set.
+`python tests/faces.py FOLDER` writes enough of them to try the commands that train and evaluate without any data set.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
 def aligned_portraits(size: int = 200) -> list[npt.NDArray[np.uint8]]:
-    """The bundled portraits in the aligned frame, (size, size, 3) RGB."""
+    """The bundled portraits, aligned: each (size, size, 3) RGB."""
     detector, faces = FaceDetector(), []
     for path in sorted(EXAMPLES.glob("*.jpg")):
         pixels = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
@@ -33,9 +33,10 @@ def aligned_portraits(size: int = 200) -> list[npt.NDArray[np.uint8]]:
 def blended_faces(
     size: int = 200, proportions: Sequence[float] = (0.35, 0.65)
 ) -> list[npt.NDArray[np.uint8]]:
-    """Every pair of portraits blended in several proportions, (size, size, 3) RGB.
+    """Every pair of portraits, blended in several proportions: each (size, size, 3) RGB.
 
-    Each is turned, moved and enlarged a little differently, or the index would find most of them near-duplicates.
+    Each is rotated, shifted and scaled a little differently, since otherwise the index would take most of them for
+    copies of one another.
     """
     rng, faces = np.random.default_rng(0), []
     for one, other in combinations(aligned_portraits(size), 2):
@@ -50,7 +51,7 @@ def blended_faces(
 
 
 def write_faces(folder: Path, size: int = 200, proportions: Sequence[float] = (0.35, 0.65)) -> int:
-    """Write `blended_faces` with made-up ages 18 to 80; returns how many."""
+    """Write `blended_faces` into ``folder``, with made-up ages of 18 to 80 years in their names; returns how many."""
     folder.mkdir(parents=True, exist_ok=True)
     faces = blended_faces(size, proportions)
     for number, face in enumerate(faces):

@@ -60,7 +60,7 @@ def test_a_resumed_run_is_the_uninterrupted_run(
     finished: Path, settings: TrainSettings, tmp_path: Path
 ) -> None:
     first = Trainer(settings, tmp_path / "run")
-    at_step(first, 2, lambda: setattr(first, "stopped_by", signal.SIGTERM)).run()
+    at_step(first, 2, lambda: first.stop(signal.SIGTERM)).run()
     assert first.step == 3
     second = Trainer(settings, tmp_path / "run", resume=True)
     assert second.step == 3
@@ -76,7 +76,7 @@ def test_a_resumed_run_is_the_uninterrupted_run_in_bfloat16_too(
     settings = delta_settings(cache, age_run, precision="bf16", steps=4, sample_every=2)
     Trainer(settings, tmp_path / "whole").run()
     first = Trainer(settings, tmp_path / "run")
-    at_step(first, 1, lambda: setattr(first, "stopped_by", signal.SIGTERM)).run()
+    at_step(first, 1, lambda: first.stop(signal.SIGTERM)).run()
     Trainer(settings, tmp_path / "run", resume=True).run()
     assert_same_run(tmp_path / "whole", tmp_path / "run")
 
@@ -237,7 +237,7 @@ def test_the_best_epoch_is_that_of_the_least_figure(cache: Path, tmp_path: Path)
     trainer.family.validate = lambda nets, split: {  # type: ignore[method-assign]
         "years_error": 1.5 if split == "test" else next(errors)
     }
-    at_step(trainer, 2, lambda: setattr(trainer, "stopped_by", signal.SIGTERM)).run()
+    at_step(trainer, 2, lambda: trainer.stop(signal.SIGTERM)).run()
     assert trainer.best == {"figure": "years_error", "value": 4.0, "epoch": 2}
     resumed = Trainer(settings, tmp_path / "run", resume=True)
     assert resumed.best == trainer.best
@@ -323,7 +323,7 @@ def test_a_folder_whose_run_died_before_its_first_checkpoint_can_be_used_again(
 
 def test_a_run_folder_is_not_overwritten(cache: Path, age_run: Path) -> None:
     before = {name: (age_run / name).read_bytes() for name in FILES}
-    with pytest.raises(ConfigError, match=r"holds a run already.*--resume"):
+    with pytest.raises(ConfigError, match="holds a run already: resume it"):
         Trainer(age_settings(cache), age_run)
     assert {name: (age_run / name).read_bytes() for name in FILES} == before
 
@@ -343,7 +343,7 @@ def test_a_loss_that_is_not_a_number_ends_the_run_and_spares_the_checkpoint(
 ) -> None:
     run, healthy = tmp_path / "run", age_settings(cache, steps=9)
     first = Trainer(healthy, run)
-    at_step(first, 2, lambda: setattr(first, "stopped_by", signal.SIGTERM)).run()
+    at_step(first, 2, lambda: first.stop(signal.SIGTERM)).run()
     wild = healthy.model_copy(update={"options": {**healthy.options, "learning_rate": 1e30}})
     with pytest.raises(ConfigError, match=r"loss of 'age' became (nan|inf) at step \d") as caught:
         Trainer(wild, run, resume=True).run()

@@ -1,1 +1,1 @@
-"""Settings, losses, the one training loop, checkpoints and export."""
+"""Training: settings, families of networks, losses, the training loop, checkpoints, export and import."""

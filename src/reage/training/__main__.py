@@ -1,6 +1,7 @@
-"""`reage train` in several processes: ``accelerate launch --multi_gpu --num_processes 2 -m reage.training RECIPE``.
+"""`reage train` as a module, for several processes: ``accelerate launch --multi_gpu --num_processes 2 -m reage.training
+RECIPE``.
 
-``--multi_gpu`` is `accelerate`'s name for starting several processes; without GPUs they compute on the CPU.
+``--multi_gpu`` is `accelerate`'s option for starting several processes; without GPUs they compute on the CPU.
 """
 
 from __future__ import annotations

@@ -1,4 +1,8 @@
-"""Checkpoints: one safetensors file with everything a run needs to go on, written whole or not at all."""
+"""Weights and checkpoints on disk: safetensors files, written whole or not at all.
+
+A file of weights holds the tensors of some networks; a checkpoint also holds their optimisers, so that a run goes on
+exactly where it stopped. Both have a header, ``about``, of JSON.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,7 @@ from reage.files import writing
 
 
 def read_about(path: Path) -> dict[str, Any]:
-    """What a file of `save_weights` or `save_checkpoint` says of itself."""
+    """The header of a file of `save_weights` or `save_checkpoint`. Raises `ConfigError` where it is none."""
     try:
         with safe_open(path, "pt") as file:
             return _about(file)
@@ -31,12 +35,19 @@ def _about(file: Any) -> dict[str, Any]:
 
 
 def save_weights(path: Path, networks: Mapping[str, nn.Module], about: Mapping[str, Any]) -> None:
-    """Weights and buffers of ``networks`` as ``name/parameter``; ``about`` becomes JSON in the file's header."""
+    """Write weights and buffers of ``networks`` by name, as ``name/parameter``, with ``about`` as the header.
+
+    Raises `WriteError`.
+    """
     _save(path, _flatten(networks), about)
 
 
 def load_weights(path: Path, networks: Mapping[str, nn.Module]) -> dict[str, Any]:
-    """Fill ``networks`` from a file of `save_weights` or `save_checkpoint`; returns its ``about``."""
+    """Fill ``networks`` from a file of `save_weights` or `save_checkpoint`; returns its header.
+
+    Networks in the file that are not in ``networks`` are ignored. Raises `ConfigError` where one is missing or does not
+    fit.
+    """
     tensors, about = _load(path)
     _fill(networks, tensors, path)
     return about
@@ -64,7 +75,7 @@ def save_checkpoint(
     optimisers: Mapping[str, torch.optim.Optimizer],
     about: Mapping[str, Any],
 ) -> None:
-    """Networks and optimisers in one file, so that a run goes on exactly where it stood."""
+    """Write networks and optimisers, by name, with ``about`` as the header. Raises `WriteError`."""
     tensors = _flatten(networks)
     for name, optimiser in optimisers.items():
         for index, state in optimiser.state_dict()["state"].items():
@@ -77,7 +88,11 @@ def save_checkpoint(
 def load_checkpoint(
     path: Path, networks: Mapping[str, nn.Module], optimisers: Mapping[str, torch.optim.Optimizer]
 ) -> dict[str, Any]:
-    """The reverse of `save_checkpoint`; learning rates are not stored, the schedule knows them from the step."""
+    """Fill networks and optimisers from a file of `save_checkpoint`; returns its header.
+
+    Learning rates are not stored, since the schedule gives them for every step. Raises `ConfigError` where the file
+    does not fit.
+    """
     tensors, about = _load(path)
     _fill(networks, tensors, path)
     for name, optimiser in optimisers.items():

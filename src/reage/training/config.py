@@ -1,7 +1,7 @@
-"""Typed, validated settings of a training run, and recipes on disk.
+"""Typed, validated settings of a training run, and recipes: YAML files of them.
 
-A recipe is a YAML file: the common settings below, plus ``options`` whose type depends on ``family``.
-Everything here can be overridden on the command line as ``key=value`` (``options.critic.r1=2``).
+A recipe has the settings of `TrainSettings`; which ``options`` there are depends on the ``family``. Every setting can
+be overridden on the command line as ``key=value``, such as ``options.r1=2``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from reage.errors import ConfigError
 
 
 class Settings(BaseModel):
-    """Base of every group of settings: unknown keys are refused, values cannot change after reading."""
+    """Base of every group of settings: unknown names are refused, and values cannot be changed afterwards."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -27,65 +27,97 @@ S = TypeVar("S", bound=Settings)
 
 def _ordered(ages: tuple[float, float]) -> tuple[float, float]:
     if not 0 <= ages[0] < ages[1]:
-        raise ValueError("say the younger age first, then the older")
+        raise ValueError("give the younger age first, then the older")
     return ages
 
 
 Ages = Annotated[tuple[float, float], AfterValidator(_ordered)]
-"""A range of ages in years."""
+"""A range of ages in years, the younger first."""
 Betas = tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]]
-"""Decay rates of Adam's moments."""
+"""Decay rates of Adam's first and second moments."""
 Width = Annotated[int, Field(ge=8)]
-"""Channels of a map."""
+"""A number of channels."""
 
 
 class DataSettings(Settings):
-    """Which faces are drawn."""
+    """Which faces are drawn, and how often."""
 
     cache: Path = Field(Path("work/cache128"), description="Folder written by `reage data cache`.")
     ages: Ages = Field(
-        (16, 88), description="Youngest and oldest face drawn, in years (cyclegan: young and old instead)."
+        (16, 88),
+        description="Age of the youngest and the oldest face drawn, in years; cyclegan has its own, young and old.",
     )
     min_sharpness: float = Field(
-        60.0, ge=0, description="Faces blurrier than this (variance of the Laplacian) are dropped."
+        60.0, ge=0, description="Blurrier faces (variance of the Laplacian below this) are left out."
     )
-    evenness: float = Field(1.0, ge=0, le=1, description="0: ages as the data has them; 1: every age alike.")
+    evenness: float = Field(
+        1.0,
+        ge=0,
+        le=1,
+        description="0: every face is drawn equally often; 1: every age (in bins of 5 years) equally often.",
+    )
 
 
 class TrainSettings(Settings):
-    """One run."""
+    """The settings of one run."""
 
-    family: str = Field(description="Name in the family registry.")
-    seed: int = Field(42, ge=0, le=2**31 - 1, description="Seed of weights, draws and augmentation.")
+    family: str = Field(description="Family of networks: age, delta, latent-cgan or cyclegan.")
+    seed: int = Field(
+        42,
+        ge=0,
+        le=2**31 - 1,
+        description="Seed of the initial weights, of which faces are drawn, of augmentation.",
+    )
     epochs: int = Field(
-        20, ge=1, description="Epochs; each ends with validation, a sample sheet, checkpoints."
+        20, ge=1, description="Epochs; each ends with validation, a sample sheet and a checkpoint."
     )
     steps_per_epoch: int = Field(500, ge=1, description="Training steps in an epoch.")
-    batch: int = Field(16, ge=1, description="Faces that a process takes through the networks at once.")
+    batch: int = Field(16, ge=1, description="Faces that a process passes through the networks at once.")
     accumulate: int = Field(1, ge=1, description="Batches whose gradients are added up for one step.")
     precision: Literal["fp32", "bf16", "fp16"] = Field(
-        "bf16", description="Mixed precision of `accelerate`; where a device lacks it, fp32."
+        "bf16", description="Mixed precision; a device that lacks it computes in fp32."
     )
-    warmup: int = Field(200, ge=0, description="Steps over which the learning rates rise from zero.")
+    warmup: int = Field(200, ge=0, description="Steps over which the learning rates rise linearly from zero.")
     decay_from: float = Field(
-        0.6, ge=0, le=1, description="Part of the run after which learning rates fall to 5 %, linearly."
+        0.6,
+        ge=0,
+        le=1,
+        description="Fraction of the run after which the learning rates fall linearly, to 5 % of their peak.",
     )
-    clip: float = Field(5.0, gt=0, description="Largest norm of a gradient: longer ones are shortened to it.")
-    ema: float = Field(0.998, ge=0, lt=1, description="Decay of the averaged weights (generators only).")
-    log_every: int = Field(50, ge=1, description="Steps between lines in log.jsonl and the trackers.")
-    checkpoint_minutes: float = Field(4.0, gt=0, description="Minutes between checkpoints within an epoch.")
-    keep_checkpoints: int = Field(2, ge=1, description="Checkpoints kept, the newest first.")
-    epoch_files: bool = Field(False, description="Keep the weights of each network of each epoch.")
+    clip: float = Field(
+        5.0, gt=0, description="Largest norm of a gradient; longer ones are scaled down to it."
+    )
+    ema: float = Field(
+        0.998,
+        ge=0,
+        lt=1,
+        description="Decay per step of the averaged weights, which samples and export use (not of critics).",
+    )
+    log_every: int = Field(
+        50, ge=1, description="Steps from one line of log.jsonl and the trackers to the next."
+    )
+    checkpoint_minutes: float = Field(
+        4.0, gt=0, description="Minutes from one checkpoint to the next in an epoch."
+    )
+    keep_checkpoints: int = Field(2, ge=1, description="How many of the newest checkpoints are kept.")
+    epoch_files: bool = Field(False, description="Write each network to a file of its own after each epoch.")
     best_by: str | None = Field(
-        None, description="Validation figure whose least value is best; default: kid, or else the family's."
+        None,
+        description="Validation figure that is least in the best epoch; default: kid, or else one of the family.",
     )
-    kid_faces: int = Field(256, ge=0, description="Faces a side for the KID after each epoch; 0: none.")
+    kid_faces: int = Field(
+        256, ge=0, description="Edited faces, and as many real ones, for the KID after each epoch; 0: no KID."
+    )
     trackers: tuple[Literal["tensorboard", "wandb", "trackio"], ...] = Field(
-        (), description="Experiment trackers told of every figure, beside log.jsonl."
+        (), description="Experiment trackers that get every figure, beside log.jsonl."
     )
-    start_from: Path | None = Field(None, description="A run folder whose weights this run starts from.")
-    data: DataSettings = Field(default_factory=lambda: DataSettings(), description="Which faces are drawn.")
-    options: dict[str, Any] = Field(default_factory=dict, description="Settings of the family.")
+    start_from: Path | None = Field(
+        None, description="Run folder with the weights that this run starts from."
+    )
+    data: DataSettings = Field(
+        default_factory=lambda: DataSettings(), description="Which faces are drawn, and how often."
+    )
+    options: dict[str, Any] = Field(default_factory=dict, description="The family's own settings.")
 
     @property
     def steps(self) -> int:
@@ -94,7 +126,11 @@ class TrainSettings(Settings):
 
 
 def load_recipe(path: Path, overrides: list[str] | None = None) -> TrainSettings:
-    """Read a recipe and apply ``key=value`` overrides; raises `ConfigError` with the nearest known name."""
+    """Read the recipe at ``path`` and apply ``overrides``, each of the form ``key=value``.
+
+    Raises:
+        ConfigError: the file is not a recipe, or a setting is unknown (the nearest name is suggested) or out of range.
+    """
     try:
         stored = yaml.safe_load(path.read_text())
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
@@ -110,14 +146,14 @@ def _override(stored: dict[str, Any], override: str) -> None:
     key, sign, value = override.partition("=")
     if not sign or not key:
         raise ConfigError(f"'{override}' is not of the form key=value")
-    place = stored
+    group = stored
     *parents, last = key.split(".")
     for parent in parents:
-        place = place.setdefault(parent, {})
-        if not isinstance(place, dict):
+        group = group.setdefault(parent, {})
+        if not isinstance(group, dict):
             raise ConfigError(f"'{key}': '{parent}' is not a group of settings")
     try:
-        place[last] = yaml.safe_load(value)
+        group[last] = yaml.safe_load(value)
     except yaml.YAMLError as error:
         raise ConfigError(f"'{override}': the value is not YAML: {_one_line(error)}") from error
 
@@ -127,7 +163,11 @@ def _one_line(error: Exception) -> str:
 
 
 def validate(kind: type[S], stored: dict[str, Any], where: str) -> S:
-    """``stored`` as settings of type ``kind``; one clear line where it does not fit."""
+    """Check the mapping ``stored`` and return it as settings of type ``kind``.
+
+    Raises:
+        ConfigError: it does not fit; the message names the setting, and starts with ``where`` it was found.
+    """
     try:
         return kind.model_validate(stored)
     except ValidationError as error:

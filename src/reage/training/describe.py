@@ -1,4 +1,4 @@
-"""What a recipe amounts to, without a step taken: resolved settings, parameters and multiply-adds."""
+"""What ``reage train --dry-run`` prints: all settings of a run, and the size of its networks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from reage.training.trainer import resolved
 
 
 def describe(settings: TrainSettings) -> str:
-    """The resolved settings, and the size of each network, as text for people."""
+    """All ``settings``, defaults of the family among them, and each network's parameters and multiply-adds, as text."""
     family = family_type(settings.family)(settings)
     lines = [resolved(settings, family).model_dump_json(indent=2)]
     for name, inputs in family.examples().items():
@@ -29,7 +29,7 @@ def describe(settings: TrainSettings) -> str:
 
 @torch.no_grad()
 def multiply_adds(network: nn.Module, inputs: tuple[Any, ...]) -> int:
-    """Multiply-adds of one forward pass in eval mode: those of convolutions and products of matrices."""
+    """Count the multiply-adds of one pass of ``inputs`` in eval mode: those of convolutions and matrix products."""
     training = network.training
     network.eval()
     with FlopCounterMode(display=False) as counter:

@@ -1,4 +1,4 @@
-"""An edit applied to the aligned face on tensors, as the compositor applies it to the photograph."""
+"""Tensors and pictures of faces: conversion, and an edit applied as `edit.compositing` applies it to a photograph."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from torch import Tensor
 
 
 def to_tensor(images: Tensor) -> Tensor:
-    """uint8 (B, H, W, 3) -> float32 (B, 3, H, W) in [-1, 1], channels last in memory: the one conversion."""
+    """Pictures uint8 (B, H, W, 3) -> float32 (B, 3, H, W) in [-1, 1], in channels-last memory format."""
     return images.permute(0, 3, 1, 2).float().div(127.5).sub(1).contiguous(memory_format=torch.channels_last)
 
 
 def to_uint8(faces: Tensor) -> Tensor:
-    """float (B, 3, H, W) in [-1, 1] -> uint8 (B, H, W, 3)."""
+    """The reverse of `to_tensor`, rounded and clamped: (B, 3, H, W) in [-1, 1] -> uint8 (B, H, W, 3)."""
     return (
         faces.float().add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
     )
 
 
 def gaussian_blur(x: Tensor, sigma: float) -> Tensor:
-    """Separable Gaussian of ``sigma`` pixels, edges mirrored. Shape: (B, C, H, W) -> (B, C, H, W)."""
+    """Blur by a Gaussian of ``sigma`` pixels, with mirrored edges. Shape: (B, C, H, W) -> (B, C, H, W)."""
     radius = max(1, round(3 * sigma))
     offsets = torch.arange(-radius, radius + 1, dtype=x.dtype, device=x.device)
     taps = torch.exp(-0.5 * (offsets / sigma) ** 2)
@@ -30,9 +30,10 @@ def gaussian_blur(x: Tensor, sigma: float) -> Tensor:
 
 
 def apply_edit(face: Tensor, delta: Tensor, gain: Tensor, mask: Tensor, detail_sigma: float) -> Tensor:
-    """``face + mask * (delta + gain * detail)``, where ``detail = face - blur(face)``.
+    """Apply an edit under a mask: ``face + mask * (delta + gain * detail)`` with ``detail = face - blur(face)``.
 
-    Shapes: face and delta (B, 3, S, S), gain and mask (B, 1, S, S); ``detail_sigma`` in pixels of the face.
+    Shapes: face and delta (B, 3, S, S), gain and mask (B, 1, S, S) -> (B, 3, S, S), clamped to [-1, 1]. The blur is a
+    Gaussian of ``detail_sigma`` pixels.
     """
     detail = face - gaussian_blur(face, detail_sigma)
     return (face + mask * (delta + gain * detail)).clamp(-1, 1)

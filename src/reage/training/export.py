@@ -1,4 +1,4 @@
-"""A trained run as a bundle, and the check that ONNX Runtime gives what torch gives."""
+"""Export: a trained run becomes a bundle of ONNX networks, checked against torch."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from reage.training.families import Exported, family_type
 DATA = {"utkface": "UTKFace (train split of `reage data index`); research use only"}
 LICENCES = {"utkface": "Weights trained on UTKFace: non-commercial research use. Code: MIT."}
 LICENCE = "Weights: as their training data allow, whose terms are not known here. Code: MIT."
-"""Of data sets that `LICENCES` does not name."""
+"""The licence for data sets that `LICENCES` does not name."""
 TOLERANCE = 1e-4
 """Largest difference allowed between ONNX Runtime and torch, in units of an image in [-1, 1]."""
 
@@ -41,14 +41,25 @@ def export_run(
     best: bool = True,
     calibrated: bool = False,
 ) -> float:
-    """Write the bundle ``output`` from the run folder ``run``; returns the largest difference found.
+    """Write a bundle from a run folder.
 
-    The weights are those of the ``best`` epoch, or else (and where no epoch has ended) the latest ones. For a
-    ``calibrated`` bundle it is measured which target ages show the ages asked for; that needs the run's cache and
-    teachers.
+    Args:
+        run: the run folder.
+        output: the bundle to write: a folder, or a file ending in .zip.
+        name: of the model.
+        version: of the model.
+        card: a model card to enclose; by default a short one is made from the settings.
+        best: whether to take the weights of the best epoch; if not, or if no epoch has ended, the latest are taken.
+        calibrated: whether to measure which target age must be given to the network for the age asked for to show, and
+            put that in the bundle. This needs the cache and the teachers of the run.
 
-    Raises `ConfigError` where the run cannot be read or its family makes no pictures, and `ExistsError` where
-    ``output`` exists.
+    Returns:
+        The largest difference between ONNX Runtime and torch, in units of an image in [-1, 1].
+
+    Raises:
+        ConfigError: the run cannot be read, its family makes no pictures, or ONNX Runtime differs from torch.
+        ExistsError: ``output`` exists.
+        WriteError: it cannot be written.
     """
     refuse_existing_bundle(output)  # before the work, not after it
     settings = read_settings(run)
@@ -95,9 +106,10 @@ def write_exported(
     card: Path | None = None,
     halves: bool = True,
 ) -> float:
-    """Write networks for faces of ``size`` px as the bundle ``output``; returns the largest difference found.
+    """Write networks for faces of ``size`` px as the bundle ``output``.
 
-    ``halves`` stores weights in half precision. Raises `ConfigError` where ONNX Runtime differs from torch.
+    ``family`` and ``training`` are put in the manifest, ``halves`` stores the weights in half precision; for everything
+    else see `export_run`.
     """
     refuse_existing_bundle(output)
     enclosed = _read_card(card)  # before the work, not after it
@@ -133,7 +145,7 @@ def write_exported(
 
 
 def read_settings(run: Path) -> TrainSettings:
-    """The settings of a run folder; raises `ConfigError` where there is none."""
+    """The settings of the run folder ``run``. Raises `ConfigError` where it is none."""
     try:
         return validate(TrainSettings, json.loads((run / "settings.json").read_text()), str(run))
     except (OSError, ValueError) as error:
@@ -143,10 +155,13 @@ def read_settings(run: Path) -> TrainSettings:
 def export_network(
     network: nn.Module, exported: Exported, size: int, *, halves: bool = True
 ) -> tuple[bytes, float]:
-    """One network as ONNX bytes (batch size free), and its largest difference from torch on random faces.
+    """Convert one network to ONNX, for batches of any size.
 
-    With ``halves``, weights are rounded to half precision, in ``network`` too, and stored so; all arithmetic
-    stays in float32.
+    With ``halves``, the weights are rounded to half precision, in ``network`` too, and stored so; all arithmetic stays
+    in float32.
+
+    Returns:
+        The bytes of the ONNX file, and its largest difference from torch on random faces.
     """
     network.eval().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     if halves:
@@ -176,7 +191,7 @@ def export_network(
 
 
 def _store_halves(model: onnx.ModelProto) -> bytes:
-    """The model with large float32 weights stored as float16, each behind a Cast: half the bytes, same results."""
+    """Store large float32 weights as float16, each followed by a Cast: half the bytes, the same results."""
     casts = []
     for weight in model.graph.initializer:
         values = numpy_helper.to_array(weight)

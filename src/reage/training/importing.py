@@ -1,4 +1,4 @@
-"""Published checkpoints of other projects as bundles. Read with ``weights_only``: no pickle runs any code."""
+"""Import: published checkpoints of other projects become bundles. They are read without executing any code in them."""
 
 from __future__ import annotations
 
@@ -18,10 +18,14 @@ AGING_GAN = "Data and licence of the weights: see the aging-gan project, which p
 
 
 def read_aging_gan(path: Path) -> dict[str, nn.Module]:
-    """The networks of a ``best.pth`` of the aging-gan project, in eval mode.
+    """Read the networks of a ``best.pth`` of the aging-gan project, in eval mode.
 
-    ``older`` (its G), ``younger`` (F), ``young_critic`` (DX) and ``old_critic`` (DY): ResNet generators with
-    batch norm, and PatchGAN critics whose patches that project averages. Raises `ConfigError` for anything else.
+    Returns:
+        ``older`` (called G there) and ``younger`` (F), ResNet generators with batch norm; ``young_critic`` (DX) and
+        ``old_critic`` (DY), PatchGAN critics, whose answer that project averages over patches.
+
+    Raises:
+        ConfigError: the file is anything else.
     """
     try:
         stored: Any = torch.load(path, map_location="cpu", weights_only=True)
@@ -43,9 +47,21 @@ def read_aging_gan(path: Path) -> dict[str, nn.Module]:
 
 
 def import_aging_gan(path: Path, output: Path, *, size: int, name: str) -> float:
-    """Write the bundle ``output`` for faces of ``size`` px; returns the largest difference of ONNX Runtime from torch.
+    """Write the bundle ``output`` from a ``best.pth`` of the aging-gan project, with its weights in full precision.
 
-    Weights stay in full precision. Raises `ConfigError` or `BundleError`.
+    Args:
+        path: the checkpoint.
+        output: the bundle: a folder, or a file ending in .zip.
+        size: side of the faces that it will be given, in pixels; a multiple of 4.
+        name: of the model.
+
+    Returns:
+        The largest difference between ONNX Runtime and torch, in units of an image in [-1, 1].
+
+    Raises:
+        ConfigError: the file is no such checkpoint, or the size does not fit.
+        ExistsError: ``output`` exists.
+        WriteError: it cannot be written.
     """
     if size % 4:
         raise ConfigError(f"size {size}: these networks take sides that are multiples of 4")

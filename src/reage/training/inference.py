@@ -1,4 +1,4 @@
-"""The four networks of a ``latent-cgan`` run, and what they paint of one picture."""
+"""The networks of a ``latent-cgan`` run from Python, and the small picture that they make of a face."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from reage.training.families.latent_cgan import LatentFamily, LatentOptions, lat
 
 
 class Models(NamedTuple):
-    """Encoder, age embedding (None where the model is not conditional), generator and discriminator."""
+    """Encoder E, age embedding A (None where the model is not conditional), generator G and discriminator D."""
 
     E: Encoder
     A: AgeEmbedding | None
@@ -46,10 +46,14 @@ DEFAULT_RUN = Path("runs/latent-cgan")
 
 
 def load_models(folder: str | os.PathLike[str], epoch: int | str = "latest") -> Models:
-    """The four networks of one epoch of a run, in eval mode, from ``E_epoch7.safetensors`` and its siblings.
+    """Load the networks of one epoch of a run, in eval mode, from ``E_epoch7.safetensors`` and its siblings.
 
-    ``latest`` is the last epoch of which all are there. Raises `ConfigError` where the folder holds no
-    ``latent-cgan`` run with ``epoch_files: true``, or not that epoch.
+    Args:
+        folder: a run folder of the family ``latent-cgan``, trained with ``epoch_files: true``.
+        epoch: its number, or "latest" for the last one of which there are all files.
+
+    Raises:
+        ConfigError: the folder is no such run, or has no such epoch.
     """
     run, options = Path(folder), _options(Path(folder))
     number = whole_epoch(run, epoch)
@@ -63,7 +67,7 @@ def load_models(folder: str | os.PathLike[str], epoch: int | str = "latest") -> 
 
 
 def whole_epoch(folder: str | os.PathLike[str], epoch: int | str = "latest") -> int:
-    """The number of an epoch of which all networks' files are there; raises `ConfigError` where it is not."""
+    """The number of ``epoch``, if there are the files of all its networks; arguments and errors as in `load_models`."""
     run = Path(folder)
     epochs = [_epochs(run, letter) for letter in _letters(_options(run)).values()]
     whole = sorted(set.intersection(*epochs))
@@ -84,7 +88,7 @@ def _options(run: Path) -> LatentOptions:
 
 
 def _letters(options: LatentOptions) -> dict[str, str]:
-    """Networks of the model, and their letters in file names."""
+    """The networks of a model by name, and the letters that stand for them in file names."""
     letters = dict(LatentFamily.letters)
     if not options.conditional:
         del letters["age_embedding"]
@@ -106,9 +110,25 @@ def infer_image(
     epoch: int | str = "latest",
     overwrite: bool = False,
 ) -> Path:
-    """Paint the largest face of a picture at ``target_age`` years, and write it as the network makes it (S, S).
+    """Generate the largest face of a picture at another age, and write it as small as the network makes it.
 
-    Raises `PhotoError`, `NoFaceError`, `AgeError` or `ConfigError`.
+    Args:
+        image_path: the picture.
+        target_age: in years, 0 to 116.
+        out_path: the picture to write, S x S pixels, marked as edited by AI.
+        run: a run folder; see `load_models`.
+        epoch: see `load_models`.
+        overwrite: whether an existing ``out_path`` may be replaced.
+
+    Returns:
+        The path written.
+
+    Raises:
+        PhotoError: the picture cannot be read.
+        NoFaceError: it has no face.
+        AgeError: the age is out of range.
+        ConfigError: the run or epoch cannot be read.
+        ExistsError: ``out_path`` exists.
     """
     check_age(target_age)
     number = whole_epoch(run, epoch)
@@ -123,13 +143,13 @@ def infer_image(
     networks: dict[str, nn.Module] = {"encoder": models.E, "generator": models.G}
     if models.A is not None:
         networks["age_embedding"] = models.A
-    painted = AgeingModel(networks)(tensor, torch.tensor([float(target_age)]))
+    aged = AgeingModel(networks)(tensor, torch.tensor([float(target_age)]))
     mark = Provenance(
         tool=f"reage {__version__}",
         model=f"{Path(run).name}, epoch {number}",
         edits=(f"face painted at {target_age:g} years",),
     )
-    return write_photo(Photo(to_uint8(painted)[0].numpy()), out_path, mark=mark, overwrite=overwrite)
+    return write_photo(Photo(to_uint8(aged)[0].numpy()), out_path, mark=mark, overwrite=overwrite)
 
 
 def _size(models: Models) -> int:

@@ -1,4 +1,4 @@
-"""KID of edited faces against real ones of the same ages, after each epoch."""
+"""The KID of edited faces against real ones of the same ages, measured after each epoch."""
 
 from __future__ import annotations
 
@@ -12,15 +12,18 @@ from reage.evaluation.metrics import kernel_distance
 
 
 class KidMeter:
-    """KID-Lite0 of edited faces; remembers the features of the real ones. Needs the extra ``eval``."""
+    """Measures KID-Lite0, and keeps the features of the real faces for the next time. Needs the extra ``eval``."""
 
     def __init__(self) -> None:
         self._real: dict[str, Float64] = {}
 
     def __call__(self, pairs: Mapping[str, tuple[UInt8, UInt8]], split: str) -> dict[str, float]:
-        """KID for each direction of ``pairs`` of edited and real faces (N, S, S, 3), and their mean as ``kid``.
+        """The KID for each direction, such as ``kid_older``, and their mean as ``kid``.
 
-        Nothing where there are no pairs. The real faces of a split and direction must always be the same.
+        Args:
+            pairs: for each direction, edited faces and real ones, each (N, S, S, 3) uint8. Directions with fewer than
+                four faces are left out; with none left, the result is empty.
+            split: the split that they are from. The real faces of a split and direction must always be the same.
         """
         figures = {}
         for direction, (edited, real) in pairs.items():

@@ -1,11 +1,10 @@
-"""The one loop: steps, epochs with validation and samples, checkpoints, signals; every family."""
+"""The training loop of every family: steps, epochs with validation and samples, checkpoints, signals."""
 
 from __future__ import annotations
 
 import copy
 import json
 import math
-import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ import torch
 from accelerate import Accelerator
 from torch import nn
 
-from reage.errors import ConfigError, DataError
+from reage.errors import ConfigError, DataError, WriteError
 from reage.evaluation.features import lite0_available
 from reage.files import writing
 from reage.progress import progress_bar
@@ -33,24 +32,34 @@ from reage.training.config import TrainSettings
 from reage.training.families import Compute, Family, family_type
 from reage.training.journal import AverageMeter, Journal, usable_trackers
 from reage.training.realism import KidMeter
+from reage.training.signals import on_stop_signal
 from reage.training.updater import Diverged, Updater, usable_precision
 
 
 class Trainer:
-    """A run in a folder: ``settings.json``, ``checkpoints/``, ``weights.safetensors`` (the latest, averaged),
-    ``best.safetensors``, ``log.jsonl``, ``samples/`` and, at the end, ``metrics/test_metrics.json``.
+    """A training run in a folder.
 
-    The state after n steps depends on the settings alone, so a resumed run repeats an uninterrupted one, and
-    several processes repeat one. Of several processes two things are each one's own, and only the first one's are
-    in a checkpoint: the statistics of batch norm, and a replay buffer; and each draws the dropout of `age` itself.
+    The folder holds ``settings.json``, ``checkpoints/``, ``weights.safetensors`` (the latest, averaged where there is
+    an average), ``best.safetensors``, ``log.jsonl``, ``samples/`` and, at the end, ``metrics/test_metrics.json``.
+
+    The state after n steps depends on the settings alone: a resumed run repeats an uninterrupted one to the bit, and
+    several processes repeat one process, but for three things. Each process has its own statistics of batch norm and
+    its own replay buffer, of which a checkpoint holds those of the first process, and its own dropout (of ``age``).
+
+    Args:
+        settings: of the run.
+        folder: is made if it is missing.
+        resume: go on from the last checkpoint in the folder.
+
+    Raises:
+        ConfigError: a setting does not fit; or the folder holds a run and ``resume`` is not set, or the reverse.
+        DataError: the cache cannot be read, or has no faces to train on or to validate on.
     """
 
     def __init__(self, settings: TrainSettings, folder: Path, *, resume: bool = False) -> None:
         self.folder = folder
         if checkpoints(folder) and not resume:
-            raise ConfigError(
-                f"{folder} holds a run already; pass --resume, or choose another folder with -o"
-            )
+            raise ConfigError(f"{folder} holds a run already: resume it, or choose another folder")
         torch.manual_seed(settings.seed)
         trackers = usable_trackers(settings.trackers)
         self.accelerator = Accelerator(
@@ -71,28 +80,39 @@ class Trainer:
         self.journal = Journal(folder, self.accelerator)
         self._kid = KidMeter()
         self.step = 0
+        """Steps taken so far."""
         self.best: dict[str, Any] | None = None
+        """The best epoch so far: its ``epoch``, and the ``figure`` that is least in it with its ``value``."""
         self.stopped_by: int | None = None
         """The signal that ended the run early."""
-        self._saved: int | None = None
+        self._saved_step: int | None = None
         if resume:
             self._resume()
 
     # -- the run --
 
     def run(self) -> None:
-        """Train to the last step, or until a signal asks to stop; either way the run can be resumed."""
+        """Train to the last step, or until SIGTERM or Ctrl-C asks to stop, and then leave a checkpoint.
+
+        Raises:
+            ConfigError: a loss or gradient is not finite any more, or ``best_by`` names no validation figure.
+            WriteError: the folder cannot be written.
+        """
         try:
             self._prepare()
-            with self._signals():
+            with on_stop_signal(self.stop):
                 self._loop()
             if self.step == self.settings.steps:
                 self._test()
         except Diverged as error:
             raise ConfigError(f"{error} at step {self.step}; {self._advice()}") from error
         except OSError as error:
-            raise ConfigError(f"{self.folder} cannot be written: {error}") from error
+            raise WriteError(self.folder, error.strerror or str(error)) from error
         self.journal.finish()
+
+    def stop(self, signal_number: int) -> None:
+        """Let the run end after the step under way."""
+        self.stopped_by = signal_number
 
     def _prepare(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -111,8 +131,8 @@ class Trainer:
             meter = AverageMeter(settings.batch * self.updater.shards)
             while self.step < settings.steps:
                 late = time.monotonic() - last_save > settings.checkpoint_minutes * 60
-                stop, late = self._agreed(self.stopped_by is not None, late and shown)
-                if late and self._saved != self.step:
+                stop, late = self._in_any_process(self.stopped_by is not None, late and shown)
+                if late and self._saved_step != self.step:
                     self.save()
                     last_save = time.monotonic()
                     meter.restart_clock()
@@ -127,7 +147,7 @@ class Trainer:
                     self._end_epoch()
                     last_save = time.monotonic()
                     meter.restart_clock()
-        if self._saved != self.step:
+        if self._saved_step != self.step:
             self.save()
 
     def _advice(self) -> str:
@@ -135,11 +155,11 @@ class Trainer:
             return f"resume from the last checkpoint in {self.folder} with a lower learning rate"
         return f"{self.folder} has no checkpoint yet: start anew with a lower learning rate"
 
-    def _agreed(self, *wishes: bool) -> list[bool]:
-        """What any process wishes: all must do the same at the same step, or they would wait for each other."""
+    def _in_any_process(self, *conditions: bool) -> list[bool]:
+        """Whether each condition holds in any process: all must act at the same step, or they would wait forever."""
         if self.accelerator.num_processes == 1:
-            return list(wishes)
-        flags = torch.tensor([float(wish) for wish in wishes], device=self.accelerator.device)
+            return list(conditions)
+        flags = torch.tensor([float(condition) for condition in conditions], device=self.accelerator.device)
         return [bool(flag > 0) for flag in self.accelerator.reduce(flags, "sum")]
 
     # -- the end of an epoch, and of the run --
@@ -150,19 +170,19 @@ class Trainer:
         return self.step // self.settings.steps_per_epoch
 
     def _end_epoch(self) -> None:
-        """Validation figures, a sample sheet, the best weights and a checkpoint, with the averaged weights."""
+        """Write validation figures and a sample sheet of the averaged weights, keep them if they are best, and save."""
         if self.accelerator.is_main_process:
-            with _evaluating(self._shown()) as shown:
-                figures = self._judge(shown, "val")
+            with _evaluating(self._averaged()) as networks:
+                figures = self._figures(networks, "val")
                 self.journal.write(self.step, figures, "validation")
-                sheet = self.family.sheet(shown)
+                sheet = self.family.sheet(networks)
             if sheet is not None:
                 path = self.folder / "samples" / f"epoch{self.epoch:04d}.png"
                 save_sheet(sheet.cells, path, sheet.rows, sheet.columns)
                 self.journal.show(self.step, path)
             missing = self._keep_best(figures)
             if self.settings.epoch_files:
-                for name, net in self._shown().items():
+                for name, net in self._averaged().items():
                     letter = self.family.letters.get(name, name)
                     path = self.folder / f"{letter}_epoch{self.epoch}.safetensors"
                     save_weights(path, {name: net}, self._about())
@@ -173,14 +193,15 @@ class Trainer:
                 )
         self.save()
 
-    def _judge(self, networks: dict[str, nn.Module], split: str) -> dict[str, float]:
+    def _figures(self, networks: dict[str, nn.Module], split: str) -> dict[str, float]:
+        """The family's validation figures on a split, and the KID where the family makes pictures."""
         figures = self.family.validate(networks, split)
         if self.settings.kid_faces and lite0_available():
             figures |= self._kid(self.family.realism_pairs(networks, split, self.settings.kid_faces), split)
         return figures
 
     def _keep_best(self, figures: dict[str, float]) -> str | None:
-        """Keep the weights if they are the best so far; returns the name of the wished figure if it is missing."""
+        """Write the weights as the best if they are; returns ``best_by`` if ``figures`` do not have what it names."""
         name = self.settings.best_by or ("kid" if "kid" in figures else self.family.best_by)
         if name not in figures:
             return self.settings.best_by
@@ -188,44 +209,44 @@ class Trainer:
             return None
         if self.best is None or self.best["figure"] != name or figures[name] < self.best["value"]:
             self.best = {"figure": name, "value": figures[name], "epoch": self.epoch}
-            save_weights(self.folder / "best.safetensors", self._shown(), self._about())
+            save_weights(self.folder / "best.safetensors", self._averaged(), self._about())
         return None
 
     def _test(self) -> None:
-        """Figures on the test split, with the best weights, in ``metrics/test_metrics.json``; once for the same."""
+        """Write the figures of the best weights on the test split, unless they have been written for these weights."""
         target = self.folder / "metrics" / "test_metrics.json"
         if not self.accelerator.is_main_process:
             return
-        networks, best = copy.deepcopy(self._shown()), self.folder / "best.safetensors"
+        networks, best = copy.deepcopy(self._averaged()), self.folder / "best.safetensors"
         about = load_weights(best, networks) if best.exists() else self._about()
-        told: dict[str, Any] = {"split": "test", "epoch": about["epoch"], "step": about["step"]}
-        if target.exists() and told.items() <= json.loads(target.read_text()).items():
+        metrics: dict[str, Any] = {"split": "test", "epoch": about["epoch"], "step": about["step"]}
+        if target.exists() and metrics.items() <= json.loads(target.read_text()).items():
             return
         try:
             with _evaluating(networks):
-                figures = self._judge(networks, "test")
+                figures = self._figures(networks, "test")
         except DataError as error:  # a small data set may have nobody to test on
-            told["missing"], figures = str(error), {}
+            metrics["missing"], figures = str(error), {}
         with writing(target) as path:
-            path.write_text(json.dumps({**told, **figures}, indent=2) + "\n")
+            path.write_text(json.dumps({**metrics, **figures}, indent=2) + "\n")
         self.journal.write(self.step, figures, "test")
 
     # -- checkpoints --
 
     def save(self) -> None:
-        """Write the weights that export and other runs read, then the checkpoint; then drop old checkpoints."""
-        # In this order, lest a run killed in between should seem complete with weights that are not.
+        """Write the latest weights, which export and other runs read, then a checkpoint, and delete old checkpoints."""
+        # In this order, so that a run killed in between never has a checkpoint that is newer than its weights.
         if self.accelerator.is_main_process:
             path = checkpoint_path(self.folder, self.step)
             about = {**self._about(), "best": self.best}
             scaler = self.accelerator.scaler
             if scaler is not None:
                 about["scaler"] = scaler.state_dict()
-            save_weights(self.folder / "weights.safetensors", self._shown(), self._about())
-            save_checkpoint(path, self._stored(), self.updater.optimisers, about)
+            save_weights(self.folder / "weights.safetensors", self._averaged(), self._about())
+            save_checkpoint(path, self._state(), self.updater.optimisers, about)
             for old in checkpoints(self.folder)[: -self.settings.keep_checkpoints]:
                 old.unlink()
-        self._saved = self.step
+        self._saved_step = self.step
         self.accelerator.wait_for_everyone()
 
     def _about(self) -> dict[str, Any]:
@@ -238,40 +259,27 @@ class Trainer:
         saved = checkpoints(self.folder)
         if not saved:
             raise ConfigError(f"{self.folder} has no checkpoint to resume from")
-        about = load_checkpoint(saved[-1], self._stored(), self.updater.optimisers)
+        about = load_checkpoint(saved[-1], self._state(), self.updater.optimisers)
         self.step, self.best = int(about["step"]), about["best"]
-        self._saved = self.step
+        self._saved_step = self.step
         if self.step > self.settings.steps:
             raise ConfigError(f"{self.folder} is at step {self.step} already, of {self.settings.steps}")
         if self.accelerator.scaler is not None and "scaler" in about:
             self.accelerator.scaler.load_state_dict(about["scaler"])
 
-    def _stored(self) -> dict[str, nn.Module]:
+    def _state(self) -> dict[str, nn.Module]:
+        """All modules of a checkpoint: networks, the family's memory, and averages."""
         averages = {f"average.{name}": net for name, net in self.updater.averages.items()}
         return {**self.family.networks, **self.family.memory, **averages}
 
-    def _shown(self) -> dict[str, nn.Module]:
-        """The networks to look at: averaged where there is an average."""
+    def _averaged(self) -> dict[str, nn.Module]:
+        """The networks that samples, figures and export are made with: averaged where there is an average."""
         return {**self.family.networks, **self.updater.averages}
-
-    @contextmanager
-    def _signals(self) -> Iterator[None]:
-        """SIGTERM and Ctrl-C end the run after the step under way, with a checkpoint."""
-
-        def stop(number: int, frame: object) -> None:
-            self.stopped_by = number
-
-        before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
 
 @contextmanager
 def _evaluating(networks: dict[str, nn.Module]) -> Iterator[dict[str, nn.Module]]:
-    """The networks in eval mode, and afterwards as they were."""
+    """Puts the networks in eval mode, and afterwards in the modes they were in."""
     modes = {name: net.training for name, net in networks.items()}
     for net in networks.values():
         net.eval()
@@ -281,5 +289,5 @@ def _evaluating(networks: dict[str, nn.Module]) -> Iterator[dict[str, nn.Module]
 
 
 def resolved(settings: TrainSettings, family: Family) -> TrainSettings:
-    """The settings with every option of the family written out."""
+    """``settings`` with every option of the family written out, defaults among them."""
     return settings.model_copy(update={"options": family.options.model_dump(mode="json")})

@@ -1,4 +1,4 @@
-"""The registry of families: a name in a recipe, and the class that builds its networks and takes its steps."""
+"""The families of networks that can be trained, by their names in recipes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["FAMILIES", "Compute", "Exported", "Family", "Sheet", "family_type"]
 
 
 def family_type(name: str) -> type[Family]:
-    """The family called ``name``; raises `ConfigError` naming those there are."""
+    """The family called ``name``. Raises `ConfigError`, naming those that there are, where there is none."""
     try:
         return FAMILIES[name]
     except KeyError:

@@ -1,4 +1,4 @@
-"""``age``: the network that reads age and gender; teacher of the other families and trunk of their critic."""
+"""``age``: the network that estimates age and gender, which teaches ``delta`` and is the trunk of its critic."""
 
 from __future__ import annotations
 
@@ -23,12 +23,13 @@ from reage.training.config import Settings, TrainSettings, Width, validate
 from reage.training.editing import to_tensor, to_uint8
 from reage.training.families.base import CHUNK, CPU, Batch, Compute, Exported, Family, Networks, Sheet
 from reage.training.losses import soft_age_cross_entropy
-from reage.training.robust import ascend, steepest_change
+from reage.training.robust import ascent_step, projected_ascent
 from reage.training.updater import Objective
 
 SHEET_AGES = (20.0, 50.0, 75.0)
+"""Ages that the faces of its sample sheet are pushed towards."""
 SHEET_RADII = (8.0, 16.0)
-"""L2 norms of the changes on its sample sheet, at 96 px; in proportion to the side at other sizes."""
+"""L2 norms of these perturbations for faces of 96 px; at other sizes in proportion to the side."""
 SHEET_STEPS = 30
 
 
@@ -36,27 +37,35 @@ class AgeOptions(Settings):
     """Settings of the age network."""
 
     widths: tuple[Width, Width, Width] = Field((64, 128, 256), description="Channels of its three stages.")
-    dropout: float = Field(0.2, ge=0, lt=1, description="Dropout before the heads.")
+    dropout: float = Field(0.2, ge=0, lt=1, description="Probability of dropout before the heads.")
     learning_rate: float = Field(2e-3, gt=0, description="Peak learning rate (AdamW).")
     weight_decay: float = Field(0.02, ge=0, description="Weight decay (AdamW).")
     gender: float = Field(0.3, ge=0, description="Weight of the gender loss.")
     robust: Literal["none", "free"] = Field(
         "none",
-        description="'free': also learn from worst-case changes of the faces, by free adversarial training.",
+        description="free: train against adversarial perturbations of the faces (free adversarial training).",
     )
     radius: float = Field(
-        2.0, gt=0, description="Largest L2 norm of such a change, of a whole face in [-1, 1] units."
+        2.0,
+        gt=0,
+        description="Largest L2 norm of such a perturbation, over a whole face in [-1, 1]; used where robust is free.",
     )
     replays: int = Field(
-        4, ge=2, description="Moves on the same faces, each against a worse change, where training is robust."
+        4,
+        ge=2,
+        description="Updates on the same faces in a step, each against a worse perturbation, where robust is free.",
     )
     colour: float = Field(
-        0.25, ge=0, le=1, description="Largest random change of brightness, contrast, saturation."
+        0.25, ge=0, le=1, description="Largest random change of contrast, brightness and saturation."
     )
 
 
 class AgeFamily(Family):
-    """Cross entropy with soft age labels; random affine and colour changes."""
+    """Minimises the cross entropy of soft age labels and of gender, on faces with random affine and colour changes.
+
+    Where it is robust, a step updates the network several times on the same faces, each time with a perturbation that
+    the step before has made worse.
+    """
 
     averaged = ("age",)
     best_by = "years_error"
@@ -79,7 +88,7 @@ class AgeFamily(Family):
 
     @property
     def robust(self) -> bool:
-        """Whether it learns from worst-case changes, too."""
+        """Whether it is trained against adversarial perturbations."""
         return self.options.robust != "none"
 
     def _pool(self, split: str, evenness: float) -> FacePool:
@@ -91,13 +100,13 @@ class AgeFamily(Family):
     def draw(self, step: int, shard: Shard) -> _Step:
         rng, count = step_rng(self.settings.seed, step), self.settings.batch * shard.count
         faces = self._train.draw(count, rng, shard=shard, masks=False)
-        turns = shard.slice(draw_affine(count, rng, degrees=12, zoom=(0.88, 1.12), shift=0.06))
+        affine = shard.slice(draw_affine(count, rng, degrees=12, zoom=(0.88, 1.12), shift=0.06))
         colours = shard.slice(draw_colour(count, rng, strength=self.options.colour))
-        return _Step(Batch(faces, self.device), torch.from_numpy(turns), torch.from_numpy(colours))
+        return _Step(Batch(faces, self.device), torch.from_numpy(affine), torch.from_numpy(colours))
 
     def _loss(self, drawn: _Step, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         batch = drawn.batch
-        x = drawn.attacked(self.options.radius) if self.robust else drawn.shown
+        x = drawn.perturbed(self.options.radius) if self.robust else drawn.face
         with self.autocast():
             logits, male = self.networks["age"](x.contiguous(memory_format=torch.channels_last))
         age = soft_age_cross_entropy(logits, batch.age)
@@ -106,6 +115,7 @@ class AgeFamily(Family):
         return age + self.options.gender * gender, {"age": age, "gender": gender, "years": years}
 
     def validate(self, networks: Networks, split: str) -> dict[str, float]:
+        """Mean error of the age in years, share of genders estimated right and, if robust, the error under attack."""
         pool = self._pool(split, 0)
         figures = self._errors(networks["age"], pool, pool.evenly_spaced(1200))
         if self.robust:
@@ -116,7 +126,7 @@ class AgeFamily(Family):
     def _errors(
         self, net: nn.Module, pool: FacePool, chosen: npt.NDArray[np.intp], *, attack_steps: int = 0
     ) -> dict[str, float]:
-        """Mean error of the age and share of genders read right, of faces changed for the worst if told so."""
+        """The figures of `validate` on the faces with the indices ``chosen``, attacked by as many steps of ascent."""
         errors, hits = [], []
         for part in np.array_split(chosen, max(1, len(chosen) // CHUNK)):
             batch = Batch(pool.take(part, masks=False), self.device)
@@ -126,7 +136,7 @@ class AgeFamily(Family):
                 def error(x: Tensor, age: Tensor = batch.age) -> Tensor:
                     return (expected_age(net(x)[0]) - age).abs()
 
-                face = face + steepest_change(error, face, radius=self.options.radius, steps=attack_steps)
+                face = face + projected_ascent(error, face, radius=self.options.radius, steps=attack_steps)
             with torch.no_grad(), self.autocast():
                 logits, male = net(face.clamp(-1, 1))
             errors.append((expected_age(logits) - batch.age).abs())
@@ -137,7 +147,10 @@ class AgeFamily(Family):
         }
 
     def sheet(self, networks: Networks) -> Sheet | None:
-        """What the network has learned to see: the bundled portraits, changed by ascent towards other ages."""
+        """What the network has learned to see: bundled portraits, perturbed so that it estimates other ages.
+
+        The columns are labelled with the age and the L2 norm of the perturbation at 96 px.
+        """
         faces = self._portraits()
         if not faces:
             return None
@@ -150,7 +163,7 @@ class AgeFamily(Family):
                 def fit(x: Tensor, target: Tensor = target) -> Tensor:
                     return -soft_age_cross_entropy(networks["age"](x)[0], target)
 
-                change = steepest_change(fit, face, radius=radius * self.size / 96, steps=SHEET_STEPS)
+                change = projected_ascent(fit, face, radius=radius * self.size / 96, steps=SHEET_STEPS)
                 cells.append(to_uint8(face + change))
                 columns.append(f"{age:.0f}, {radius:g}")
         return Sheet(torch.stack(cells, 1).cpu().numpy(), [f"{i}" for i in range(len(faces))], columns)
@@ -169,35 +182,39 @@ class AgeFamily(Family):
 
     @classmethod
     def exported(cls, settings: TrainSettings, size: int) -> Exported:
-        raise ConfigError("the age network teaches; it makes no pictures and has no bundle")
+        raise ConfigError(
+            "the age family has no bundle: it estimates ages for the training of other families"
+        )
 
 
 @dataclass
 class _Step:
-    """Faces, and the turns (B, 2, 3) and changes of colour (B, 3) with which they are shown."""
+    """What was drawn for a step: faces, affine matrices (B, 2, 3) and changes of colour (B, 3) to augment them by."""
 
     batch: Batch
-    turns: Tensor
+    affine: Tensor
     colours: Tensor
-    shown: Tensor = field(init=False)
-    """The faces as they are shown: (B, 3, S, S)."""
-    change: Tensor | None = None
-    """The worst change of them found so far, with the gradient of the loss at it once that was computed."""
+    face: Tensor = field(init=False)
+    """The augmented faces (B, 3, S, S)."""
+    perturbation: Tensor | None = None
+    """Their last perturbation; after the backward pass it also has the gradient of the loss."""
 
     def __post_init__(self) -> None:
-        self.shown = shift_colour(warp_affine(self.batch.face, self.turns), self.colours)
+        self.face = shift_colour(warp_affine(self.batch.face, self.affine), self.colours)
 
-    def attacked(self, radius: float) -> Tensor:
-        """The faces with a change that is none at first and worse with every call.
+    def perturbed(self, radius: float) -> Tensor:
+        """The faces with a perturbation, which is zero at first and grows worse with every call.
 
-        Shafahi et al., "Adversarial Training for Free!", 2019: the backward pass that trains the network also
-        gives the gradient by which the change grows. Here every batch begins without one, so that the clean faces
-        take part, too, and a step depends on nothing before it.
+        Shafahi et al., "Adversarial Training for Free!", 2019: the backward pass that trains the network also gives the
+        gradient by which the perturbation ascends. Unlike there, every step starts again from zero: so the network also
+        sees faces as they are, and a step depends on no step before it.
         """
-        if self.change is None:
-            change = torch.zeros_like(self.shown)
+        if self.perturbation is None:
+            perturbation = torch.zeros_like(self.face)
         else:
-            assert self.change.grad is not None
-            change = ascend(self.change.detach(), self.change.grad, step=radius, radius=radius)
-        self.change = change.requires_grad_()
-        return (self.shown + self.change).clamp(-1, 1)
+            assert self.perturbation.grad is not None
+            perturbation = ascent_step(
+                self.perturbation.detach(), self.perturbation.grad, length=radius, radius=radius
+            )
+        self.perturbation = perturbation.requires_grad_()
+        return (self.face + self.perturbation).clamp(-1, 1)

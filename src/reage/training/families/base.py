@@ -1,4 +1,4 @@
-"""What the one training loop asks of a family of networks."""
+"""What the training loop asks of a family of networks, and what families that edit faces have in common."""
 
 from __future__ import annotations
 
@@ -26,26 +26,27 @@ from reage.training.updater import Objective
 Networks = Mapping[str, nn.Module]
 
 SHEET_AGES = (20.0, 35.0, 50.0, 65.0, 80.0)
+"""Ages on a sample sheet, in years."""
 SHEET_FACES = 10
 CHUNK = 32
-"""Faces taken through a network at once where nothing is learned."""
+"""Faces passed through a network at once outside of training steps."""
 
 
 @dataclass(frozen=True)
 class Compute:
-    """Where a family computes, and in which mixed precision: networks run inside ``autocast()``."""
+    """The device a family computes on, and its mixed precision: networks run inside ``autocast()``."""
 
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     autocast: Callable[[], AbstractContextManager[Any]] = nullcontext
 
 
 CPU = Compute()
-"""In full precision."""
+"""The processor, in full precision."""
 
 
 @dataclass
 class Sheet:
-    """Pictures for people: ``cells`` (rows, columns, S, S, 3) uint8, with a label per row and column."""
+    """A sample sheet: pictures ``cells`` (rows, columns, S, S, 3) uint8, with a label for each row and column."""
 
     cells: UInt8
     rows: list[str]
@@ -54,15 +55,12 @@ class Sheet:
 
 @dataclass
 class Exported:
-    """The networks of a family as a bundle holds them.
-
-    ``networks`` are those to read from the run's weights, by their names there; ``graphs`` are made of them and
-    keyed by the direction each serves (``any``, ``older``, ``younger``). The rest is that of
-    `reage.manifest.Manifest`.
-    """
+    """A family as a bundle holds it: its networks, and what `reage.manifest.Manifest` says of them."""
 
     networks: dict[str, nn.Module]
+    """The networks to read from the weights of a run, by their names there."""
     graphs: dict[str, nn.Module]
+    """The networks to write, made of ``networks``, by the direction that each serves: any, older or younger."""
     inputs: list[str]
     outputs: list[str]
     source_ages: tuple[float, float]
@@ -72,13 +70,16 @@ class Exported:
     calibration: dict[str, Any] = field(default_factory=dict)
     teachers: list[str] = field(default_factory=list)
     data: str = ""
-    """Where empty, and so with ``licence``, what the run's weights say of their data is put."""
+    """What the weights were trained on; if empty, the export states the data set of the run. Likewise ``licence``."""
     licence: str = ""
 
 
 class Batch:
-    """Drawn faces as tensors: face (B, 3, S, S) in [-1, 1], age (B,) in years, male (B,) 0 or 1, and
-    mask (B, 1, S, S), of no size where it was not asked for."""
+    """Faces and their labels as tensors.
+
+    ``face`` (B, 3, S, S) in [-1, 1], ``age`` (B,) in years, ``male`` (B,), 1 or 0, and ``mask`` (B, 1, S, S) in [0, 1],
+    empty where the faces were drawn without masks.
+    """
 
     def __init__(self, faces: Faces, device: torch.device) -> None:
         self.face = to_tensor(torch.from_numpy(faces.images).to(device))
@@ -91,29 +92,32 @@ class Batch:
 
 
 class Family(ABC):
-    """Networks, objectives and pictures of one family; the trainer supplies everything else."""
+    """A family of networks: how it draws faces, what it minimises, and how it is validated and shown.
+
+    The trainer supplies everything else. Subclasses set ``options``, ``cache``, ``networks`` and ``objectives``.
+    """
 
     options_type: ClassVar[type[Settings]]
     averaged: tuple[str, ...] = ()
-    """Networks of which the trainer keeps an exponential moving average, used for samples and export."""
+    """Networks of which an exponential moving average is kept, which samples and export use."""
     letters: ClassVar[Mapping[str, str]] = {}
-    """Names of networks in the files of `TrainSettings.epoch_files`, where they are not their own."""
+    """What networks are called in the files of `TrainSettings.epoch_files`, where it is not their name."""
     best_by: ClassVar[str]
-    """The validation figure whose least value is best, where there is no KID."""
+    """The validation figure that is least in the best epoch, where there is no KID."""
 
     options: Settings
     cache: Cache
-    """The faces that it learns from."""
+    """The faces that it is trained and validated on."""
     networks: dict[str, nn.Module]
     objectives: list[Objective]
-    """What a step minimises, in this order."""
+    """What a training step minimises, one after the other."""
 
     def __init__(self, settings: TrainSettings, compute: Compute = CPU) -> None:
         self.settings = settings
         self.device = compute.device
         self.autocast = compute.autocast
         self.memory: dict[str, nn.Module] = {}
-        """What is not a network but belongs into a checkpoint all the same, such as a replay buffer."""
+        """Modules that are no networks but belong in a checkpoint, such as a replay buffer."""
 
     @property
     def size(self) -> int:
@@ -122,23 +126,28 @@ class Family(ABC):
 
     @abstractmethod
     def draw(self, step: int, shard: Shard) -> Any:
-        """This shard of the faces of ``step``, in the form that the losses take; all that is random in a step
-        is drawn here, from the seed and the step alone."""
+        """Draw ``shard`` of the faces of ``step``, in the form that the losses take.
+
+        Everything that is random in a step, apart from dropout, is drawn here, from the seed and the step alone.
+        """
 
     @abstractmethod
     def validate(self, networks: Networks, split: str) -> dict[str, float]:
-        """Figures on fixed faces of a split, with the averaged weights where there are any."""
+        """Figures of ``networks`` on fixed faces of a split; raises `DataError` where it has none that fit."""
 
     @abstractmethod
     def examples(self) -> dict[str, tuple[Any, ...]]:
-        """Inputs for one face of each network, to count what it computes."""
+        """For each network, inputs of the shape of one face, to count what it computes."""
 
     def sheet(self, networks: Networks) -> Sheet | None:
-        """A sample sheet of fixed validation faces, or None where the family makes no pictures."""
+        """A sample sheet of fixed faces, or None where there is nothing to show."""
         return None
 
     def realism_pairs(self, networks: Networks, split: str, count: int) -> dict[str, tuple[UInt8, UInt8]]:
-        """Edited and real faces (N, S, S, 3) of the same ages, by direction; none where no picture is made."""
+        """For each direction, edited and real faces of the same ages, up to ``count`` each: (N, S, S, 3) uint8.
+
+        Nothing where the family makes no pictures.
+        """
         return {}
 
     def calibrated(self, networks: Networks) -> Calibrated | None:
@@ -148,19 +157,18 @@ class Family(ABC):
     @classmethod
     @abstractmethod
     def exported(cls, settings: TrainSettings, size: int) -> Exported:
-        """New networks of the right shape, for weights to be read into; raises `ConfigError` where none edit."""
+        """New networks for faces of ``size`` px, to load weights into; `ConfigError` if the family edits no faces."""
 
 
 class EditingFamily(Family):
-    """A family that paints faces at another age: pools of faces, sample sheets and pairs for the KID.
-
-    ``colour_only`` and ``masks`` say which faces it wants.
-    """
+    """A family that gives faces another age: what such families share is how faces are chosen and results shown."""
 
     colour_only: ClassVar[bool] = False
+    """Whether grey images are left out."""
     masks: ClassVar[bool] = False
+    """Whether faces come with their masks."""
     reach: Reach = "face"
-    """How far its masks reach."""
+    """How far its masks reach: over the face, or over the head."""
     multiple: ClassVar[int] = 16
     """What the side of a face must be a multiple of."""
 
@@ -175,7 +183,7 @@ class EditingFamily(Family):
         self.pool("val")  # raises here, not at the end of the first epoch
 
     def pool(self, split: str = "train", ages: tuple[float, float] | None = None) -> FacePool:
-        """The faces of a split, of ``ages`` (default: all that the settings want)."""
+        """The faces of a split, of ``ages`` in years (default: as in the settings); `DataError` if there are none."""
         data: DataSettings = self.settings.data
         return FacePool(
             self.cache, split=split, ages=ages or data.ages, min_sharpness=data.min_sharpness,
@@ -183,15 +191,15 @@ class EditingFamily(Family):
         )  # fmt: skip
 
     def batch(self, pool: FacePool, chosen: npt.NDArray[np.intp]) -> Batch:
-        """The faces numbered ``chosen`` in ``pool``."""
+        """The faces with the indices ``chosen`` in ``pool``."""
         return Batch(pool.take(chosen, masks=self.masks), self.device)
 
     @abstractmethod
     def repaint(self, networks: Networks, batch: Batch, target: Tensor) -> Tensor:
-        """The faces of ``batch`` at the ages ``target`` (B,) in years: (B, 3, S, S) in [-1, 1]."""
+        """Edit the faces of ``batch`` to the ages ``target`` (B,) in years: (B, 3, S, S) in [-1, 1]."""
 
     def columns(self) -> list[tuple[str, float]]:
-        """Label and age of each column of the sample sheet, after the input."""
+        """Label and age of each column of the sample sheet after the first, which is the input."""
         return [(f"{age:.0f}", age) for age in SHEET_AGES]
 
     @torch.no_grad()
@@ -206,7 +214,7 @@ class EditingFamily(Family):
         return Sheet(stacked, rows, ["input", *(label for label, _ in self.columns())])
 
     def directions(self) -> dict[str, tuple[tuple[float, float], tuple[float, float]]]:
-        """By direction, the ages of the faces edited and the ages they are given."""
+        """For each direction of the KID, the ages of the faces that are edited, and the ages they are given."""
         return {"older": ((18, 40), (55, 75)), "younger": ((50, 80), (18, 32))}
 
     @torch.no_grad()

@@ -1,4 +1,4 @@
-"""``cyclegan``: an ageing CycleGAN. Two generators between young and old faces that nobody paired, two critics."""
+"""``cyclegan``: an ageing CycleGAN. Two generators, from young faces to old ones and back, learn without pairs."""
 
 from __future__ import annotations
 
@@ -26,32 +26,41 @@ class CycleOptions(Settings):
     young: Ages = Field((18, 28), description="Ages of the young faces, in years.")
     old: Ages = Field((40, 116), description="Ages of the old faces, in years.")
     full_ages: Ages = Field(
-        (23, 55), description="Ages, younger and older, at which `reage photo` applies the whole edit."
+        (23, 55), description="The younger and the older age at which `reage photo` applies the whole edit."
     )
     width: int = Field(32, ge=4, description="Channels of the generators' first layer (ngf).")
     blocks: int = Field(9, ge=0, description="Residual blocks of each generator.")
     critic_width: int = Field(32, ge=4, description="Channels of the critics' first layer (ndf).")
     norm: Norm = Field(
-        "instance", description="Norm of the networks; batch is that of the aging-gan project."
+        "instance", description="Normalisation of the networks; the aging-gan project has batch."
     )
-    spectral: bool = Field(False, description="Spectral norm in the critics.")
-    r1: float = Field(0.0, ge=0, description="Weight of the critics' gradient penalty.")
-    replay: int = Field(50, ge=0, description="Past fakes that each critic is shown again; 0: none.")
-    adversarial: float = Field(1.0, ge=0, description="Weight of the LSGAN loss.")
-    cycle: float = Field(10.0, ge=0, description="Weight of the L1 after there and back.")
-    identity: float = Field(5.0, ge=0, description="Weight of the L1 of a face already of that domain.")
+    spectral: bool = Field(False, description="Spectral normalisation in the critics.")
+    r1: float = Field(0.0, ge=0, description="Weight of the critics' R1 gradient penalty.")
+    replay: int = Field(
+        50, ge=0, description="Size of the buffer of past fakes that each critic is shown again; 0: none."
+    )
+    adversarial: float = Field(1.0, ge=0, description="Weight of the generators' LSGAN loss.")
+    cycle: float = Field(
+        10.0, ge=0, description="Weight of the cycle loss: L1 after both generators in turn."
+    )
+    identity: float = Field(
+        5.0, ge=0, description="Weight of the identity loss: L1 of a face that is of that age already."
+    )
     generator_rate: float = Field(2e-4, gt=0, description="Peak learning rate of the generators (Adam).")
     critic_rate: float = Field(2e-4, gt=0, description="Peak learning rate of the critics (Adam).")
     betas: Betas = Field((0.5, 0.999), description="Decay rates of Adam's moments.")
     weight_decay: float = Field(0.0, ge=0, description="Weight decay of all networks (AdamW).")
     margin: float = Field(
-        0.1, ge=0, le=1, description="Faces are resized to 1 + margin and cropped at random."
+        0.1,
+        ge=0,
+        le=1,
+        description="Faces are enlarged to 1 + margin times their side and cropped at random.",
     )
-    rotation: float = Field(5.0, ge=0, le=90, description="Largest random turn, in degrees.")
+    rotation: float = Field(5.0, ge=0, le=90, description="Largest random rotation, in degrees.")
 
 
 class CycleFamily(EditingFamily):
-    """The generators move together, then the critics."""
+    """In a step both generators learn first, together; both critics then learn from the same fakes."""
 
     averaged = ("older", "younger")
     letters = {"older": "G", "younger": "F", "young_critic": "DX", "old_critic": "DY"}  # noqa: RUF012
@@ -151,7 +160,7 @@ class CycleFamily(EditingFamily):
 
     @torch.no_grad()
     def validate(self, networks: Networks, split: str) -> dict[str, float]:
-        """Cycle and identity losses on fixed young and old faces; none where a small split lacks either."""
+        """Cycle and identity losses and mean change on fixed faces; nothing where a split has no young or old ones."""
         options = self.options
         try:
             young, old = (self._fixed(split, ages) for ages in (options.young, options.old))
@@ -183,19 +192,23 @@ class CycleFamily(EditingFamily):
 
 @dataclass
 class _Step:
-    """Young and old faces (B, 3, S, S), chances for the replay buffers (B, 2, 2), and what the generators made."""
+    """What was drawn for a step, and the fakes that were made of it."""
 
     young: Tensor
+    """Young faces (B, 3, S, S)."""
     old: Tensor
+    """Old faces (B, 3, S, S)."""
     coins: Tensor
+    """Random numbers (B, 2, 2) for the two replay buffers."""
     old_fake: Tensor = field(init=False)
+    """The young faces made old; set by the generators' loss, as is the next."""
     young_fake: Tensor = field(init=False)
 
 
 def cycle_exported(
     generators: dict[str, nn.Module], *, older: float, younger: float, **more: Any
 ) -> Exported:
-    """A pair of generators, ``older`` and ``younger``, that reach their whole edit at these ages."""
+    """Describe the generators ``older`` and ``younger``, whose whole edits lead to these ages, for the export."""
     return Exported(
         networks=generators,
         graphs=dict(generators),

@@ -1,4 +1,4 @@
-"""``latent-cgan``: the age-conditioned GAN the project began with, in its four versions, and without its limits."""
+"""``latent-cgan``: the age-conditioned GAN that the project began with, in its four versions, and improved."""
 
 from __future__ import annotations
 
@@ -21,43 +21,54 @@ from reage.training.updater import Objective
 
 
 class LatentOptions(Settings):
-    """Settings of the age-conditioned GAN. The defaults are those of the better recipe.
+    """Settings of the age-conditioned GAN. The defaults are those of the improved model.
 
-    Versions: 1.0 is ``conditional: false``; 1.1 ``conditional: true`` with ``gated_blocks: none``; 2.1
-    ``gated_blocks: generator``; 2.2 ``gated_blocks: all``.
+    Version 1.0 is ``conditional: false``; 1.1 is ``conditional: true`` with ``gated_blocks: none``; 2.1 has
+    ``gated_blocks: generator``, and 2.2 ``gated_blocks: all``.
     """
 
-    conditional: bool = Field(True, description="False: a classic GAN that reconstructs and knows no age.")
+    conditional: bool = Field(
+        True,
+        description="Whether the model knows ages; without, it is a classic GAN that reconstructs faces.",
+    )
     gated_blocks: Literal["none", "generator", "all"] = Field(
-        "none", description="ReLU blocks gated like an LSTM cell: in no network, in G, or in E, A, G and D."
+        "none", description="Which networks have ReLU blocks gated like an LSTM cell: none, G, or all four."
     )
     width: int = Field(64, ge=8, description="Channels of the finest maps.")
     latent: int = Field(256, ge=1, description="Length of the latent vector.")
     age_embedding: int = Field(64, ge=1, description="Length of the embedded age.")
     skips: bool = Field(True, description="U-Net skips from the encoder to the generator.")
-    attention: bool = Field(True, description="Self-attention where maps have 16 x 16 places.")
-    film: bool = Field(True, description="The age steers every level of the generator, not the latent alone.")
+    attention: bool = Field(True, description="Self-attention on the maps of 16 x 16.")
+    film: bool = Field(
+        True, description="FiLM: the age modulates every level of the generator, beside the latent."
+    )
     age_distribution: bool = Field(
-        True, description="Ages as soft distributions over buckets beside the scalar, in A and in D."
+        True, description="Ages as soft distributions over years beside the number, in A and in D."
     )
     adversarial: float = Field(1.0, ge=0, description="Weight of the generator's adversarial loss.")
-    age: float = Field(10.0, ge=0, description="Weight of the age loss, of both sides.")
+    age: float = Field(
+        10.0, ge=0, description="Weight of the age loss, of the generator and the discriminator."
+    )
     reconstruction: float = Field(
-        10.0, ge=0, description="Weight of the L1 after the cycle through the source age."
+        10.0, ge=0, description="Weight of the L1 to the source after the cycle: to the target age and back."
     )
     identity: float = Field(
         1.0,
         ge=0,
-        description="Weight of the identity loss: the latent and the discriminator's maps stay close.",
+        description="Weight of the identity loss: the latent and the discriminator's maps must stay close.",
     )
     generator_rate: float = Field(2e-4, gt=0, description="Peak learning rate of E, A and G (Adam).")
     discriminator_rate: float = Field(2e-4, gt=0, description="Peak learning rate of D (Adam).")
     betas: Betas = Field((0.5, 0.999), description="Decay rates of Adam's moments.")
-    r1: float = Field(0.0, ge=0, description="Weight of the discriminator's gradient penalty.")
+    r1: float = Field(0.0, ge=0, description="Weight of the discriminator's R1 gradient penalty.")
 
 
 class LatentFamily(EditingFamily):
-    """E, A and G move together, then D."""
+    """In a step E, A and G learn first, together; D then learns from the same fakes.
+
+    Their losses: adversarial, the age that D estimates, reconstruction after the cycle through the target age and back
+    to the source age, and identity. Those of D: adversarial, and the age of real faces.
+    """
 
     letters = {"encoder": "E", "age_embedding": "A", "generator": "G", "discriminator": "D"}  # noqa: RUF012
     best_by = "reconstruction"
@@ -89,7 +100,7 @@ class LatentFamily(EditingFamily):
         return _Step(Batch(faces, self.device), torch.from_numpy(shard.slice(target)).to(self.device))
 
     def _generate(self, networks: Networks, face: Tensor, age: Tensor) -> tuple[Tensor, Tensor]:
-        """The face at ``age``, and its latent."""
+        """Generate ``face`` (B, 3, S, S) at ``age`` (B,) in years; returns it and the latent (B, L) of ``face``."""
         with self.autocast():
             latent, maps = networks["encoder"](face)
             embedded = networks["age_embedding"](age) if self.options.conditional else None
@@ -150,7 +161,7 @@ class LatentFamily(EditingFamily):
 
     @torch.no_grad()
     def validate(self, networks: Networks, split: str) -> dict[str, float]:
-        """Losses on fixed faces: reconstruction at the source age, age and adversarial loss at 50 years."""
+        """Losses on fixed faces: reconstruction at the source age; age and adversarial loss at 50 years."""
         pool = self.pool(split)
         batch = self.batch(pool, pool.evenly_spaced(64))
         same = self.repaint(networks, batch, batch.age)
@@ -191,15 +202,17 @@ class LatentFamily(EditingFamily):
 
 @dataclass
 class _Step:
-    """Faces, the ages to paint them at (B,), and what came of it."""
+    """What was drawn for a step, and the fakes that were made of it."""
 
     source: Batch
     target: Tensor
+    """Ages to generate the faces at (B,), in years."""
     fake: Tensor = field(init=False)
+    """The generated faces, detached; set by the generator's loss."""
 
 
 def latent_shape(options: LatentOptions, size: int) -> LatentShape:
-    """What the four networks of a run have in common, for faces of ``size`` px."""
+    """The shape of the networks of a run with these options, for faces of ``size`` px."""
     return LatentShape(
         size=size,
         width=options.width,
