@@ -1,4 +1,4 @@
-"""The critic (discriminator) that starts from the trunk of a trained age network."""
+"""The critics (discriminators) of ``delta``: one starts from the trunk of an age network, one sees small patches."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class AgeTrunkCritic(nn.Module):
 
 
 class PatchCritic(nn.Module):
-    """Is each small patch of a face real? Three convolutions with stride two, from scratch: texture, not structure.
+    """Judges whether each small patch of a face is real, by three strided convolutions: it sees texture, not structure.
 
     A patch is 22 px wide. Shape: (B, 3, S, S) in [-1, 1] -> logits of patches (B, 1, S/8, S/8).
     """

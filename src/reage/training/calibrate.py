@@ -1,6 +1,6 @@
-"""Measuring the calibration of a trained generator by what its teachers read of edited training faces.
+"""Measures the calibration of a trained generator: which target age to give it for the age asked for to show.
 
-No network that judges takes part, and no face that a judge sees.
+What shows is what its teachers estimate of edited training faces. No network and no face of the evaluation takes part.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ GAPS = (-60.0, -45.0, -30.0, -20.0, -12.0, -6.0, 0.0, 6.0, 12.0, 20.0, 30.0, 45.
 TARGETS = 9
 """Target ages, over the range of the network, that are tried for each age in a photo."""
 MOST = 2.0
-"""The network is given at most so many times the gap asked for: what takes more would not look natural."""
+"""The network is given at most this many times the gap asked for; larger edits would not look natural."""
 
 Shown = Callable[[float, float], float]
 """Takes an age in a photo and a target age, in years; returns the age that the edited faces show, on average."""
@@ -28,22 +28,30 @@ Shown = Callable[[float, float], float]
 
 @dataclass(frozen=True)
 class Calibrated:
-    """A table as `reage.calibration` describes, and the mean distance in years between the age asked for and the age
-    shown, over all entries within the range of the network, without it and with it."""
+    """A calibration and what it achieves, over all of its entries within the range of the network."""
 
     table: dict[str, Any]
+    """The calibration, as `reage.calibration` describes it."""
     before: float
+    """Mean distance of the age shown from the age asked for without it, in years."""
     after: float
+    """The same with it."""
 
 
 def calibrate(shown: Shown, targets: tuple[float, float], sources: Sequence[float] = SOURCES) -> Calibrated:
-    """Measure the table of a network whose target ages lie within ``targets``."""
+    """Measure the calibration of a network.
+
+    Args:
+        shown: gives the age that edits show; see `Shown`.
+        targets: youngest and oldest target age of the network, in years.
+        sources: ages in a photo for which it is measured, in years.
+    """
     rows, before, after = [], [], []
     for source in sources:
         given = np.unique([*np.linspace(*targets, TARGETS), source])
         given = given[(given >= targets[0]) & (given <= targets[1])]
-        read = np.array([shown(source, age) for age in given])
-        gaps = _rising(given - source, read - shown(source, source))
+        ages = np.array([shown(source, age) for age in given])
+        gaps = _rising(given - source, ages - shown(source, source))
         row = _inverse(given - source, gaps)
         rows.append([round(float(gap), 2) for gap in row])
         table = {"source_ages": [source], "gaps": list(GAPS), "network_gaps": [rows[-1]]}
@@ -57,7 +65,7 @@ def calibrate(shown: Shown, targets: tuple[float, float], sources: Sequence[floa
 
 
 def _rising(given: Float64, shown: Float64) -> Float64:
-    """``shown`` gaps made to rise away from a ``given`` gap of zero, on both sides."""
+    """The gaps ``shown`` (N,) for those ``given`` (N,), made to rise with distance from zero on both sides."""
     out = shown.copy()
     out[given >= 0] = np.maximum.accumulate(np.maximum(out[given >= 0], 0))
     out[given <= 0] = np.minimum.accumulate(np.minimum(out[given <= 0][::-1], 0))[::-1]
@@ -65,7 +73,7 @@ def _rising(given: Float64, shown: Float64) -> Float64:
 
 
 def _inverse(given: Float64, shown: Float64) -> Float64:
-    """What to give the network for each of the `GAPS`: the least gap that shows it, at most `MOST` times as much."""
+    """The gap to give the network for each of the `GAPS`: the least that shows it, at most `MOST` times as much."""
     asked = np.array(GAPS)
     row = np.zeros(len(asked))
     for sign in (1.0, -1.0):

@@ -1,4 +1,4 @@
-"""Trained age networks that teach: what they read of a face, against what they read of real faces of an age."""
+"""Teachers: trained age networks, and what they estimate of real faces of each age."""
 
 from __future__ import annotations
 
@@ -16,15 +16,22 @@ from reage.training.checkpoint import load_weights
 from reage.training.editing import to_tensor
 
 CURVE_FACES = 1500
+"""Faces that a curve is made from, at most."""
 CURVE_WIDTH = 4.0
-"""Faces that a curve is drawn from, and the years over which it is smoothed."""
+"""Standard deviation of the Gaussian that smooths it, in years."""
 
 
 class Teacher:
-    """The frozen age network of a run, with its ``curve`` (101,): what it reads, on average, of real faces of each age.
+    """An age network with its ``curve`` (101,): what it estimates, on average, of real faces of each year of age.
 
-    A network that is unsure, as robust ones are, draws every reading towards the middle ages. Asked that it read 80
-    of an edit, it asks for more than people of 80 show; asked that it read what it reads of people of 80, it does not.
+    A network that is unsure, as robust ones are, draws its estimates towards the middle ages. A loss by which it must
+    estimate 80 of an edit would ask for more than people of 80 show. Therefore it must estimate what it estimates of
+    real people of 80.
+
+    Args:
+        net: a trained network; it is moved to ``device``.
+        pool: real faces, from which the curve is made.
+        device: where it computes.
     """
 
     def __init__(self, net: AgeNet, pool: FacePool, device: torch.device) -> None:
@@ -32,38 +39,38 @@ class Teacher:
         self.curve = self._curve(pool, device)
 
     def distance(self, logits: Tensor, age: Tensor, scale: float = 10.0) -> Tensor:
-        """``|E[age] - curve(age)| / scale``, per face: shape (B,).
+        """``|E[age] - curve(age)| / scale`` of each face: (B,).
 
-        ``logits`` (B, 101) are the answers to faces that should look ``age`` (B,) years old.
+        ``logits`` (B, 101) are the network's, of faces that should look ``age`` (B,) years old.
         """
         low = age.clamp(0, BINS - 1.001).floor()
         part = age.clamp(0, BINS - 1.001) - low
         wanted = self.curve[low.long()] * (1 - part) + self.curve[low.long() + 1] * part
         return (expected_age(logits) - wanted).abs() / scale
 
-    def age_of(self, reading: Tensor) -> Tensor:
-        """The age in years whose people the network reads as ``reading``, on average: the curve turned round."""
-        found = np.interp(reading.cpu().numpy(), self.curve.cpu().numpy(), np.arange(BINS))
-        return torch.from_numpy(found).to(reading)
+    def age_of(self, estimate: Tensor) -> Tensor:
+        """The age of people of whom the network estimates ``estimate`` (B,), in years: the inverse of the curve."""
+        found = np.interp(estimate.cpu().numpy(), self.curve.cpu().numpy(), np.arange(BINS))
+        return torch.from_numpy(found).to(estimate)
 
     @torch.no_grad()
     def _curve(self, pool: FacePool, device: torch.device) -> Tensor:
         chosen = pool.evenly_spaced(CURVE_FACES)
         chosen = chosen[np.argsort(pool.ages[chosen], kind="stable")]
-        readings = []
+        parts = []
         for part in np.array_split(chosen, max(1, len(chosen) // 32)):
             faces = to_tensor(torch.from_numpy(pool.take(part, masks=False).images).to(device))
-            readings.append(expected_age(self.net(faces)[0]).cpu().numpy())
-        read, ages = np.concatenate(readings), pool.ages[chosen]
+            parts.append(expected_age(self.net(faces)[0]).cpu().numpy())
+        estimates, ages = np.concatenate(parts), pool.ages[chosen]
         years = np.arange(BINS)[:, None]
         weights = np.exp(-0.5 * ((years - ages) / CURVE_WIDTH) ** 2) + 1e-12
-        smooth = (weights * read).sum(1) / weights.sum(1)
-        # Strictly rising, so that it can be turned round.
+        smooth = (weights * estimates).sum(1) / weights.sum(1)
+        # Strictly rising, so that it can be inverted.
         return torch.from_numpy(np.maximum.accumulate(smooth) + 1e-3 * np.arange(BINS)).float().to(device)
 
 
 def read_age_net(run: Path) -> AgeNet:
-    """The frozen age network of the run folder ``run``; raises `ConfigError` where it is none."""
+    """The age network of the run folder ``run``, in eval mode and frozen. Raises `ConfigError` where it is none."""
     try:
         widths = json.loads((run / "settings.json").read_text())["options"]["widths"]
     except (OSError, ValueError, KeyError) as error:

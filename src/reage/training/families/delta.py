@@ -1,4 +1,4 @@
-"""``delta``: the flagship. A U-Net that predicts an edit, against a critic grown from the age network."""
+"""``delta``: the flagship. A U-Net predicts an edit; it learns from age networks and against two critics."""
 
 from __future__ import annotations
 
@@ -27,15 +27,22 @@ from reage.training.teachers import Teacher, read_age_net
 from reage.training.updater import Objective
 
 EXCESS = 0.12
-"""A change of broad areas beyond this, in units of an image in [-1, 1], is a smear whatever the age."""
+"""A larger change of broad areas, in units of an image in [-1, 1], is a smear whatever the age."""
+TONE_SIGMA = 0.03
+"""Sigma of the blur that leaves tone and smears of a change but no lines, as a fraction of the side."""
 CALIBRATION_FACES = 16
 """Training faces that are edited for each entry of the calibration."""
-TONE_SIGMA = 0.03
-"""Blur that leaves smears and tone of a change and takes away lines, in parts of the side."""
 
 
 class DeltaFamily(EditingFamily):
-    """The generator moves first; the critic then judges the same edits, detached."""
+    """In a step the generator learns first; both critics then learn from the same edits.
+
+    - Generator: the teachers' age loss, the questions of both critics, and penalties on the edit.
+    - Critic, which starts from the trunk of a teacher. Is each place real: those of a source against those of its edit.
+      Does the face fit its age and gender: sources with their labels against edits with their targets, and against
+      sources with a wrong age or gender.
+    - Texture critic, from scratch: small patches of a source against those of its edit.
+    """
 
     averaged = ("generator",)
     best_by = "teacher_error"
@@ -61,10 +68,7 @@ class DeltaFamily(EditingFamily):
         self.detail_sigma = DETAIL_SIGMA * self.size
         self.objectives = [
             Objective(
-                "generator",
-                ["generator"],
-                self._generator_loss,
-                options.generator_rate,
+                "generator", ["generator"], self._generator_loss, options.generator_rate,
                 starts=options.head_start,
             ),
             Objective(
@@ -84,26 +88,26 @@ class DeltaFamily(EditingFamily):
         near = np.clip(ages + rng.uniform(-25, 25, count), *self.options.targets).astype(np.float32)
         targets = np.where(rng.random(count) < self.options.near, near, self._far_ages(ages, rng, 4))
         wrong = self._far_ages(ages, rng, 15)
-        turns = draw_affine(count, rng, degrees=10, zoom=(0.9, 1.1), shift=0.05)
+        affine = draw_affine(count, rng, degrees=10, zoom=(0.9, 1.1), shift=0.05)
         reach = int(self.size * self.options.translate)
         chosen, mirrored = shard.slice(chosen), shard.slice(mirrored)
         source = Batch(self._pool.take(chosen, mirrored), self.device)
         inner = self._pool.masks(chosen, mirrored, reach="face")[:, None]
         shifts = draw_shift(rng, reach=reach), draw_shift(rng, reach=reach)
-        parts = (inner, *(shard.slice(each) for each in (targets, wrong, turns)))
+        parts = (inner, *(shard.slice(each) for each in (targets, wrong, affine)))
         return _Step(source, shifts, *(torch.from_numpy(part).to(self.device) for part in parts))
 
     def _far_ages(self, ages: Float32, rng: np.random.Generator, gap: float) -> Float32:
-        """Ages drawn evenly from the targets, at least ``gap`` years from ``ages``."""
+        """Ages drawn evenly from the targets, at least ``gap`` years from ``ages``: (B,) -> (B,), in years."""
         low, high = self.options.targets
-        below = np.clip(np.minimum(ages - gap, high) - low, 0, None)
+        below = np.clip(np.minimum(ages - gap, high) - low, 0, None)  # years to draw from, below each age
         above = np.clip(high - np.maximum(ages + gap, low), 0, None)
-        place = rng.random(len(ages)) * (below + above)
-        far = np.where(place < below, low + place, np.maximum(ages + gap, low) + place - below)
+        drawn = rng.random(len(ages)) * (below + above)
+        far = np.where(drawn < below, low + drawn, np.maximum(ages + gap, low) + drawn - below)
         return np.asarray(far, np.float32)
 
     def edit(self, generator: nn.Module, batch: Batch, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The edited faces, and the delta and gain that made them."""
+        """Edit the faces of ``batch`` to ``target`` (B,) years; returns the edited faces, the delta and the gain."""
         with self.autocast():
             delta, gain = generator(batch.face, batch.age, target, batch.male)
         return apply_edit(batch.face, delta, gain, batch.mask, self.detail_sigma), delta, gain
@@ -131,7 +135,7 @@ class DeltaFamily(EditingFamily):
             "realism": losses.relativistic_loss(places, real_places, mask),
             "texture": losses.relativistic_loss([self._patches(fake_view)], [real_patches], mask),
             "match": losses.nonsaturating_loss(self._judge(pooled, target, source.male)),
-            "age": self._age_loss(warp_affine(fake, drawn.turns), target),
+            "age": self._age_loss(warp_affine(fake, drawn.affine), target),
             "change": change.mean(),
             "tone": tone.square().mean(),
             "excess": (tone.abs() - EXCESS).clamp(min=0).square().mean(),
@@ -171,8 +175,8 @@ class DeltaFamily(EditingFamily):
         return critic.judge(pooled, age, male)
 
     def _critic_loss(self, drawn: _Step, step: int) -> tuple[Tensor, dict[str, Tensor]]:
-        # The real faces are the sources of the edited ones: what differs between the two is the edit alone, and
-        # the critic sees it long before it could in pictures of different people.
+        # The real faces are the sources of the edited ones. So only the edit differs between the two, and the critic
+        # learns to see it much sooner than it would between pictures of different people.
         options, real = self.options, drawn.source
         face = real.face
         penalised = bool(options.r1) and step % options.r1_every == 0
@@ -204,7 +208,13 @@ class DeltaFamily(EditingFamily):
 
     @torch.no_grad()
     def validate(self, networks: Networks, split: str) -> dict[str, float]:
-        """What the teachers read after the edit, and how many edited faces the critics tell from their sources."""
+        """Figures on edits to 25, 50 and 75 years.
+
+        ``teacher_reads_*`` is the age that the teachers estimate, ``change_*`` the mean absolute change and
+        ``teacher_error`` the error of these ages. ``*_tells_far`` and ``*_tells_near`` are the shares of edits, over
+        more and less than 25 years, that a critic finds less real than their sources. A low error shows that the
+        training works and not that the edits are good, since the teachers are what they were trained to please.
+        """
         pool = self.pool(split)
         batch = self.batch(pool, pool.evenly_spaced(48))
         figures, errors = {}, []
@@ -213,12 +223,11 @@ class DeltaFamily(EditingFamily):
         for age in (25.0, 50.0, 75.0):
             target = torch.full_like(batch.age, age)
             fake = self.repaint(networks, batch, target)
+            estimate = self._estimated_age(fake)
             with self.autocast():
-                readings = [t.age_of(expected_age(t.net(fake)[0])) for t in self.teachers]
                 looks = {name: (networks[name](batch.face), networks[name](fake)) for name in apart}
-            read = torch.stack(readings).mean(0)
-            errors.append((read - age).abs().mean())
-            figures[f"teacher_reads_{age:.0f}"] = round(float(read.mean()), 2)
+            errors.append((estimate - age).abs().mean())
+            figures[f"teacher_reads_{age:.0f}"] = round(float(estimate.mean()), 2)
             figures[f"change_{age:.0f}"] = round(float((fake - batch.face).abs().mean()), 4)
             gaps.append((target - batch.age).abs())
             for name, (real, edited) in looks.items():
@@ -231,6 +240,12 @@ class DeltaFamily(EditingFamily):
             figures[f"{name}_tells_near"] = round(float(share[~far].mean()), 3)
         return {**figures, "teacher_error": round(float(torch.stack(errors).mean()), 3)}
 
+    def _estimated_age(self, face: Tensor) -> Tensor:
+        """What age the teachers estimate, on average, corrected by their curves: (B, 3, S, S) -> (B,) in years."""
+        with self.autocast():
+            estimates = [teacher.age_of(expected_age(teacher.net(face)[0])) for teacher in self.teachers]
+        return torch.stack(estimates).mean(0)
+
     @torch.no_grad()
     def calibrated(self, networks: Networks) -> Calibrated:
         pool = self.pool()
@@ -239,9 +254,7 @@ class DeltaFamily(EditingFamily):
             nearest = np.argsort(np.abs(pool.ages - source), kind="stable")[:CALIBRATION_FACES]
             batch = self.batch(pool, nearest)
             fake = self.repaint(networks, batch, batch.age + (target - source))
-            with self.autocast():
-                readings = [t.age_of(expected_age(t.net(fake)[0])) for t in self.teachers]
-            return float(torch.stack(readings).mean())
+            return float(self._estimated_age(fake).mean())
 
         return calibrate(shown, self.options.targets)
 
@@ -267,23 +280,24 @@ class DeltaFamily(EditingFamily):
 
 @dataclass
 class _Step:
-    """What a step needs of the data, and its edited faces once they are made."""
+    """What was drawn for a step, and the edits that were made of it."""
 
     source: Batch
     shifts: tuple[tuple[int, int], tuple[int, int]]
-    """How far the critics' view is shifted, when the generator and when the critics are updated."""
+    """Shifts of what the critics see: while the generator learns, and while they learn themselves."""
     inner: Tensor
     """Masks (B, 1, S, S) of the face without hair."""
     target: Tensor
-    """Ages (B,) that are asked for, in years."""
+    """Ages to edit to (B,), in years."""
     wrong: Tensor
-    """Ages (B,) that the sources do not have, in years."""
-    turns: Tensor
-    """Transforms (B, 2, 3) of the teachers' view."""
+    """Ages (B,) that the sources clearly do not have, in years."""
+    affine: Tensor
+    """Affine matrices (B, 2, 3), by which edits are augmented for the teachers."""
     fake: Tensor = field(init=False)
+    """The edited faces, detached; set by the generator's loss."""
 
     def views(self, face: Tensor, fake: Tensor, shift: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
-        """Faces, their edits and their masks, all shifted alike, so that places can be compared."""
+        """Faces, their edits and their masks, all shifted alike, so that places can still be compared."""
         both = translate(torch.cat([face, fake, self.source.mask], 1), shift)
         return both[:, :3], both[:, 3:6], both[:, 6:]
 

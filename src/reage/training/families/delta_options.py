@@ -1,4 +1,4 @@
-"""The settings of the family `delta`."""
+"""The settings of the family ``delta``, the flagship."""
 
 from __future__ import annotations
 
@@ -11,50 +11,64 @@ from reage.training.config import Ages, Settings, Width
 
 
 class DeltaOptions(Settings):
-    """Settings of the flagship."""
+    """Settings of the flagship: teachers, networks, learning rates, and the weights of its losses."""
 
     teachers: tuple[Path, ...] = Field(
         (Path("runs/age"),),
         min_length=1,
-        description="Run folders of trained age networks; the critic grows from the trunk of the first.",
+        description="Run folders of trained age networks; the critic starts from the trunk of the first.",
     )
     widths: tuple[Width, Width, Width] = Field(
         (48, 96, 160), description="Channels of the U-Net's three levels."
     )
-    reach: Reach = Field("face", description="Where edits act: the face, or hair, ears and jaw (head), too.")
+    reach: Reach = Field(
+        "face", description="How far edits reach: over the face, or over the head, with hair, ears and jaw."
+    )
     targets: Ages = Field((16, 85), description="Youngest and oldest target age, in years.")
-    near: float = Field(0.5, ge=0, le=1, description="Share of targets within 25 years of the source.")
+    near: float = Field(
+        0.5, ge=0, le=1, description="Share of targets drawn within 25 years of the source's age."
+    )
     generator_rate: float = Field(7e-5, gt=0, description="Peak learning rate of the generator.")
     critic_rate: float = Field(4e-4, gt=0, description="Peak learning rate of the critic.")
     texture_rate: float = Field(1e-3, gt=0, description="Peak learning rate of the critic of small patches.")
-    critic_updates: int = Field(1, ge=1, description="Updates of the critic for each one of the generator.")
-    texture_updates: int = Field(2, ge=1, description="Updates of the critic of small patches, likewise.")
+    critic_updates: int = Field(1, ge=1, description="Updates of the critic in a step.")
+    texture_updates: int = Field(2, ge=1, description="Updates of the critic of small patches in a step.")
     head_start: int = Field(
-        150, ge=0, description="Steps in which the critic alone learns: which face fits which age."
+        150,
+        ge=0,
+        description="Steps at the start in which only the critics learn, such as which face fits which age.",
     )
     realism: float = Field(
-        1.0, ge=0, description="Weight of the critic's verdict on places: real or painted."
+        1.0, ge=0, description="Weight of the critic's first question: is each place real or edited?"
     )
     texture: float = Field(
-        1.0, ge=0, description="Weight of the verdict on small patches; 0: no such critic."
+        1.0, ge=0, description="Weight of the same question about small patches, for a critic of their own."
     )
     match: float = Field(
-        0.5, ge=0, description="Weight of its verdict on the face: of that age and gender or not."
+        0.5, ge=0, description="Weight of the critic's second question: does the face fit its age and gender?"
     )
-    age: float = Field(0.12, ge=0, description="Weight of the teachers' age loss at the start.")
-    age_end: float | None = Field(None, ge=0, description="Its weight at the end; default: the same.")
-    change: float = Field(1.0, ge=0, description="Weight of the mean change.")
+    age: float = Field(0.12, ge=0, description="Weight of the teachers' age loss, at the start of the run.")
+    age_end: float | None = Field(
+        None, ge=0, description="Its weight at the end; between, it changes linearly. Default: the same."
+    )
+    change: float = Field(1.0, ge=0, description="Weight of the mean absolute change.")
     tone: float = Field(
         30.0,
         ge=0,
-        description="Weight of the mean squared change of broad areas of the face: smears, not lines.",
+        description="Weight of the mean squared change of broad areas of the face, against smears.",
     )
     excess: float = Field(
-        3000.0, ge=0, description="Weight of the mean squared excess of that change over 0.12: dark strokes."
+        3000.0,
+        ge=0,
+        description="Weight of the mean squared excess of that change over 0.12, against dark strokes.",
     )
-    gain: float = Field(0.05, ge=0, description="Weight of the mean squared detail gain.")
+    gain: float = Field(0.05, ge=0, description="Weight of the mean squared gain of detail.")
     smooth: float = Field(0.1, ge=0, description="Weight of the total variation of the delta.")
-    mismatch: float = Field(0.3, ge=0, description="Weight of real faces shown with a wrong age or gender.")
-    r1: float = Field(0.05, ge=0, description="Weight of the critic's gradient penalty.")
-    r1_every: int = Field(16, ge=1, description="Steps between gradient penalties.")
-    translate: float = Field(0.0, ge=0, le=0.25, description="Largest shift of what the critic sees.")
+    mismatch: float = Field(
+        0.3, ge=0, description="Weight of the critic's loss on real faces with a wrong age or gender."
+    )
+    r1: float = Field(0.05, ge=0, description="Weight of the critic's R1 gradient penalty.")
+    r1_every: int = Field(16, ge=1, description="Steps from one gradient penalty to the next.")
+    translate: float = Field(
+        0.0, ge=0, le=0.25, description="Largest random shift of what the critics see, in parts of the side."
+    )
