@@ -1,7 +1,7 @@
-"""Apparent ages of the bundled portraits after ageing, read by face_age.onnx: a judge that never taught.
+"""Ages that the bundled portraits look after ageing, estimated by face_age.onnx, which never taught.
 
-`make ages` runs it. Prints a table, and writes benchmarks/ages.json and docs/ages.jpg (every portrait at every
-age), from which the model card and the README take their figures.
+`make ages` runs it. It prints a table, and writes benchmarks/ages.json and docs/ages.jpg (every portrait at every age),
+from which the model card and the README take their figures.
 """
 
 from __future__ import annotations
@@ -34,30 +34,30 @@ def main(portraits: tuple[Path, ...], model: Path | None, sheet: Path, store: bo
     """Measure PORTRAITS (default: those in examples/)."""
     reager = Reager.from_bundle(model)
     paths = portraits or tuple(sorted(EXAMPLES.glob("*.jpg")))
-    readings, rows, told = [], [], []
+    estimates, rows, edits = [], [], []
     for path in paths:
         sitting = reager.open(path)
         face = sitting.faces[0]
         results = [sitting.age(to=age, faces="largest") for age in AGES]
-        readings.append([face.apparent_age, *(r.changes[0].apparent_after for r in results)])
+        estimates.append([face.apparent_age, *(r.changes[0].apparent_after for r in results)])
         pictures = (sitting.photo.pixels, *(r.pixels for r in results))
         rows.append(np.stack([head_tile(p, face.face.landmarks_photo, 224) for p in pictures]))
-        told += [(round(face.apparent_age, 1), float(min(age, MAX_AGE))) for age in AGES]
-        click.echo(f"{path.name:45s}" + "".join(f"{reading:7.1f}" for reading in readings[-1]))
-    table = np.array(readings)
+        edits += [(round(face.apparent_age, 1), float(min(age, MAX_AGE))) for age in AGES]
+        click.echo(f"{path.name:45s}" + "".join(f"{estimate:7.1f}" for estimate in estimates[-1]))
+    table = np.array(estimates)
     means = table[:, 1:].mean(0)
     monotonic = (np.diff(table[:, 1:], axis=1) > 0).all(1)
     click.echo(f"{'mean':45s}{table[:, 0].mean():7.1f}" + "".join(f"{mean:7.1f}" for mean in means))
     click.echo(
         f"span {means[-1] - means[0]:.1f} years between 25 and 75; {monotonic.sum()} of {len(table)} rise throughout"
     )
-    mark = Provenance(tool="reage benchmarks/ages.py", model=reager.bundle.manifest.title, faces=tuple(told))
+    mark = Provenance(tool="reage benchmarks/ages.py", model=reager.bundle.manifest.title, faces=tuple(edits))
     picture = sheet_photo(np.stack(rows), None, ["input", *map(str, AGES)])
     write_photo(picture, sheet, mark=mark, overwrite=True, quality=88)
     if store:
         stored = {
             "model": reager.bundle.manifest.title, "judge": "face_age.onnx", "targets": AGES,
-            "portraits": {p.name: [round(v, 1) for v in r] for p, r in zip(paths, readings, strict=True)},
+            "portraits": {p.name: [round(v, 1) for v in r] for p, r in zip(paths, estimates, strict=True)},
             "mean": [round(float(v), 1) for v in means], "span": round(float(means[-1] - means[0]), 1),
             "rise_throughout": int(monotonic.sum()),
         }  # fmt: skip

@@ -101,7 +101,8 @@ def figures(report: Report) -> dict[str, Any]:
             "age_error": age.error.value,
             "slope": age.slope.value,
             "same_person": scores.identity.accepted.value,
-            f"kid_{report.features.lower()}": scores.realism.kid.value,
+            f"mean_kid_{report.features.lower()}": report.scores.mean_kid.value,
+            "mean_kid_of_doing_nothing": report.nothing.mean_kid.value,
         }
     }
 

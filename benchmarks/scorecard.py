@@ -1,13 +1,17 @@
-"""The baselines of docs/scorecard.md: every run exported, judged on the same faces by the same judges, and compared.
+"""The scorecard of the embedded model, and of trained runs beside it: the figures in docs/scorecard.md.
 
-`python benchmarks/scorecard.py INDEX RUN... --minutes 30` makes work/scorecard/ (bundles, reports, and measurements,
-which are kept), and fills docs/scorecard.md, docs/scorecard.png and docs/scorecard.jpg. The embedded bundle is always
-among them; its report goes to benchmarks/embedded.json, from which `make card` writes the model card.
+`python benchmarks/scorecard.py INDEX` evaluates the embedded model. Its report goes to benchmarks/embedded.json, from
+which `make card` writes the model card, and its tables into docs/scorecard.md.
+
+`python benchmarks/scorecard.py INDEX RUN... --minutes 30` exports and evaluates trained runs, too, and replaces the
+baselines there: tables, docs/scorecard.png and docs/scorecard.jpg. Bundles, reports and measurements stay in
+work/scorecard/.
 """
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -46,19 +50,24 @@ def main(index: Path, runs: tuple[Path, ...], minutes: int, work: Path) -> None:
             reports.append(work / "reports" / name)
             write_report(evaluation, reports[-1], progress)
     shutil.copy(reports[-1] / "report.json", HERE / "embedded.json")
+    fill(DOCS / "scorecard.md", "embedded", compare(reports[-1:], work / "embedded").splitlines())
     comparison = compare(reports, work)
     click.echo(comparison)
-    shutil.copy(work / "trade.png", DOCS / "scorecard.png")
-    fill(DOCS / "scorecard.md", "compare", comparison.splitlines())
+    if runs:
+        fill(DOCS / "scorecard.md", "compare", comparison.splitlines())
+        fill(DOCS / "scorecard.md", "training", _training_table(runs))
+        shutil.copy(work / "trade.png", DOCS / "scorecard.png")
+        age_portraits(bundles, DOCS / "scorecard.jpg")
+
+
+def _training_table(runs: Sequence[Path]) -> list[str]:
+    """For how many steps of how many faces each of ``runs`` was trained, and how fast."""
     rows = []
     for run in runs:
         figures = training_figures(run)
-        rows.append(
-            [run.name, f"{figures['steps']} x {figures['batch']}", f"{figures['images_per_second']:.0f}"]
-        )
-    head = ["run", "steps x batch", "images a second"]
-    fill(DOCS / "scorecard.md", "training", markdown_table(head, rows) if rows else [])
-    age_portraits(bundles, DOCS / "scorecard.jpg")
+        steps, rate = f"{figures['steps']} x {figures['batch']}", f"{figures['images_per_second']:.0f}"
+        rows.append([run.name, steps, rate])
+    return markdown_table(["run", "steps x batch", "images a second"], rows)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Contact sheets: a grid of pictures with labels, for people."""
+"""Contact sheets: pictures in a grid, with labels beside the rows and above the columns."""
 
 from __future__ import annotations
 
@@ -14,7 +14,18 @@ from reage.photo.photo import Photo
 
 
 def draw_sheet(cells: UInt8, rows: list[str] | None = None, columns: list[str] | None = None) -> Image.Image:
-    """A grid (rows, columns, H, W, 3) uint8 as one picture; labels stand left of rows and above columns."""
+    """Draw pictures in a grid.
+
+    Args:
+        cells: (R, C, H, W, 3), sRGB, pictures of H by W pixels in R rows and C columns.
+        rows: R labels, which stand left of the rows; None for none.
+        columns: C labels, which stand above the columns; None for none.
+
+    Example:
+        >>> import numpy as np
+        >>> draw_sheet(np.zeros((1, 2, 64, 64, 3), np.uint8), columns=["before", "after"]).size
+        (134, 86)
+    """
     count_rows, count_columns, height, width = cells.shape[:4]
     font: Any = ImageFont.load_default(size=max(11, width // 9))
     gap = max(2, width // 64)
@@ -37,11 +48,15 @@ def draw_sheet(cells: UInt8, rows: list[str] | None = None, columns: list[str] |
 def save_sheet(
     cells: UInt8, path: Path, rows: list[str] | None = None, columns: list[str] | None = None
 ) -> None:
-    """Write `draw_sheet` to ``path`` as PNG, whole or not at all."""
+    """Draw a sheet (`draw_sheet`) and write it to ``path`` as PNG.
+
+    Raises:
+        WriteError: the file cannot be written; nothing of it is left, and an earlier one stays as it was.
+    """
     with writing(path) as part:
         draw_sheet(cells, rows, columns).save(part, format="PNG")
 
 
 def sheet_photo(cells: UInt8, rows: list[str] | None = None, columns: list[str] | None = None) -> Photo:
-    """`draw_sheet` as a photo, to be written with a mark of provenance."""
+    """Draw a sheet (`draw_sheet`) as a photo, to be written with a mark that tells how it was made."""
     return Photo(np.asarray(draw_sheet(cells, rows, columns)))

@@ -15,6 +15,7 @@ from reage.cli.main import main
 from reage.data.catalog import read_index, write_index
 from reage.evaluation.judges import AGE_JUDGES
 from reage.evaluation.measurer import Measurer
+from reage.evaluation.movement import ALL_GAPS, GAPS, find_moved
 from reage.evaluation.plots import plot_trade
 from reage.evaluation.report import to_json
 from reage.evaluation.report_folder import read_report
@@ -60,6 +61,9 @@ def test_a_report_has_every_measure_and_what_made_it(report: Path) -> None:
     assert model.preservation.outside.value < 1
     assert found.real_pairs is not None
     assert sum(row.identity.accepted.count for row in found.real_pairs) == 6  # six people are there twice
+    moved = [find_moved(found.years_moved, AGE_JUDGES[0], "older", gap=gap) for gap in (ALL_GAPS, *GAPS)]
+    assert moved[0].count == sum(score.count for score in moved[1:]) > 0
+    assert 0.1 < moved[0].value < 1.5
     assert found.cost.parameters > 2_000_000
     assert found.cost.multiply_adds > 2_000_000_000
 
@@ -72,7 +76,15 @@ def test_made_up_labels_and_few_faces_are_told(report: Path) -> None:
 
 def test_a_report_has_text_plots_and_marked_sheets(report: Path) -> None:
     text = (report / "report.md").read_text()
-    for title in ("Summary", "Age, by target", "Identity", "Realism", "Preservation", "Groups", "Cost"):
+    titles = (
+        "Summary",
+        "Years moved per year asked",
+        "Age, by target",
+        "Identity",
+        "Realism",
+        "Preservation",
+    )
+    for title in (*titles, "Groups", "Cost"):
         assert f"## {title}" in text
     for line in text.splitlines():
         if line.startswith("!["):
@@ -195,16 +207,22 @@ def test_images_that_are_gone_are_no_faces_that_were_not_found(index: Path, tmp_
     assert not list((tmp_path / "report").rglob("*.npz"))
 
 
-def test_faces_without_gender_or_race_are_judged_and_a_split_that_was_seen_is_warned_of(
+def test_the_split_to_choose_weights_on_gives_a_score_and_warns_whatever_labels_there_are(
     index: Path, tmp_path: Path
 ) -> None:
     table = read_index(index)
     table["gender"], table["race"] = None, pd.array([None] * len(table), "Int8")
+    table["split"] = table["split"].replace("test", "train")  # test faces take no part in a choice
     write_index(table, tmp_path / "index.parquet")
     done = run(
         "evaluate", "--index", tmp_path / "index.parquet", *SMALL, "--split", "val", "-o", tmp_path / "report"
     )
     assert done.exit_code == 0, done.output
+    assert (
+        "selection score (less is better, doing nothing has 2): unknown" in done.output
+    )  # so few faces have no KID
+    assert "## Choosing weights" in (tmp_path / "report" / "report.md").read_text()
+    assert "selection score" in run("compare", tmp_path / "report").output
     found = read_report(tmp_path / "report")
     assert all(name.startswith("aged") for name in found.groups)
     assert any("not unseen" in warning for warning in found.warnings)

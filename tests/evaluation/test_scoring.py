@@ -6,45 +6,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from planted import COUNT, TARGETS, edits, real_faces
 
 from reage.evaluation.evaluate import judges_that_taught
-from reage.evaluation.faces import EditedFaces, RealFaces, do_nothing, edited_faces, groups_of
+from reage.evaluation.faces import do_nothing, edited_faces, groups_of
 from reage.evaluation.judges import AGE_JUDGES
-from reage.evaluation.scoring import Scorer, label_doubts, real_pairs_by_gap
-
-TARGETS = (20.0, 40.0, 60.0, 80.0)
-COUNT = 240
-
-
-def real_faces(seed: int = 0, *, bias: float = 2.0) -> RealFaces:
-    """Real faces whose age is estimated ``bias`` years too old by the first judge and too young by the second."""
-    rng = np.random.default_rng(seed)
-    age = np.tile(TARGETS, COUNT // 4) + rng.integers(-9, 10, COUNT)
-    gender = np.array(["F", "M"] * (COUNT // 2), object)
-    return RealFaces(
-        age=age, gender=gender, race=np.array([0, 1, 2, None] * (COUNT // 4), object),
-        subject=np.arange(COUNT).astype(object), estimated_ages=np.stack([age + bias, age - bias], 1),
-        male_probability=(gender == "M") * 0.8 + 0.1, descriptors=rng.normal(0, 1, (COUNT, 128)),
-        features=rng.normal(0, 1, (COUNT, 32)) + age[:, None] / 50,
-    )  # fmt: skip
+from reage.evaluation.report import Kid
+from reage.evaluation.scoring import Scorer, label_doubts, mean_kid
 
 
 def scorer(threshold: float = 5.0) -> Scorer:
     return Scorer(TARGETS, 10.0, threshold, real_faces(), real_faces(1), seed=0)
-
-
-def edits(faces: RealFaces, error: float = 5.0, *, distance: float = 1.0, shift: float = 0.0) -> EditedFaces:
-    """Outputs that look ``error`` years too old, lie ``distance`` from their inputs, and have features of the target's
-    age, moved by ``shift``."""
-    rng = np.random.default_rng(2)
-    targets = np.asarray(TARGETS)
-    shape = (len(faces), len(TARGETS))
-    return replace(
-        do_nothing(faces, TARGETS),
-        estimated_ages=np.broadcast_to((targets + error)[None, :, None], (*shape, 2)),
-        distances=np.full(shape, distance),
-        features=rng.normal(0, 1, (*shape, 32)) + targets[None, :, None] / 50 + shift,
-    )
 
 
 def test_a_planted_judge_gives_the_planted_errors() -> None:
@@ -73,16 +45,10 @@ def test_doing_nothing_keeps_everybody_and_ages_nobody() -> None:
     assert scores.preservation.sharpness.value == 1
 
 
-def test_identity_is_accepted_below_the_threshold_and_listed_by_gap() -> None:
+def test_outputs_are_accepted_below_the_threshold() -> None:
     faces = real_faces()
     near, far = (scorer(5.0).group_scores(faces, edits(faces, distance=d)) for d in (4.9, 5.1))
     assert (near.identity.accepted.value, far.identity.accepted.value) == (1, 0)
-    far_is_unlike = np.where(np.abs(faces.estimated_ages[:, :1] - np.asarray(TARGETS)) < 20, 1.0, 9.0)
-    rows = scorer(5.0).identity_by_gap(faces, replace(edits(faces), distances=far_is_unlike))
-    assert [(row.gap[0], row.identity.accepted.value) for row in rows] == [
-        (0, 1), (10, 1), (20, 0), (30, 0), (40, 0),
-    ]  # fmt: skip
-    assert sum(row.identity.accepted.count for row in rows) == COUNT * len(TARGETS)
 
 
 def test_distances_are_taken_from_the_descriptors() -> None:
@@ -115,6 +81,18 @@ def test_too_few_pictures_get_no_distance() -> None:
     realism = scorer().realism_by_target(faces, edits(faces))[0].realism
     assert np.isnan([realism.kid.value, realism.kid.error, realism.fid]).all()
     assert np.isfinite(realism.real_kid.value)
+
+
+def test_the_headline_kid_is_the_mean_over_the_targets_that_have_one() -> None:
+    none = Kid(np.nan, np.nan)
+    kid = mean_kid([Kid(0.01, 0.003), none, Kid(0.03, 0.004)])
+    assert (kid.value, kid.error) == pytest.approx((0.02, 0.0025))
+    assert np.isnan(mean_kid([none]).value)
+    faces = real_faces()
+    scores = scorer().edit_scores(faces, edits(faces, shift=0.5))
+    by_target = [row.realism.kid.value for row in scores.realism_by_target]
+    assert scores.mean_kid.value == pytest.approx(np.mean(by_target))
+    assert scores.mean_kid.value > 10 * abs(scores.mean_real_kid.value)
 
 
 def test_groups_have_the_figures_of_their_members() -> None:
@@ -172,26 +150,6 @@ def test_a_mislabelled_set_is_detected() -> None:
     assert "are the ages right?" in doubts[0]
     swapped = np.where(good.gender == "F", "M", "F").astype(object)
     assert "gender" in label_doubts(replace(good, gender=swapped), "val")[0]
-
-
-def test_real_photos_of_one_person_stand_beside_edits_where_the_data_names_people() -> None:
-    assert real_pairs_by_gap(real_faces(), 5.0) is None
-    descriptors = np.zeros((4, 128))
-    descriptors[:, 1] = 1
-    descriptors[1, 0], descriptors[3, 0] = 1.0, 9.0
-    named = replace(
-        real_faces().where(np.arange(4)),
-        subject=np.array(["a", "a", "b", "b"], object),
-        age=np.array([20.0, 25, 30, 55]),
-        descriptors=descriptors,
-    )
-    rows = real_pairs_by_gap(named, 5.0)
-    assert rows is not None
-    first, third = rows[0], rows[2]
-    assert (first.gap[0], first.identity.accepted.value, first.identity.distance.value) == (0, 1, 1)
-    assert first.identity.cosine.value == pytest.approx(1 / np.sqrt(2))
-    assert (third.gap[0], third.identity.accepted.value, third.identity.distance.value) == (20, 0, 9)
-    assert [row.identity.accepted.count for row in rows] == [1, 0, 1, 0, 0]
 
 
 def test_a_judge_among_the_teachers_is_found() -> None:

@@ -18,7 +18,13 @@ EVALUATION = ("torch", "pandas", "pyarrow", "rich", "skimage", "sklearn", "matpl
 @click.option(
     "--index", type=PATH, required=True, help="Made by `reage data index`; images lie where it says."
 )
-@click.option("--split", type=click.Choice(["test", "val"]), default="test", show_default=True)
+@click.option(
+    "--split",
+    type=click.Choice(["test", "val"]),
+    default="test",
+    show_default=True,
+    help="val is for choosing between weights, and prints their selection score.",
+)
 @click.option(
     "-o", "--output", type=PATH, default=Path("report"), show_default=True, help="Folder of the report."
 )
@@ -72,6 +78,7 @@ def evaluate(
     from reage.evaluation.measurement_cache import MeasurementCache
     from reage.evaluation.protocol import Protocol
     from reage.evaluation.report_folder import make_report_folder, write_report
+    from reage.evaluation.selection import select
     from reage.hub.models import open_model
     from reage.progress import progress_bar
 
@@ -79,8 +86,12 @@ def evaluate(
     make_report_folder(output, overwrite=overwrite)
     measurements = MeasurementCache(cache or output / "measurements")
     with progress_bar() as progress:
-        judged = evaluate(open_model(bundle), index, protocol, measurements, force=force, progress=progress)
-        write_report(judged, output, progress)
+        evaluation = evaluate(
+            open_model(bundle), index, protocol, measurements, force=force, progress=progress
+        )
+        write_report(evaluation, output, progress)
+    if protocol.split == "val":
+        click.echo(select(evaluation.report).in_words)
     click.echo(f"{output / 'report.md'}: written")
 
 

@@ -7,10 +7,11 @@ from dataclasses import fields
 from pathlib import Path
 
 from reage.errors import ReageError
-from reage.evaluation.plots import plot_trade
+from reage.evaluation.judges import AGE_JUDGES
+from reage.evaluation.plots import plot_moved, plot_trade
 from reage.evaluation.report import Report
 from reage.evaluation.report_folder import read_report, write_text
-from reage.evaluation.tables import cost_table, summary_table
+from reage.evaluation.tables import cost_table, moved_table, selection_table, summary_tables
 
 
 def compare(folders: Sequence[Path], output: Path | None = None) -> str:
@@ -18,7 +19,7 @@ def compare(folders: Sequence[Path], output: Path | None = None) -> str:
 
     Args:
         folders: folders that `reage evaluate` wrote.
-        output: a folder for ``compare.md`` and ``trade.png``; None writes nothing.
+        output: a folder for ``compare.md`` and its plots; None writes nothing.
 
     Returns:
         The text of ``compare.md``.
@@ -38,21 +39,35 @@ def compare(folders: Sequence[Path], output: Path | None = None) -> str:
                 f"two of the reports are of {report.model.title}; name models apart with `reage export --name`"
             )
         titles.append(report.model.title)
+    text = comparison_text(reports)
+    if output is not None:
+        plot_trade(reports, output / "trade.png")
+        if all(report.years_moved for report in reports):
+            plot_moved(reports, output / "moved.png")
+        write_text(output / "compare.md", text)
+    return text
+
+
+def comparison_text(reports: Sequence[Report]) -> str:
+    """Tables of reports of the same protocol, faces and judges, as Markdown."""
+    first = reports[0]
     targets = ", ".join(f"{age:g}" for age in first.protocol.ages)
     lines = [
         f"{first.scores.everybody.faces} faces of {first.data.dataset}, split {first.protocol.split}, targets "
-        f"{targets}, seed {first.protocol.seed}; features: {first.features}.",
+        f"{targets}, seed {first.protocol.seed}; features: {first.features}. Two figures in a cell are those of "
+        f"{AGE_JUDGES[0]} and {AGE_JUDGES[1]}.",
         "",
-        *summary_table(reports),
+        *summary_tables(reports),
+        "",
+        "Years moved per year asked, by the years between the age in the photo and the target:",
+        "",
+        *moved_table(reports),
         "",
         *cost_table(reports),
-        *_warnings(reports),
     ]
-    text = "\n".join(lines) + "\n"
-    if output is not None:
-        plot_trade(reports, output / "trade.png")
-        write_text(output / "compare.md", text)
-    return text
+    if first.protocol.split == "val":
+        lines += ["", *selection_table(reports)]
+    return "\n".join([*lines, *_warnings(reports)]) + "\n"
 
 
 def _differences(one: Report, other: Report) -> list[str]:

@@ -24,13 +24,15 @@ from reage.errors import DataError, JudgeError
 from reage.evaluation.cost import Cost
 from reage.evaluation.faces import EditedFaces, RealFaces, do_nothing, edited_faces, groups_of
 from reage.evaluation.features import open_extractor, weights_file
+from reage.evaluation.identity import identity_by_gap, real_matches, real_pairs_by_gap
 from reage.evaluation.judges import AGE_JUDGES, JUDGES
 from reage.evaluation.measurement_cache import Arrays, MeasurementCache
 from reage.evaluation.measurer import Measurer
 from reage.evaluation.metrics import Calibration, acceptance_threshold, calibrate
+from reage.evaluation.movement import years_moved
 from reage.evaluation.protocol import Protocol
 from reage.evaluation.report import FORMAT, CalibrationFacts, DataFacts, ModelFacts, Report, ThresholdFacts
-from reage.evaluation.scoring import FEW, FEWEST, Scorer, label_doubts, real_pairs_by_gap
+from reage.evaluation.scoring import FEW, FEWEST, Scorer, label_doubts
 from reage.reager import Reager
 
 FINDERS = ("face_detector.onnx", "face_landmarks.onnx")
@@ -240,9 +242,11 @@ def _report(
             distance=round(scorer.threshold, 4), false_accepts=FALSE_ACCEPTS, faces=len(scorer.real)
         ),
         real_pairs=real_pairs_by_gap(scorer.real, scorer.threshold),
+        real_matches=real_matches(faces, edited, scorer.real, protocol.ages),
         scores=scores,
         nothing=scorer.edit_scores(faces, do_nothing(faces, protocol.ages)),
-        identity_by_gap=scorer.identity_by_gap(faces, edited),
+        years_moved=years_moved(faces, edited, protocol.ages),
+        identity_by_gap=identity_by_gap(faces, edited, protocol.ages, scorer.threshold),
         groups={group.name: scorer.group_scores(faces, edited, group) for group in groups},
         cost=Cost.measure(bundle),
     )  # fmt: skip

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from reage.evaluation.judges import AGE_JUDGES
+from reage.evaluation.movement import DIRECTIONS, GAPS, find_moved, span_text
 from reage.evaluation.report import Report
 from reage.evaluation.scores import Score
 from reage.files import writing
@@ -33,6 +34,33 @@ def plot_targets(report: Report, path: Path) -> None:
         axes.plot(targets, real, color=colour, linestyle="--", alpha=0.6, label=label)
     axes.legend(frameon=False, fontsize=8)
     axes.set_title(report.model.title)
+    _save(figure, path)
+
+
+def plot_moved(reports: Sequence[Report], path: Path) -> None:
+    """Years moved for each year asked, older and younger apart, by gap.
+
+    One report is shown by both judges, several by the first judge alone.
+    """
+    figure = Figure(figsize=(9, 4.5), layout="constrained")
+    judges = AGE_JUDGES if len(reports) == 1 else AGE_JUDGES[:1]
+    series = [(report, judge) for report in reports for judge in judges]
+    for axes, direction in zip(figure.subplots(1, 2, sharey=True), DIRECTIONS, strict=True):
+        axes.set_title(direction, fontsize=10)
+        axes.set_xlabel("years between the age in the photo and the target")
+        axes.axhline(1, color="0.6", linestyle=":")
+        axes.axhline(0, color="0.6", linewidth=0.8)
+        for i, (report, judge) in enumerate(series):
+            scores = [find_moved(report.years_moved, judge, direction, gap=gap) for gap in GAPS]
+            places = [place + 0.08 * (i - (len(series) - 1) / 2) for place in range(len(GAPS))]
+            colour, label = COLOURS[i % len(COLOURS)], judge if len(reports) == 1 else report.model.title
+            axes.plot(places, [score.value for score in scores], color=colour, marker="o", label=label)
+            for place, score in zip(places, scores, strict=True):
+                axes.plot([place, place], [score.low, score.high], color=colour, linewidth=1)
+        axes.set_xticks(range(len(GAPS)), [span_text(gap) for gap in GAPS])
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.axes[0].set_ylabel("years moved per year asked (dotted: as asked)")
+    figure.axes[0].legend(frameon=False, fontsize=8)
     _save(figure, path)
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -14,7 +15,7 @@ from reage.evaluation.features import NAMES
 from reage.evaluation.protocol import Protocol
 from reage.evaluation.scores import Number, Score
 
-FORMAT = 2
+FORMAT = 3
 """Raised whenever the meaning or the names of the figures change; reports of another format are not read."""
 
 
@@ -150,12 +151,57 @@ class IdentityAtGap:
 
 
 @dataclass(frozen=True)
+class YearsMoved:
+    """How many years the estimated age moves for each year asked, over one kind of edits: 1 is as asked.
+
+    Attributes:
+        judge: whose estimates.
+        direction: whether the face was to look older or younger.
+        source_ages: the ages that the photos look, in years, from the first to less than the second.
+        gap: the years between the age that the photo looks and the target, from the first to less than the second.
+        moved: years moved in that direction over years asked, of all such edits together.
+    """
+
+    judge: str
+    direction: Literal["older", "younger"]
+    source_ages: tuple[float, float]
+    gap: tuple[float, float]
+    moved: Score
+
+
+@dataclass(frozen=True)
+class RealMatch:
+    """Identity distances to real photos that show the same people at about the target age.
+
+    Attributes:
+        direction: whether the real photos are older or younger than the edited ones.
+        unedited: distance of the unedited photo to the real one.
+        edited: distance of the edited photo to it.
+        difference: ``edited`` minus ``unedited``; below 0 the edit comes nearer to how the person really looked.
+    """
+
+    direction: Literal["older", "younger"]
+    unedited: Score
+    edited: Score
+    difference: Score
+
+
+@dataclass(frozen=True)
 class EditScores:
-    """All scores of one way to edit: the model's, or doing nothing."""
+    """All scores of one way to edit: the model's, or doing nothing.
+
+    Attributes:
+        everybody: over all faces.
+        age_by_target, realism_by_target: at each target.
+        mean_kid: mean over the targets that have a KID; the headline of realism.
+        mean_real_kid: the same of real faces.
+    """
 
     everybody: GroupScores
     age_by_target: tuple[AgeAtTarget, ...]
     realism_by_target: tuple[RealismAtTarget, ...]
+    mean_kid: Kid
+    mean_real_kid: Kid
 
 
 # -- the report --
@@ -213,8 +259,11 @@ class Report:
         versions: versions of the packages that took part, by name.
         warnings: sentences, without their full stops.
         real_pairs: real photos of one person years apart; None where the data names nobody twice.
+        real_matches: edits beside real photos of the person at that age; None where there are none.
         scores: the model's.
         nothing: those of doing nothing.
+        years_moved: the model's, by judge, direction, age of the source and gap.
+        identity_by_gap: the model's.
         groups: the model's, for each labelled group.
     """
 
@@ -228,8 +277,10 @@ class Report:
     calibration: CalibrationFacts
     threshold: ThresholdFacts
     real_pairs: tuple[IdentityAtGap, ...] | None
+    real_matches: tuple[RealMatch, ...] | None
     scores: EditScores
     nothing: EditScores
+    years_moved: tuple[YearsMoved, ...]
     identity_by_gap: tuple[IdentityAtGap, ...]
     groups: dict[str, GroupScores]
     cost: Cost
@@ -238,6 +289,12 @@ class Report:
     def features(self) -> str:
         """The name of the features of KID and FID."""
         return NAMES[self.protocol.features]
+
+    @property
+    def kid_ratio(self) -> float:
+        """The model's mean KID over targets in parts of doing nothing's; NaN where that is not above 0."""
+        nothing = self.nothing.mean_kid.value
+        return self.scores.mean_kid.value / nothing if nothing > 0 else math.nan
 
 
 _ADAPTER = TypeAdapter(Report)

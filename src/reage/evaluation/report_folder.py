@@ -11,7 +11,7 @@ from reage._version import __version__
 from reage.arrays import Int64
 from reage.errors import ExistsError, ReageError, WriteError
 from reage.evaluation.evaluate import Evaluation, Progress
-from reage.evaluation.plots import plot_groups, plot_targets, plot_trade
+from reage.evaluation.plots import plot_groups, plot_moved, plot_targets, plot_trade
 from reage.evaluation.report import Report, from_json, to_json
 from reage.evaluation.report_text import as_markdown
 from reage.face.framing import head_tile
@@ -24,7 +24,12 @@ WORST_FACES = 10
 TILE = 128
 """Side of a face on a sheet, in pixels."""
 
-PLOTS = {"targets": "Age asked for and age estimated", "trade": "Age error and identity", "groups": "Groups"}
+PLOTS = {
+    "targets": "Age asked for and age estimated",
+    "moved": "Years moved per year asked",
+    "trade": "Age error and identity",
+    "groups": "Groups",
+}
 """Titles of the plots by the names of their files."""
 
 
@@ -49,6 +54,7 @@ def write_report(evaluation: Evaluation, folder: Path, progress: Progress) -> No
     (folder / "report.json").unlink(missing_ok=True)
     plots = folder / "plots"
     plot_targets(report, plots / "targets.png")
+    plot_moved([report], plots / "moved.png")
     plot_trade([report], plots / "trade.png")
     plot_groups(report, plots / "groups.png")
     sheets = _faces_by_sheet(evaluation)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from reage.evaluation.identity import ABOUT, APART
 from reage.evaluation.judges import AGE_JUDGES
-from reage.evaluation.report import IdentityAtGap, Report
+from reage.evaluation.movement import ALL_AGES, ALL_GAPS, DIRECTIONS, GAPS, SOURCE_AGES, find_moved, span_text
+from reage.evaluation.report import IdentityAtGap, RealMatch, Report
 from reage.evaluation.tables import (
+    MISSING,
     kid_text,
     markdown_table,
     number_text,
     percent_text,
     score_text,
-    summary_table,
+    selection_table,
+    summary_tables,
 )
 
 PRESERVATION = {
@@ -23,12 +27,20 @@ PRESERVATION = {
     "sharpness": "sharpness of the face over the input's",
 }
 
-EXPLANATION = """*Age error*: mean absolute difference between the estimated age and the age asked for, over all
-targets; *slope*: years that the estimated age changes for each year asked for; *rising*: faces whose estimated age
-rises from each target to the next; *same person*: outputs that the identity judge takes for the person in the photo, at
-the threshold that 1 % of different people pass; *KID*, *FID*: distance between {features} features of outputs and of
-real faces of the ages asked for, beside that between real faces and real faces. Doing nothing keeps identity best, so
-no column means much alone."""
+EXPLANATION = """Two figures in a cell are those of {first} and of {second}. *Age error*: mean absolute difference
+between the estimated age and the age asked for, over all targets. *Slope*: years that the estimated age changes for
+each year asked for. *Rising*: faces whose estimated age rises from each target to the next. *Moved per year asked*: see
+the section of that name. *Same person*: outputs that the identity judge takes for the person in the photo, at the
+threshold that 1 % of different people pass. *KID*, *FID*: distance between {features} features of outputs and of real
+faces of the ages asked for; beside it, that between real faces and other real faces. Doing nothing keeps identity best,
+so no column means much alone."""
+
+MOVED = """Years that the estimated age moves in the direction asked, for each year asked: 1 is as asked, 0 is not at
+all. What is asked is counted from the age that the photo looks to {first}, which the model is told; the columns are the
+gaps from there to the target, in years, and shorter edits are left out. Figures of {first} / {second}."""
+
+MATCHES = """Identity distances to real photos that show the same people within {about:g} years of the target, at least
+{apart:g} years older or younger than in the edited photo. Below 0, edits come nearer to how people really looked."""
 
 CALIBRATION = """{judge} estimates old people too young, and is therefore calibrated: its mean estimates of {faces} real
 faces of the split {split}, by age bands of {band:g} years and made monotone, are inverted, so that an estimate becomes
@@ -66,7 +78,13 @@ def sections(report: Report) -> dict[str, list[str]]:
     """Lines of Markdown by title; the model card has the same."""
     cost = report.cost
     return {
-        "Summary": [*summary_table([report]), "", EXPLANATION.format(features=report.features)],
+        "Summary": [
+            *summary_tables([report]),
+            "",
+            EXPLANATION.format(first=AGE_JUDGES[0], second=AGE_JUDGES[1], features=report.features),
+        ],
+        **_selection(report),
+        "Years moved per year asked": _moved_lines(report),
         "Age, by target": _age_lines(report),
         "Identity, by years between the age in the photo and the age asked for": _identity_lines(report),
         "Realism, by target": _realism_lines(report),
@@ -77,6 +95,54 @@ def sections(report: Report) -> dict[str, list[str]]:
             f"{cost.milliseconds} ms a face and {number_text(cost.megabytes, 0)} MB on the machine that ran this.",
         ],
     }
+
+
+def _selection(report: Report) -> dict[str, list[str]]:
+    """How the model stands as a candidate; only where the split is the one to choose weights on."""
+    if report.protocol.split != "val":
+        return {}
+    note = "Less is better; doing nothing has 2. The rule is in `docs/scorecard.md`."
+    return {"Choosing weights": [*selection_table([report]), "", note]}
+
+
+def _moved_lines(report: Report) -> list[str]:
+    """By direction and age of the source in rows, and by gap in columns."""
+    if not report.years_moved:
+        return ["Not measured yet."]
+    gaps = (ALL_GAPS, *GAPS)
+    rows = []
+    for direction in DIRECTIONS:
+        for ages in (ALL_AGES, *SOURCE_AGES):
+            cells = []
+            for gap in gaps:
+                scores = [
+                    find_moved(report.years_moved, judge, direction, source_ages=ages, gap=gap)
+                    for judge in AGE_JUDGES
+                ]
+                cells.append(" / ".join(map(score_text, scores)) if scores[0].count else MISSING)
+            rows.append([direction, span_text(ages), *cells])
+    head = ["direction", "age in the photo", f"all from {ALL_GAPS[0]:g}", *map(span_text, GAPS)]
+    return [
+        *markdown_table(head, rows),
+        "",
+        MOVED.format(first=AGE_JUDGES[0], second=AGE_JUDGES[1]),
+    ]
+
+
+def _match_lines(rows: Sequence[RealMatch]) -> list[str]:
+    """Edits beside real photos of the same people at about that age."""
+    head = ["real photos are", "distance of the edited photo", "of the unedited photo", "difference", "pairs"]
+    cells = [
+        [
+            row.direction,
+            score_text(row.edited, 3),
+            score_text(row.unedited, 3),
+            score_text(row.difference, 3),
+            str(row.difference.count),
+        ]
+        for row in rows
+    ]
+    return [*markdown_table(head, cells), "", MATCHES.format(about=ABOUT, apart=APART)]
 
 
 def _age_lines(report: Report) -> list[str]:
@@ -114,7 +180,10 @@ def _identity_lines(report: Report) -> list[str]:
             *lines,
             "The data names nobody twice, so there are no real photos of one person years apart to set beside them.",
         ]
-    return [*lines, "", *_gap_table("pairs of real photos", report.real_pairs)]
+    lines += ["", *_gap_table("pairs of real photos", report.real_pairs)]
+    if report.real_matches is not None:
+        lines += ["", *_match_lines(report.real_matches)]
+    return lines
 
 
 def _gap_table(pictures: str, rows: Sequence[IdentityAtGap]) -> list[str]:
@@ -166,7 +235,7 @@ def _groups_lines(report: Report) -> list[str]:
         "slope",
         "rising",
     ]
-    head += ["same person", "KID", "of real faces", "outside", "sharpness"]
+    head += ["same person", "KID, all targets", "of real faces", "outside", "sharpness"]
     rows = []
     for name, scores in {"all": report.scores.everybody, **report.groups}.items():
         age, kept, realism = scores.age[AGE_JUDGES[0]], scores.preservation, scores.realism

@@ -5,21 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
-from scipy.spatial.distance import pdist
 
 from reage.arrays import Float64
 from reage.evaluation.faces import EditedFaces, Group, RealFaces
 from reage.evaluation.judges import AGE_JUDGES
-from reage.evaluation.metrics import frechet_distance, kernel_distance, rising, same_subject, slope
+from reage.evaluation.metrics import frechet_distance, kernel_distance, rising, slope
 from reage.evaluation.report import (
     AgeAtTarget,
     AgeScores,
     EditScores,
     GroupScores,
-    IdentityAtGap,
     IdentityScores,
     Kid,
     Preservation,
@@ -34,8 +31,6 @@ FEWEST = 20
 """With fewer pictures a side no KID or FID is given."""
 FEW = 100
 """With fewer pictures a side the report warns that they are few."""
-GAPS = (0, 10, 20, 30, 40, 116)
-"""Borders in years of the gaps by which identity is broken down."""
 
 
 @dataclass(frozen=True)
@@ -60,10 +55,13 @@ class Scorer:
 
     def edit_scores(self, faces: RealFaces, edited: EditedFaces) -> EditScores:
         """All scores over N ``faces`` and what they were ``edited`` to."""
+        by_target = self.realism_by_target(faces, edited)
         return EditScores(
             everybody=self.group_scores(faces, edited),
             age_by_target=self.age_by_target(edited),
-            realism_by_target=self.realism_by_target(faces, edited),
+            realism_by_target=by_target,
+            mean_kid=mean_kid([row.realism.kid for row in by_target]),
+            mean_real_kid=mean_kid([row.realism.real_kid for row in by_target]),
         )
 
     def group_scores(self, faces: RealFaces, edited: EditedFaces, group: Group | None = None) -> GroupScores:
@@ -154,12 +152,6 @@ class Scorer:
                 )
         return tuple(rows)
 
-    def identity_by_gap(self, faces: RealFaces, edited: EditedFaces) -> tuple[IdentityAtGap, ...]:
-        """Identity of outputs, by the years between the age that a face looks and the age it is given."""
-        gaps = np.abs(np.asarray(self.targets)[None] - faces.estimated_ages[:, :1])
-        owners = np.repeat(np.arange(len(faces))[:, None], len(self.targets), 1)
-        return _by_gap(gaps, edited.distances, edited.cosines, owners, self.threshold)
-
     def realism_by_target(self, faces: RealFaces, edited: EditedFaces) -> tuple[RealismAtTarget, ...]:
         """KID and FID of the outputs at each target."""
         return tuple(
@@ -199,25 +191,17 @@ class Scorer:
         )
 
 
-def real_pairs_by_gap(faces: RealFaces, threshold: float) -> tuple[IdentityAtGap, ...] | None:
-    """Identity of all pairs of real photos of one person, by the years between them.
+def mean_kid(kids: Sequence[Kid]) -> Kid:
+    """The mean of the KIDs at several targets, leaving out targets that have none; NaN where no target has one.
 
-    Args:
-        faces: the photos; those whose people have no names are left out.
-        threshold: the distance below which two pictures are accepted as one person.
-
-    Returns:
-        One row for each gap, or None where the data names nobody twice.
+    Its error takes those of the targets for independent. It is too small as far as the outputs of one face at several
+    targets resemble each other.
     """
-    named = faces.where(faces.is_named())
-    same = same_subject(named.subject)
-    if not same.any():
-        return None
-    gaps = pdist(named.age[:, None])[same]
-    owners = named.subject[np.triu_indices(len(named), 1)[0]][same].astype(str)
-    distances = pdist(named.descriptors)[same]
-    cosines = 1 - pdist(named.descriptors, "cosine")[same]
-    return _by_gap(gaps, distances, cosines, owners, threshold)
+    given = [kid for kid in kids if not math.isnan(kid.value)]
+    if not given:
+        return Kid(math.nan, math.nan)
+    error = math.sqrt(sum(kid.error**2 for kid in given)) / len(given)
+    return Kid(sum(kid.value for kid in given) / len(given), error)
 
 
 def label_doubts(faces: RealFaces, split: str) -> list[str]:
@@ -243,23 +227,6 @@ def label_doubts(faces: RealFaces, split: str) -> list[str]:
                 f"labels: {AGE_JUDGES[0]} agrees with only {agreement:.0%} of the genders of {subject}"
             )
     return doubts
-
-
-def _by_gap(
-    gaps: Float64, distances: Float64, cosines: Float64, owners: np.ndarray, threshold: float
-) -> tuple[IdentityAtGap, ...]:
-    """Identity by ranges of gaps; all arrays have one shape, and ``owners`` says whose a pair of pictures is."""
-    rows = []
-    for low, high in pairwise(GAPS):
-        chosen = (gaps >= low) & (gaps < high)
-        who = owners[chosen]
-        identity = IdentityScores(
-            accepted=mean_score(distances[chosen] < threshold, who),
-            distance=mean_score(distances[chosen], who),
-            cosine=mean_score(cosines[chosen], who),
-        )
-        rows.append(IdentityAtGap((low, high), identity))
-    return tuple(rows)
 
 
 def _realism(outputs: Float64, real: Float64, reference: Float64, seed: int) -> Realism:

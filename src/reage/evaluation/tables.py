@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from reage.evaluation.judges import AGE_JUDGES
+from reage.evaluation.movement import DIRECTIONS, GAPS, ORDINARY, Span, find_moved, span_text
 from reage.evaluation.report import EditScores, Kid, Report
 from reage.evaluation.scores import Score
+from reage.evaluation.selection import Selection, select
 
 MISSING = "-"
 
@@ -40,35 +42,90 @@ def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[s
     return [f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *rows)]
 
 
-def summary_table(reports: Sequence[Report]) -> list[str]:
-    """One line for doing nothing, one for each model, and one for real faces: what nobody can honestly beat."""
-    head = ["model", "age error, years", "second judge", "slope", "rising", "same person", "KID", "FID"]
+def summary_tables(reports: Sequence[Report]) -> list[str]:
+    """Two tables, of age and of everything else, with lines for doing nothing, each model, and real faces.
+
+    Cells with two figures have that of the first judge of age and that of the second. What real faces score, nobody can
+    honestly beat.
+    """
+    ways = {"do nothing": reports[0].nothing, **{report.model.title: report.scores for report in reports}}
+    ordinary = span_text(ORDINARY)
+    head = ["model", "age error, years", "slope", "rising"]
+    head += [f"moved per year asked, {direction} by {ordinary} years" for direction in DIRECTIONS]
+    ages = [_age_row(name, scores) for name, scores in ways.items()]
+    ages[0] += ["0.00 / 0.00"] * 2
+    for row, report in zip(ages[1:], reports, strict=True):
+        row += [_moved_text(report, direction, ORDINARY) for direction in DIRECTIONS]
+    real = [score_text(age.real_error, 1) for age in reports[0].nothing.everybody.age.values()]
+    ages.append(["*real faces*", " / ".join(real), "", "", "", ""])
+    return [*markdown_table(head, ages), "", *_keeping_table(ways, reports)]
+
+
+def _age_row(name: str, scores: EditScores) -> list[str]:
+    judges = [scores.everybody.age[judge] for judge in AGE_JUDGES]
+    return [
+        name,
+        " / ".join(score_text(age.error, 1) for age in judges),
+        " / ".join(number_text(age.slope.value, 2) for age in judges),
+        " / ".join(percent_text(age.rising) for age in judges),
+    ]
+
+
+def _keeping_table(ways: Mapping[str, EditScores], reports: Sequence[Report]) -> list[str]:
+    """Identity, realism and preservation of each of the ``ways`` to edit."""
+    head = [
+        "model",
+        "same person",
+        "KID, mean over targets",
+        "in parts of doing nothing's",
+        "FID, all targets",
+    ]
     head += ["same-age PSNR", "sharpness"]
+    ratios = [1.0, *(report.kid_ratio for report in reports)]
+    rows = []
+    for (name, scores), ratio in zip(ways.items(), ratios, strict=True):
+        everybody = scores.everybody
+        cells = [name, percent_text(everybody.identity.accepted), kid_text(scores.mean_kid)]
+        cells += [number_text(ratio, 2), number_text(everybody.realism.fid, 1)]
+        cells.append(number_text(everybody.preservation.same_age_psnr.value, 1))
+        rows.append([*cells, number_text(everybody.preservation.sharpness.value, 2)])
     nothing = reports[0].nothing
-    rows = [_summary_row("do nothing", nothing)]
-    rows += [_summary_row(report.model.title, report.scores) for report in reports]
-    first, second = (nothing.everybody.age[judge].real_error for judge in AGE_JUDGES)
-    realism = nothing.everybody.realism
-    cells = ["*real faces*", score_text(first, 1), number_text(second.value, 1), "", "", ""]
-    rows.append([*cells, kid_text(realism.real_kid), number_text(realism.real_fid, 1), "", ""])
+    fid = number_text(nothing.everybody.realism.real_fid, 1)
+    rows.append(["*real faces*", "", kid_text(nothing.mean_real_kid), "", fid, "", ""])
     return markdown_table(head, rows)
 
 
-def _summary_row(name: str, scores: EditScores) -> list[str]:
-    everybody = scores.everybody
-    first, second = (everybody.age[judge] for judge in AGE_JUDGES)
-    return [
-        name,
-        score_text(first.error, 1),
-        number_text(second.error.value, 1),
-        number_text(first.slope.value, 2),
-        percent_text(first.rising),
-        percent_text(everybody.identity.accepted),
-        kid_text(everybody.realism.kid),
-        number_text(everybody.realism.fid, 1),
-        number_text(everybody.preservation.same_age_psnr.value, 1),
-        number_text(everybody.preservation.sharpness.value, 2),
+def moved_table(reports: Sequence[Report]) -> list[str]:
+    """Years moved for each year asked, by direction and gap: a line for each model."""
+    head = ["model", *(f"{direction}, {span_text(gap)}" for direction in DIRECTIONS for gap in GAPS)]
+    rows = [
+        [
+            report.model.title,
+            *(_moved_text(report, direction, gap) for direction in DIRECTIONS for gap in GAPS),
+        ]
+        for report in reports
     ]
+    return markdown_table(head, rows)
+
+
+def _moved_text(report: Report, direction: str, gap: Span) -> str:
+    scores = (find_moved(report.years_moved, judge, direction, gap=gap) for judge in AGE_JUDGES)
+    return " / ".join(number_text(score.value, 2) for score in scores)
+
+
+def selection_table(reports: Sequence[Report]) -> list[str]:
+    """The models as candidates (`selection.select`), the best first."""
+    selections = {report.model.title: select(report) for report in reports}
+
+    def rank(item: tuple[str, Selection]) -> tuple[bool, bool, float]:
+        selection = item[1]
+        return bool(selection.objections), math.isnan(selection.score), selection.score
+
+    order = sorted(selections.items(), key=rank)
+    rows = [
+        [title, number_text(each.score, 3), "; ".join(each.objections) or "none"] for title, each in order
+    ]
+    return markdown_table(["model", "selection score", "objections"], rows)
 
 
 def cost_table(reports: Sequence[Report]) -> list[str]:
