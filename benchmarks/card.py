@@ -84,9 +84,14 @@ def render(bundle: Bundle, report: Report) -> str:
     return TEXT.format(
         title=manifest.title, family=manifest.family, size=manifest.size, data=manifest.data, licence=manifest.licence,
         parameters=report.cost.parameters / 1e6, megabytes=size / 1e6, source=manifest.source_ages,
-        target=manifest.target_ages, teachers=", ".join(manifest.teachers), training=TRAINING.read_text().strip(),
+        target=manifest.target_ages, teachers=", ".join(manifest.teachers), training=_without_title(TRAINING.read_text()),
         setting="\n".join(setting(report)), scores="\n".join(scores).strip(),
     )  # fmt: skip
+
+
+def _without_title(text: str) -> str:
+    """A document without its first heading: in the card it is a section, which has a heading of its own."""
+    return text.partition("\n")[2].strip() if text.startswith("# ") else text.strip()
 
 
 def figures(report: Report) -> dict[str, Any]:
