@@ -38,8 +38,8 @@ passing age checks. See `ETHICS.md`.
 | --- | --- |
 | family | `{family}`: a U-Net with FiLM, {parameters:.2f} million parameters, {megabytes:.1f} MB, ONNX |
 | resolution | {size} px aligned face; the edit is enlarged to the photograph |
-| ages | from {source[0]:g}-{source[1]:g}, to {target[0]:g}-{target[1]:g} years; others are clamped |
-| gender | told a probability of "male", estimated by `face_age.onnx` unless given |
+| ages | in the photo {source[0]:g} to {source[1]:g}, asked for {target[0]:g} to {target[1]:g} years; others are clamped |
+| gender | the network takes a probability of "male", which `face_age.onnx` estimates unless it is given |
 | data | {data} |
 | teachers | {teachers} |
 | licence | {licence} |
@@ -68,7 +68,12 @@ Judges never taught this model. `reage evaluate --index INDEX` measures all of i
 
 
 def load_report(bundle: Bundle, path: Path = REPORT) -> Report:
-    """The report at ``path``; raises `click.ClickException` where it is of other networks than those of ``bundle``."""
+    """The report at ``path``, which must be of the networks in ``bundle``.
+
+    Raises:
+        ClickException: it is of other networks.
+        ReageError: it is no report, or one of another format.
+    """
     report = from_json(path.read_text(), str(path))
     ours, theirs = bundle.manifest.files, report.model.files
     if any(theirs.get(name) != ours[name] for name in bundle.manifest.networks.values()):
@@ -82,11 +87,20 @@ def render(bundle: Bundle, report: Report) -> str:
     scores = [line for title, body in sections(report).items() for line in (f"### {title}", "", *body, "")]
     size = sum(len(bundle.network(way)) for way in manifest.networks)
     return TEXT.format(
-        title=manifest.title, family=manifest.family, size=manifest.size, data=manifest.data, licence=manifest.licence,
-        parameters=report.cost.parameters / 1e6, megabytes=size / 1e6, source=manifest.source_ages,
-        target=manifest.target_ages, teachers=", ".join(manifest.teachers), training=_without_title(TRAINING.read_text()),
-        setting="\n".join(setting(report)), scores="\n".join(scores).strip(),
-    )  # fmt: skip
+        title=manifest.title,
+        family=manifest.family,
+        parameters=report.cost.parameters / 1e6,
+        megabytes=size / 1e6,
+        size=manifest.size,
+        source=manifest.source_ages,
+        target=manifest.target_ages,
+        data=manifest.data,
+        teachers=", ".join(manifest.teachers),
+        licence=manifest.licence,
+        training=_without_title(TRAINING.read_text()),
+        setting="\n".join(setting(report)),
+        scores="\n".join(scores).strip(),
+    )
 
 
 def _without_title(text: str) -> str:
