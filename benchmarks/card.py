@@ -38,7 +38,7 @@ passing age checks. See `ETHICS.md`.
 | --- | --- |
 | family | `{family}`: a U-Net with FiLM, {parameters:.2f} million parameters, {megabytes:.1f} MB, ONNX |
 | resolution | {size} px aligned face; the edit is enlarged to the photograph |
-| ages | in the photo {source[0]:g} to {source[1]:g}, asked for {target[0]:g} to {target[1]:g} years; others are clamped |
+| ages | source {source[0]:g} to {source[1]:g}, target {target[0]:g} to {target[1]:g} years; others are clamped |
 | gender | the network takes a probability of "male", which `face_age.onnx` estimates unless it is given |
 | data | {data} |
 | teachers | {teachers} |
