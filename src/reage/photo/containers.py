@@ -13,6 +13,7 @@ from io import BytesIO
 from typing import Any, BinaryIO, TypeAlias
 
 from PIL import Image
+from PIL.PngImagePlugin import MAX_TEXT_CHUNK
 
 from reage.errors import PhotoError
 from reage.files import checked_name
@@ -33,6 +34,10 @@ _UUID_XMP = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
 """The box of an MP4 or QuickTime file that holds XMP (ISO 16684-3)."""
 _MAX_XMP = 16 << 20
 """Bytes to which a compressed XMP packet may grow."""
+_MAX_TEXTS = 64 << 20
+"""Bytes to which all compressed texts of a PNG file may grow."""
+_DEFLATE_RATIO = 1032
+"""How many times its size a compressed text can grow at most."""
 
 
 @contextmanager
@@ -117,13 +122,26 @@ def heif_module(name: str) -> Any:
 
 
 def png_metadata(file: BinaryIO, name: str) -> tuple[bytes | None, bytes | None]:
-    """The EXIF block and XMP packet of a PNG file, before or behind its pixels; `PhotoError` if the file ends early."""
+    """The EXIF block and the first XMP packet of a PNG file, before or behind its pixels.
+
+    Raises `PhotoError` if the file ends early, its header is not its first chunk and the only one, or its compressed
+    texts may unpack to more than 64 MB in all: decoders unpack every one of them.
+    """
     exif = xmp = None
-    for kind, length in _png_chunks(file, name):
+    unpacked = 0
+    for number, (kind, length) in enumerate(_png_chunks(file, name)):
+        if (kind == b"IHDR") != (number == 0):
+            raise PhotoError(f"{name} is damaged: its first chunk, and no other, must be its header (IHDR)")
         if kind == b"eXIf":
             exif = file.read(length)
-        elif kind == b"iTXt":
-            xmp = _xmp_of_text(file.read(length)) or xmp
+        elif kind in (b"iTXt", b"zTXt"):
+            content = file.read(length)
+            if kind == b"zTXt" or content.partition(b"\0")[2][:1] == b"\1":
+                unpacked += min(length * _DEFLATE_RATIO, MAX_TEXT_CHUNK)
+            if unpacked > _MAX_TEXTS:
+                raise PhotoError(f"{name} has compressed texts that may unpack to more than 64 MB")
+            if kind == b"iTXt" and xmp is None:
+                xmp = _xmp_of_text(content)
     return exif, xmp
 
 
@@ -153,7 +171,7 @@ def _xmp_of_text(content: bytes) -> bytes | None:
 
 
 def webp_size(file: BinaryIO, name: str) -> tuple[int, int]:
-    """Width and height in pixels of a WebP file, by its header; raises `PhotoError` if the file ends early."""
+    """Width and height in pixels of a WebP file, by its header; raises `PhotoError` if that is cut short or damaged."""
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
     head = file.read(30)
@@ -165,6 +183,8 @@ def webp_size(file: BinaryIO, name: str) -> tuple[int, int]:
     if head[12:16] == b"VP8L":
         bits = int.from_bytes(head[21:25], "little")
         return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    if head[12:16] != b"VP8 ":
+        raise PhotoError(f"{name} is damaged: it does not begin with its size")
     width, height = struct.unpack_from("<HH", head, 26)
     return width & 0x3FFF, height & 0x3FFF
 

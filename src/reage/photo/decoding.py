@@ -1,7 +1,7 @@
 """Decoding image files of every format.
 
-The format is recognised by the content, the size is checked before anything is decoded, and the pixels come out
-upright.
+The format is recognised by the content, and the pixels come out upright. The size is checked three times: where the
+file states it, where the decoder states it before it decodes, and of the pixels that came out.
 """
 
 from __future__ import annotations
@@ -40,6 +40,9 @@ _MODES = {
 
 _TIFF_COLOURS = {0: "white is zero", 1: "black is zero", 2: "RGB", 3: "palette", 5: "CMYK", 6: "YCbCr"}
 
+_TIFF_SIZES = (256, 257, 258, 277)
+"""Tags that say how much memory an image takes: width, height, bits of a sample, samples of a pixel."""
+
 
 @dataclass(frozen=True)
 class _Raster:
@@ -74,7 +77,10 @@ def decode(data: BinaryIO, name: str, max_pixels: int) -> Photo:
     """The photograph in a seekable file; ``name`` is for messages. Raises `PhotoError` and nothing else."""
     kind = identify(data, name)
     with decoder_errors(name):
-        raster = _READERS[kind](_File(data, name, max_pixels))
+        file = _File(data, name, max_pixels)
+        raster = _READERS[kind](file)
+        height, width = raster.samples.shape[:2]
+        file.check_size(width, height)  # a header may lie; this is what the decoder made of the file
         return _upright(raster)
 
 
@@ -100,8 +106,7 @@ def _turned(samples: Pixels, orientation: int) -> Pixels:
 
 def _read_jpeg(file: _File) -> _Raster:
     image = JpegImagePlugin.JpegImageFile(file.data)
-    file.check_size(*image.size)
-    image.load()
+    _load(image, file)
     meta, orientation = _meta("jpeg", image.info)
     if image.mode == "CMYK":
         # Adobe's programs store CMYK inverted, and mark such files. Pillow inverts all CMYK, marked or not.
@@ -133,7 +138,7 @@ def _read_png(file: _File) -> _Raster:
     if depth == 16:
         del image
         return _Raster(read_png16(file.data, file.name, colour), meta, orientation)
-    image.load()
+    _load(image, file)
     return _Raster(_samples(image, file), meta, orientation)
 
 
@@ -142,22 +147,20 @@ def _read_webp(file: _File) -> _Raster:
     lossless = webp_is_lossless(file.data)
     file.data.seek(0)
     image = WebPImagePlugin.WebPImageFile(file.data)
-    image.load()
+    _load(image, file)
     meta, orientation = _meta("webp", image.info)
     return _Raster(_samples(image, file), replace(meta, lossless_webp=lossless), orientation)
 
 
 def _read_bmp(file: _File) -> _Raster:
     image = BmpImagePlugin.BmpImageFile(file.data)
-    file.check_size(*image.size)
-    image.load()
+    _load(image, file)
     return _Raster(_samples(image, file), _meta("bmp", image.info)[0])
 
 
 def _read_heic(file: _File) -> _Raster:
     image = heif_module(file.name).HeifImageFile(file.data)
-    file.check_size(*image.size)
-    image.load()
+    _load(image, file)
     return _Raster(_samples(image, file), _meta("heic", image.info)[0])  # libheif has turned it upright
 
 
@@ -180,7 +183,7 @@ def _read_tiff(file: _File) -> _Raster:
 
     file.data.seek(0)
     image = TiffImagePlugin.TiffImageFile(file.data)
-    image.load()  # which also turns it upright
+    _load(image, file)  # which also turns it upright
     if image.mode == "CMYK":
         return _Raster(_cmyk(image), replace(meta, icc=None))
     return _Raster(_samples(image, file), meta)
@@ -188,6 +191,10 @@ def _read_tiff(file: _File) -> _Raster:
 
 def _check_tiff(page: Any, file: _File) -> None:
     """Refuse a TIFF file of a kind that is not read, and one that is cut short."""
+    if any(len(page.tags.getall(tag, [])) > 1 for tag in _TIFF_SIZES):
+        raise PhotoError(
+            f"{file.name} is damaged: it states its size twice"
+        )  # decoders differ in which they take
     bits, kind = page.bitspersample, getattr(page.dtype, "kind", "")
     plain = page.samplesperpixel in {0: (1, 2), 1: (1, 2), 2: (3, 4)}.get(page.photometric, ())
     if (
@@ -224,6 +231,13 @@ def _tiff_info(page: Any) -> dict[str, Any]:
 def _tiff_orientation(page: Any) -> int | None:
     value = page.tags.valueof(274)
     return int(value) if value in range(1, 9) else None
+
+
+def _load(image: Image.Image, file: _File) -> None:
+    """Decode ``image``, if the size that its decoder is going to use is within the limit, and stays so."""
+    file.check_size(*image.size)
+    image.load()
+    file.check_size(*image.size)
 
 
 def _samples(image: Image.Image, file: _File) -> Pixels:
