@@ -259,7 +259,9 @@ def test_ages_beyond_those_of_the_network_turn_no_edit_round(tmp_path: Path) -> 
 
 
 def test_a_network_that_is_no_network_is_refused(tmp_path: Path) -> None:
-    bundle = open_bundle(write(tmp_path / "bundle", older=b"not ONNX"))
+    with pytest.raises(BundleError, match=r"older\.onnx is refused: it is not an ONNX file"):
+        open_bundle(write(tmp_path / "bundle", older=b"not ONNX"))
+    bundle = open_bundle(write(tmp_path / "hollow", older=b""))
     with pytest.raises(BundleError, match="cannot load") as caught:
         bundle.check()
     assert "\n" not in str(caught.value)

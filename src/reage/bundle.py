@@ -1,7 +1,8 @@
 """Model bundles: a folder (or a zip of one) with ``manifest.json``, ONNX networks and ``MODEL_CARD.md``.
 
-Opening reads the manifest, checks it (`reage.manifest`), reads the files that it names and no others, and verifies the
-SHA-256 of each. Nothing in a bundle is ever unpickled, and nothing is executed but ONNX graphs.
+Opening reads the manifest, checks it (`reage.manifest`), reads the files that it names and no others, verifies the
+SHA-256 of each, and refuses networks that would read further files (`reage.onnx_file`). Nothing in a bundle is ever
+unpickled, and nothing is executed but ONNX graphs.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from reage.edit.compositing import Edit
 from reage.errors import BundleError, ReageError
 from reage.files import checked_name, refuse_existing, writing, writing_folder
 from reage.manifest import Manifest, parse_manifest
+from reage.onnx_file import refuse_external_data
 from reage.onnx_session import open_session
 
 DEFAULT = "default_bundle"
@@ -152,7 +154,7 @@ def open_bundle(path: str | os.PathLike[str] | None = None, *, origin: str = "")
         origin: where it was fetched from, if it was; `Bundle.origin` then tells.
 
     Raises:
-        BundleError: it is missing, damaged or altered, or its manifest is not one.
+        BundleError: it is missing, damaged or altered, its manifest is not one, or a network takes tensors from files.
 
     Example:
         >>> open_bundle().manifest.family
@@ -168,7 +170,16 @@ def open_bundle(path: str | os.PathLike[str] | None = None, *, origin: str = "")
             found = hashlib.sha256(contents[name]).hexdigest()
             if found != expected:
                 raise BundleError(f"{name} was altered (SHA-256 {found[:12]}…, expected {expected[:12]}…)")
+        for name in dict.fromkeys(manifest.networks.values()):
+            _check_network(name, contents[name])
     return Bundle(place, manifest, contents, origin)
+
+
+def _check_network(name: str, network: bytes) -> None:
+    try:
+        refuse_external_data(network)
+    except ValueError as error:
+        raise BundleError(f"its network {name} is refused: {error}") from error
 
 
 def find_bundles(folder: Path | None = None) -> list[Bundle]:
