@@ -19,7 +19,7 @@ import numpy as np
 from used import used_by
 
 from reage import Reager
-from reage.edit.masks import REGIONS
+from reage.edit.masks import REGIONS, region_weights
 from reage.face.alignment import invert_transform, warp
 from reage.photo.files import Photo, Provenance, read_photo, write_photo
 from reage.reager import Sitting
@@ -32,7 +32,9 @@ DOCS = HERE.parent / "docs"
 AGE = 75
 SHOWN = "house_joaquin-castro.jpg"
 TILE = 280
-COLOURS = np.array([(60, 120, 255), (255, 210, 0), (230, 60, 60), (40, 190, 80), (190, 60, 220)], np.float32)
+COLOURS = np.array(
+    [(0, 0, 0), (60, 120, 255), (255, 210, 0), (230, 60, 60), (40, 190, 80), (190, 60, 220)], np.float32
+)
 GIMP = """
 (let* ((image (car (gimp-file-load RUN-NONINTERACTIVE "{photo}" "photo")))
        (layer (car (gimp-file-load-layer RUN-NONINTERACTIVE image "{layer}"))))
@@ -128,8 +130,9 @@ def draw_regions(sitting: Sitting) -> Path:
     """The regions in colours, as far as the mask reaches, and what some settings give."""
     face, pixels = sitting.faces[0], sitting.photo.pixels
     height, width = pixels.shape[:2]
-    alone = [face.factor({name: float(name == own) for name in REGIONS}) for own in REGIONS]
-    maps = np.dstack([*alone, face.aligned.mask])
+    inside = face.around.hair_inside(face.aligned) if face.around else None
+    weights = region_weights(face.landmarks_aligned, face.aligned.size, inside)
+    maps = np.dstack([*weights, face.aligned.mask])
     back = invert_transform(face.aligned.matrix)
     lifted = warp(maps, back, (width, height), border=cv2.BORDER_CONSTANT)
     paint = lifted[..., :-1] @ COLOURS

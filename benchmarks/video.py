@@ -47,8 +47,7 @@ def shown(
     role = cast(reager, tracker, Request(TARGET), smooth=smooth)[0]
     faces = []
     for number in sorted(role.poses):
-        face, edit = role.edit(reager, frames[number], number, number / FPS, smooth=smooth)
-        faces.append((face, edit))
+        faces.append(role.edit(reager, frames[number], number, number / FPS, smooth=smooth)[-1])
     return faces
 
 

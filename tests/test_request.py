@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from reage.bundle import open_bundle
-from reage.edit.compositing import Edit
+from reage.edit.compositing import AlignedFace, Edit
 from reage.errors import AgeError, RegionError
 from reage.face.alignment import rescale_points, utkface_template
 from reage.request import Request
@@ -78,11 +78,18 @@ def test_an_edit_is_scaled_everywhere_and_by_region() -> None:
     size = 64
     landmarks = rescale_points(utkface_template().mesh, 200, size)
     edit = Edit(np.ones((size, size, 3), np.float32), np.ones((size, size), np.float32))
-    half = Request(70, strength=0.5).scaled(edit, landmarks)
+    face = AlignedFace(np.zeros((size, size, 3), np.float32), np.ones((size, size), np.float32), np.eye(2, 3))
+
+    def applied(request: Request, weight: float = 1) -> Edit:
+        ((area, scaled),) = request.applied(face, edit, landmarks, weight=weight)
+        assert area is face
+        return scaled
+
+    half = applied(Request(70, strength=0.5))
     assert np.allclose(half.delta, 0.5)
     assert np.allclose(half.gain, 0.5)
-    assert np.allclose(Request(70, strength=0.5).scaled(edit, landmarks, weight=0.5).delta, 0.25)
-    parted = Request(70, strength=0.5, regions={"mouth": 0.0}).scaled(edit, landmarks)
+    assert np.allclose(applied(Request(70, strength=0.5), weight=0.5).delta, 0.25)
+    parted = applied(Request(70, strength=0.5, regions={"mouth": 0.0}))
     chin, cheek = (tuple(landmarks[point].astype(int)[::-1]) for point in (199, 50))
     assert parted.delta[chin].max() < 0.05
     assert parted.delta[cheek].min() > 0.45

@@ -63,7 +63,8 @@ class Manifest:
     """For networks that know only a direction: the ages in years, by direction, at which the whole of their edit is
     applied. Nearer to the age in the photo, a part of it is."""
     reach: Reach = "face"
-    """How far the edit reaches: to the outline of the ``face``, or over the ``head``: hair, ears and jaw, too."""
+    """How far the edit reaches: to the outline of the ``face``, or over the ``head``: hair, ears and jaw, too.
+    Then hair and neck beyond the aligned frame follow."""
     calibration: dict[str, Any] = field(default_factory=dict)
     """Which target ages the networks are given, so that they show the one asked for; see `reage.calibration`."""
     detail_sigma: float = DETAIL_SIGMA

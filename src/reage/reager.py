@@ -7,7 +7,8 @@ sitting.age(to=70).save("me70.jpg")
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import Any, BinaryIO
 
 import cv2
@@ -18,10 +19,12 @@ from reage.arrays import Float32, UInt8
 from reage.bundle import Bundle, open_bundle
 from reage.edit.compositing import AlignedFace, Edit, composite, cut_face
 from reage.edit.masks import face_mask
+from reage.edit.surroundings import Surroundings, survey
 from reage.errors import NoFaceError
 from reage.face.alignment import align_landmarks, apply_transform, resizing
 from reage.face.apparent_age import AgeReader
 from reage.face.detection import Face, FaceDetector
+from reage.face.person import PersonNetwork
 from reage.hub.models import HubModel, open_model, pull
 from reage.photo.files import MAX_PIXELS, Photo, PhotoMeta, read_photo
 from reage.photo.photo import eight_bits
@@ -85,7 +88,7 @@ class Reager:
                 "no face found; try a photo where a face is at least 40 pixels high, upright and not covered"
             )
         with watch("analyse"):
-            faces = tuple(self._prepare(i, face, photo, pixels) for i, face in enumerate(found))
+            faces = tuple(self._prepare(i, found, photo, pixels) for i in range(len(found)))
         return Sitting(self, photo, faces, dict(watch.seconds))
 
     def read_age(self, pixels: npt.NDArray[Any], face: Face) -> float:
@@ -97,16 +100,36 @@ class Reager:
         manifest = self.bundle.manifest
         return cut_face(pixels, matrix, face_mask(landmarks, manifest.size, manifest.reach))
 
+    def survey(
+        self, pixels: npt.NDArray[Any], face: AlignedFace, landmarks: Float32, others: Sequence[Float32] = ()
+    ) -> Surroundings | None:
+        """Hair and neck of ``face`` in a photo (H, W, 3), with ``landmarks`` (468, 2) in its aligned frame.
+
+        ``others`` are the transforms (2, 3) from the photo to the aligned frames of the other faces. None where hair
+        and neck do not follow: the model edits the face alone, or they cannot be told for certain.
+        """
+        if self.bundle.manifest.reach == "face":
+            return None
+        return survey(pixels, face, landmarks, others, self._person_network)
+
+    @cached_property
+    def _person_network(self) -> PersonNetwork:
+        return PersonNetwork()
+
     def edit(self, face: AlignedFace, *, to: float, source: float, male: float) -> Edit:
         """The network's edit of an aligned face; of luma alone where the face has no colour."""
         edit = self.bundle.edit(face.pixels, source_age=source, target_age=to, male=male)
         return edit.without_colour() if face.is_grey else edit
 
-    def _prepare(self, index: int, face: Face, photo: Photo, pixels: UInt8) -> SittingFace:
-        reading = self.age_reader.read(pixels, face.landmarks_photo)
-        matrix = align_landmarks(face.landmarks_photo, self.bundle.manifest.size)
-        aligned = self.align(photo.pixels, matrix, apply_transform(matrix, face.landmarks_photo))
-        return SittingFace(index, face, reading.age, reading.male_probability, aligned)
+    def _prepare(self, index: int, found: Sequence[Face], photo: Photo, pixels: UInt8) -> SittingFace:
+        landmarks, size = found[index].landmarks_photo, self.bundle.manifest.size
+        reading = self.age_reader.read(pixels, landmarks)
+        matrices = [align_landmarks(face.landmarks_photo, size) for face in found]
+        matrix = matrices.pop(index)
+        landmarks = apply_transform(matrix, landmarks[:, :2])
+        aligned = self.align(photo.pixels, matrix, landmarks)
+        around = self.survey(photo.pixels, aligned, landmarks, matrices)
+        return SittingFace(index, found[index], reading.age, reading.male_probability, aligned, around)
 
 
 class Sitting:
@@ -178,9 +201,10 @@ class Sitting:
             with watch("network"):
                 edit = self.reager.edit(face.aligned, to=goal, source=source, male=male)
             with watch("composite"):
-                edit = request.scaled(edit, face.landmarks_aligned)
-                composite(self.photo.pixels, out, face.aligned, edit, detail_sigma=manifest.detail_sigma)
-            edited.append((face, source, goal, male, edit))
+                edits = tuple(request.applied(face.aligned, edit, face.landmarks_aligned, face.around))
+                for area, part in edits:
+                    composite(self.photo.pixels, out, area, part, detail_sigma=manifest.detail_sigma)
+            edited.append((face, source, goal, male, edits))
         with watch("verify"):
             changes = tuple(
                 FaceChange(
@@ -190,9 +214,9 @@ class Sitting:
                     target_age=manifest.reached(source, goal),
                     male=male,
                     apparent_after=self.reager.read_age(out, face.face),
-                    edit=edit,
+                    edits=edits,
                 )
-                for face, source, goal, male, edit in edited
+                for face, source, goal, male, edits in edited
             )
         mark = request.mark(
             self.reager.bundle.title, ((change.source_age, change.target_age) for change in changes)

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Literal
 from reage._version import __version__
 from reage.ages import MAX_AGE
 from reage.arrays import Float32
-from reage.edit.compositing import Edit
+from reage.edit.compositing import AlignedFace, Edit
 from reage.edit.masks import MAX_STRENGTH, check_regions, region_factor
+from reage.edit.surroundings import Surroundings
 from reage.errors import AgeError
 from reage.files import refuse_existing
 from reage.manifest import Manifest
@@ -106,15 +107,34 @@ class Request:
             raise AgeError("say an age, a direction, or years to add to the age in the photo")
         return self.to
 
-    def scaled(self, edit: Edit, landmarks: Float32, *, weight: float = 1.0) -> Edit:
-        """``edit`` as strong as asked, and further times ``weight``.
+    def applied(
+        self,
+        face: AlignedFace,
+        edit: Edit,
+        landmarks: Float32,
+        around: Surroundings | None = None,
+        *,
+        weight: float = 1.0,
+    ) -> list[tuple[AlignedFace, Edit]]:
+        """What to composite for the network's ``edit`` of ``face``, as strong as asked, and further times ``weight``.
 
-        ``landmarks`` (468, 2+) are those of the face in the frame (S, S) of the edit; they say where regions lie.
+        ``landmarks`` (468, 2+) are those of the face in its aligned frame; they say where regions lie. The edit of the
+        face comes last, after those of hair and neck, which follow it beyond its frame if they are known (``around``).
         """
         strength = weight * self.strength
+        if around is None:
+            return [(face, self._scaled(edit, landmarks, strength, None))]
+        hair, neck = (strength * self.regions.get(name, 1) for name in ("hair", "neck"))
+        inside = around.hair_inside(face) if self.regions else None
+        return [
+            *around.follow(face, edit, hair=hair, neck=neck),
+            (face, self._scaled(edit, landmarks, strength, inside)),
+        ]
+
+    def _scaled(self, edit: Edit, landmarks: Float32, strength: float, hair: Float32 | None) -> Edit:
         if not self.regions:
             return edit.scaled(strength)
-        return edit.scaled(strength * region_factor(landmarks, len(edit.gain), self.regions))
+        return edit.scaled(strength * region_factor(landmarks, len(edit.gain), self.regions, hair))
 
     def mark(self, model: str, faces: Iterable[tuple[float, float]]) -> Provenance:
         """The mark of a picture edited as asked by ``model``; ``faces`` are pairs of ages, before and after."""

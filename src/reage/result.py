@@ -13,6 +13,7 @@ import numpy.typing as npt
 from reage.arrays import Float32
 from reage.edit.compositing import AlignedFace, Edit
 from reage.edit.layers import write_layers
+from reage.edit.surroundings import Surroundings
 from reage.face.alignment import apply_transform, compose, invert_transform
 from reage.face.detection import Face
 from reage.photo.files import write_photo
@@ -32,6 +33,8 @@ class SittingFace:
     apparent_age: float
     male_probability: float
     aligned: AlignedFace
+    around: Surroundings | None = None
+    """Its hair and neck, where these are known and follow the edit."""
 
     @property
     def box(self) -> tuple[float, float, float, float]:
@@ -42,7 +45,12 @@ class SittingFace:
     def moved(self, transform: Float32) -> SittingFace:
         """The same face in the photo seen through ``transform`` (2, 3); its aligned crop stays as it is."""
         matrix = compose(self.aligned.matrix, invert_transform(transform))
-        return replace(self, face=self.face.moved(transform), aligned=replace(self.aligned, matrix=matrix))
+        return replace(
+            self,
+            face=self.face.moved(transform),
+            aligned=replace(self.aligned, matrix=matrix),
+            around=None if self.around is None else self.around.moved(transform),
+        )
 
     @property
     def landmarks_aligned(self) -> Float32:
@@ -52,7 +60,7 @@ class SittingFace:
 
 @dataclass(frozen=True)
 class FaceChange:
-    """What was asked of one face, what its age reads before and after, and the edit that was applied.
+    """What was asked of one face, what its age reads before and after, and what was composited.
 
     ``target_age`` is ``asked_age``, or the nearest to it that the model can give.
     """
@@ -63,7 +71,8 @@ class FaceChange:
     target_age: float
     male: float
     apparent_after: float
-    edit: Edit
+    edits: tuple[tuple[AlignedFace, Edit], ...]
+    """The edit of the face comes last, after those of hair and neck, if these followed."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +116,7 @@ class Result:
 
     def save_layers(self, folder: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
         """Write the edit as layers over the original; see `write_layers`, which raises `PhotoError`."""
-        edits = [(change.face.aligned, change.edit) for change in self.changes]
+        edits = [part for change in self.changes for part in change.edits]
         return write_layers(
             self.original,
             edits,

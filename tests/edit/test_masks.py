@@ -53,6 +53,20 @@ def test_regions_lie_where_their_names_say(faces: list[np.ndarray]) -> None:
         assert weights["neck"][under_the_jaw[1], under_the_jaw[0]] > 0.6
 
 
+def test_hair_is_taken_from_the_regions_it_lies_on() -> None:
+    hair = np.zeros((SIZE, SIZE), np.float32)
+    hair[:30] = 0.75
+    bare, covered = region_weights(mean_face(), SIZE), region_weights(mean_face(), SIZE, hair)
+    assert (bare[REGIONS.index("hair")] == 0).all()
+    assert np.array_equal(covered[REGIONS.index("hair")], hair)
+    assert np.abs(covered.sum(0) - 1).max() < 1e-5
+    forehead = REGIONS.index("forehead")
+    assert np.allclose(covered[forehead][:30], 0.25 * bare[forehead][:30])
+    factor = region_factor(mean_face(), SIZE, {"hair": 0}, hair)
+    assert np.allclose(factor[:30], 0.25)
+    assert np.allclose(factor[30:], 1)
+
+
 def test_borders_are_soft() -> None:
     """Over the mean face of 45 px between the eyes no weight jumps."""
     weights = region_weights(mean_face(), SIZE)
@@ -77,7 +91,7 @@ def test_wrong_regions_are_refused() -> None:
     check_regions({"forehead": 0, "neck": 1.5})
     for wrong, message in (
         ({"forhead": 1}, "did you mean 'forehead'"),
-        ({"nose": 1}, "there are forehead, eyes, cheeks, mouth, neck"),
+        ({"nose": 1}, "there are hair, forehead, eyes, cheeks, mouth, neck"),
         ({"eyes": 1.6}, "outside 0 to 1.5"),
         ({"eyes": -0.1}, "outside 0 to 1.5"),
         ({"eyes": float("nan")}, "outside 0 to 1.5"),

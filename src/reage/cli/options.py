@@ -72,7 +72,7 @@ _FACE = (
     click.option(
         "--regions",
         metavar="NAME=FACTOR,...",
-        help="Change parts of the face more or less, each 0 to 1.5: forehead, eyes, cheeks, mouth, neck. "
+        help="Change parts of the face more or less, each 0 to 1.5: hair, forehead, eyes, cheeks, mouth, neck. "
         "Example: forehead=1,eyes=0.5.",
     ),
 )

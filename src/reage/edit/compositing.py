@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reage.arrays import Float32
+from reage.edit.matte import Matte, evaluate
 from reage.face.alignment import apply_transform, invert_transform, warp
 
 DETAIL_SIGMA = 1.5 / 128
@@ -55,6 +56,8 @@ class AlignedFace:
     """(S, S) in [0, 1]: how much of an edit is applied at each place."""
     matrix: Float32
     """The similarity (2, 3) from the photo to the aligned frame."""
+    matte: Matte | None = None
+    """A further mask, which follows the edges of the photo at its own resolution; None is 1 everywhere."""
 
     @property
     def size(self) -> int:
@@ -94,7 +97,7 @@ def composite(
         detail_sigma: the blur that separates the face from its detail, in sides of the aligned frame.
     """
     half, deeper = _full(out) / 2, _full(out) / _full(photo)
-    for rows, columns, delta, gain, low in upsample_edit(photo.shape, face, edit, detail_sigma):
+    for rows, columns, delta, gain, low in upsample_edit(photo, face, edit, detail_sigma):
         tile = photo[rows, columns].astype(np.float32) * deeper
         change = delta * half + gain[..., None] * (tile - (low + 1) * half)
         merged = out[rows, columns].astype(np.float32) + change
@@ -102,43 +105,44 @@ def composite(
 
 
 def upsample_edit(
-    shape: tuple[int, ...], face: AlignedFace, edit: Edit, detail_sigma: float
+    photo: npt.NDArray[Any], face: AlignedFace, edit: Edit, detail_sigma: float
 ) -> Iterator[tuple[slice, slice, Float32, Float32, Float32]]:
     """The edit of a face at the resolution of the photo, in bands of rows.
 
     Args:
-        shape: that of the photo, (H, W, 3).
+        photo: the unedited original (H, W, 3), uint8 or uint16.
         face: the aligned face.
         edit: its edit.
         detail_sigma: as in `composite`.
 
     Yields:
         Rows and columns of the band; delta (h, w, 3) and gain (h, w), both multiplied by the mask; and the blurred face
-        (h, w, 3). Colours are in units of [-1, 1].
+        (h, w, 3), or zeros if the edit has no gain anywhere. Colours are in units of [-1, 1].
     """
     size = face.size
     masked = np.dstack([edit.delta, edit.gain]) * face.mask[..., None]
     low = cv2.GaussianBlur(face.pixels, (0, 0), detail_sigma * size, borderType=cv2.BORDER_REFLECT_101)
     back = invert_transform(face.matrix)
-    left, top, right, bottom = _box_of(shape, face.mask, back)
+    left, top, right, bottom = _box_of(photo.shape, masked, back)
     for start in range(top, bottom, _BAND):
         rows, columns = slice(start, min(start + _BAND, bottom)), slice(left, right)
         moved = back.copy()
         moved[:, 2] -= (left, start)
         extent = (right - left, rows.stop - start)
         changes = _resample(masked, moved, extent, cv2.BORDER_CONSTANT)
-        yield (
-            rows,
-            columns,
-            changes[..., :3],
-            changes[..., 3],
-            _resample(low, moved, extent, cv2.BORDER_REPLICATE),
-        )
+        if face.matte is not None:
+            functions = _resample(face.matte.functions, moved, extent, cv2.BORDER_REPLICATE)
+            tile = photo[rows, columns].astype(np.float32) * (2 / _full(photo)) - 1
+            changes *= evaluate(functions, tile)[..., None]
+        blurred = np.broadcast_to(np.float32(0), (*changes.shape[:2], 3))
+        if edit.gain.any():
+            blurred = _resample(low, moved, extent, cv2.BORDER_REPLICATE)
+        yield rows, columns, changes[..., :3], changes[..., 3], blurred
 
 
-def _box_of(shape: tuple[int, ...], mask: Float32, back: Float32) -> tuple[int, int, int, int]:
-    """The box (left, top, right, bottom) of the photo that the mask can touch; ``back`` leads from it to the photo."""
-    ys, xs = np.nonzero(mask)
+def _box_of(shape: tuple[int, ...], changes: Float32, back: Float32) -> tuple[int, int, int, int]:
+    """The box (left, top, right, bottom) of the photo that ``changes`` (S, S, C) can touch; ``back`` leads to it."""
+    ys, xs = np.nonzero(changes.any(2))
     if not len(ys):
         return 0, 0, 0, 0
     corners = np.array([[x, y] for x in (xs.min(), xs.max()) for y in (ys.min(), ys.max())], np.float32)

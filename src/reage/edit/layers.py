@@ -111,9 +111,9 @@ def _write_pictures(
     for face, edit in edits:
         composite(pixels, output, face, edit, detail_sigma=detail_sigma)
     write("change.png", change_layer(pixels, output))
-    gain = _gain(pixels.shape, edits, detail_sigma)
+    gain = _gain(pixels, edits, detail_sigma)
     write("gain.png", gain)
-    mask, low = _mask_and_low(pixels.shape, [face for face, _ in edits], detail_sigma)
+    mask, low = _mask_and_low(pixels, [face for face, _ in edits], detail_sigma)
     write("mask.png", mask)
     write("low.png", low)
     _replace_with_delta(output, pixels, gain, low)
@@ -141,25 +141,23 @@ def change_layer(photo: Pixels, output: Pixels) -> Pixels:
     return layer
 
 
-def _gain(shape: tuple[int, ...], edits: Sequence[tuple[AlignedFace, Edit]], detail_sigma: float) -> Pixels:
+def _gain(photo: Pixels, edits: Sequence[tuple[AlignedFace, Edit]], detail_sigma: float) -> Pixels:
     """The gain of all faces together (H, W) uint16, as it stands in the file."""
-    samples = np.full(shape[:2], ZERO, np.uint16)
+    samples = np.full(photo.shape[:2], ZERO, np.uint16)
     for face, edit in edits:
-        for rows, columns, _, gain, _ in upsample_edit(shape, face, edit, detail_sigma):
+        for rows, columns, _, gain, _ in upsample_edit(photo, face, edit, detail_sigma):
             added = samples[rows, columns] + np.rint(gain * GAIN_ONE)
             samples[rows, columns] = np.clip(added, 0, _FULL)
     return samples
 
 
-def _mask_and_low(
-    shape: tuple[int, ...], faces: Sequence[AlignedFace], detail_sigma: float
-) -> tuple[Pixels, Pixels]:
+def _mask_and_low(photo: Pixels, faces: Sequence[AlignedFace], detail_sigma: float) -> tuple[Pixels, Pixels]:
     """The masks (H, W) uint8 of all faces, and the blurred faces (H, W, 3) uint16 where a mask is not zero."""
-    mask, low = np.zeros(shape[:2], np.uint8), np.zeros(shape, np.uint16)
+    mask, low = np.zeros(photo.shape[:2], np.uint8), np.zeros(photo.shape, np.uint16)
     for face in faces:
         # A gain of 1 everywhere, multiplied by the mask, is the mask.
         everywhere = Edit(np.zeros_like(face.pixels), np.ones_like(face.mask))
-        for rows, columns, _, weight, blurred in upsample_edit(shape, face, everywhere, detail_sigma):
+        for rows, columns, _, weight, blurred in upsample_edit(photo, face, everywhere, detail_sigma):
             samples = np.rint(np.clip(weight, 0, 1) * 255).astype(np.uint8)
             mask[rows, columns] = np.maximum(mask[rows, columns], samples)
             seen = np.rint(np.clip((blurred + 1) * (_FULL / 2), 0, _FULL)).astype(np.uint16)

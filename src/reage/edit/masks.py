@@ -19,9 +19,9 @@ from reage.errors import RegionError
 Reach = Literal["face", "head"]
 """How far an edit may reach: to the outline of the face, or over hair, ears and jaw, too."""
 
-REGIONS = ("forehead", "eyes", "cheeks", "mouth", "neck")
-"""Parts of a face: the forehead with temples and frown lines; the eyes with brows, lids, bags and crow's feet; the
-cheeks with nose and jowls; the mouth with lips, chin and the folds from the nose; the neck, all below the jaw line."""
+REGIONS = ("hair", "forehead", "eyes", "cheeks", "mouth", "neck")
+"""Parts of a head: hair; the forehead with temples and frown lines; the eyes with brows, lids, bags and crow's feet;
+the cheeks with nose and jowls; the mouth with lips, chin and the folds from the nose; the neck, below the jaw line."""
 MAX_STRENGTH = 1.5
 """The largest strength of a whole edit, and the largest factor of a region."""
 
@@ -88,11 +88,12 @@ def face_outline(landmarks: npt.NDArray[Any], size: int) -> Float32:
     return _fill(_raise_forehead(np.asarray(landmarks, np.float32)[:, :2])[list(FACE_OVAL)], size)
 
 
-def region_weights(landmarks: npt.NDArray[Any], size: int) -> Float32:
-    """The weight of each of the `REGIONS` at each place of an aligned face: (5, size, size); their sum is 1 everywhere.
+def region_weights(landmarks: npt.NDArray[Any], size: int, hair: Float32 | None = None) -> Float32:
+    """The weight of each of the `REGIONS` at each place of an aligned face: (6, size, size); their sum is 1 everywhere.
 
-    ``landmarks`` as in `face_mask`. The borders are soft. The regions fill the whole frame: hair belongs to the
-    forehead, ears to the cheeks. `face_mask` says where an edit acts at all.
+    ``landmarks`` as in `face_mask`; ``hair`` (size, size) says how surely each place is hair, None that this is not
+    known: then hair belongs to the forehead and the cheeks. The borders are soft. The regions fill the whole frame;
+    ears, for example, belong to the cheeks. `face_mask` says where an edit acts at all.
     """
     points = np.asarray(landmarks, np.float32)[:, :2]
     unit, (along, up) = _eye_distance(points), _axes(points)
@@ -108,16 +109,21 @@ def region_weights(landmarks: npt.NDArray[Any], size: int) -> Float32:
         weights[name] = _blur(shape * free, _FEATHER * unit)
         free = free * (1 - shape)
     weights["cheeks"] = _blur(free, _FEATHER * unit)
-    return np.stack([weights[name] for name in REGIONS])
+    weights["hair"] = np.zeros((size, size), np.float32) if hair is None else hair
+    bare = 1 - weights["hair"]
+    return np.stack([weights[name] if name == "hair" else weights[name] * bare for name in REGIONS])
 
 
-def region_factor(landmarks: npt.NDArray[Any], size: int, regions: Mapping[str, float]) -> Float32:
+def region_factor(
+    landmarks: npt.NDArray[Any], size: int, regions: Mapping[str, float], hair: Float32 | None = None
+) -> Float32:
     """By how much an edit is multiplied at each place of an aligned face: (size, size).
 
-    ``landmarks`` as in `face_mask`. ``regions`` has a factor for some of the `REGIONS`; the factor of the others is 1.
+    ``landmarks`` and ``hair`` as in `region_weights`. ``regions`` has a factor for some of the `REGIONS`; the factor of
+    the others is 1.
     """
     change = np.array([regions.get(name, 1) - 1 for name in REGIONS], np.float32)
-    return np.asarray(1 + np.tensordot(change, region_weights(landmarks, size), 1), np.float32)
+    return np.asarray(1 + np.tensordot(change, region_weights(landmarks, size, hair), 1), np.float32)
 
 
 def check_regions(regions: Mapping[str, float]) -> None:

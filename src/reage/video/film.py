@@ -75,24 +75,30 @@ class _Scene:
     """What all frames of a film share: the picture, the face in it, and its edits at some ages."""
 
     base: UInt8
-    face: AlignedFace
+    areas: list[AlignedFace]
+    """The face, and before it its hair and neck, if these follow."""
     knots: list[float]
-    edits: list[Edit]
+    edits: list[list[Edit]]
+    """For each knot, the edit of each area."""
     detail_sigma: float
     labels: bool
 
     def frame(self, age: float) -> UInt8:
         """The picture (H, W, 3) at ``age`` years."""
         out = self.base.copy()
-        composite(self.base, out, self.face, self.edit(age), detail_sigma=self.detail_sigma)
+        for area, edit in zip(self.areas, self._edits_at(age), strict=True):
+            composite(self.base, out, area, edit, detail_sigma=self.detail_sigma)
         return _labelled(out, f"{age:.0f}") if self.labels else out
 
-    def edit(self, age: float) -> Edit:
-        """The edit at ``age``, between those of the two nearest knots."""
+    def _edits_at(self, age: float) -> list[Edit]:
+        """The edit of each area at ``age``, between those of the two nearest knots."""
         at = float(np.interp(age, self.knots, np.arange(len(self.knots))))
         one, other = self.edits[int(at)], self.edits[int(np.ceil(at))]
         part = np.float32(at - int(at))
-        return Edit(one.delta + part * (other.delta - one.delta), one.gain + part * (other.gain - one.gain))
+        return [
+            Edit(a.delta + part * (b.delta - a.delta), a.gain + part * (b.gain - a.gain))
+            for a, b in zip(one, other, strict=True)
+        ]
 
 
 def write_film(
@@ -191,11 +197,13 @@ def _scene(
     source, male = request.source_age(face.apparent_age), request.gender(face.male_probability)
     base, matrix = _picture(sitting.photo, face, look.side, usual_side, look.whole)
     knots, edits = _knots(*ages, source), []
+    areas = [face.aligned]
     for knot in knots:
         edit = sitting.reager.edit(face.aligned, to=knot, source=source, male=male)
-        edits.append(request.scaled(edit, face.landmarks_aligned))
-    moved = replace(face.aligned, matrix=compose(face.aligned.matrix, matrix))
-    return _Scene(base, moved, knots, edits, sitting.reager.bundle.manifest.detail_sigma, look.labels), source
+        applied = request.applied(face.aligned, edit, face.landmarks_aligned, face.around)
+        areas = [replace(area, matrix=compose(area.matrix, matrix)) for area, _ in applied]
+        edits.append([part for _, part in applied])
+    return _Scene(base, areas, knots, edits, sitting.reager.bundle.manifest.detail_sigma, look.labels), source
 
 
 def _picture(

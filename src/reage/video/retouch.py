@@ -46,15 +46,16 @@ class Role:
 
     def edit(
         self, reager: Reager, pixels: UInt8, number: int, time: float, *, smooth: bool = True
-    ) -> tuple[AlignedFace, Edit]:
-        """The face in frame ``number`` (H, W, 3), shown at ``time`` seconds, and its edit: frames in order."""
+    ) -> list[tuple[AlignedFace, Edit]]:
+        """What to composite in frame ``number`` (H, W, 3), shown at ``time`` seconds, the edit of the face being the
+        last: frames in order."""
         pose = self.poses[number]
         face = reager.align(pixels, pose.matrix, pose.landmarks)
         edit = reager.edit(face, to=self.target, source=self.source, male=self.male)
         if smooth:
             edit = self.smoother.next(edit, face.pixels, time - self.time, fresh=pose.fresh)
         self.time = time
-        return face, self.request.scaled(edit, pose.landmarks, weight=pose.weight)
+        return self.request.applied(face, edit, pose.landmarks, weight=pose.weight)
 
     def describe(self) -> str:
         """For people."""
@@ -165,8 +166,8 @@ def retouch(
     out: UInt8 = pixels.copy()
     for role in roles:
         if number in role.poses:
-            face, edit = role.edit(reager, pixels, number, time)
-            composite(pixels, out, face, edit, detail_sigma=reager.bundle.manifest.detail_sigma)
+            for area, edit in role.edit(reager, pixels, number, time):
+                composite(pixels, out, area, edit, detail_sigma=reager.bundle.manifest.detail_sigma)
     return out
 
 

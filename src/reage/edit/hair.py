@@ -1,0 +1,161 @@
+"""Where a head has hair beyond the face: by colours, learned from the head itself, and by where hair can be.
+
+Where that is unsure (bald heads, hats, scarves, colours that hair shares with skin or with what is behind it) there is
+no mask at all: hair that keeps its colour is less of a flaw than a change of what is no hair.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from reage.arrays import Bool, Float32
+from reage.edit.colours import ANY_COLOUR, ColourModel
+from reage.edit.head import Places, rise
+from reage.edit.head_colours import HeadColours
+
+_FEWEST = 0.25
+"""Part of the rim of the head that must look like hair: what is left around a bald crown is not learned from."""
+_LONG = 0.5
+"""Part of the strip beside a cheek that must look like hair, or that side's hair ends at the ear."""
+_SKIN_SHADE = 0.62
+"""Skin in shade is at least this light, in parts of lit skin: darker things of the same hue are brown hair."""
+_SKIN_HUE = 0.16
+"""How far the hue of skin in another light may be off: chroma in parts of lightness, which shading keeps."""
+_SMOOTH = 0.85
+"""Skin has at most this texture, in parts of that of the cheeks: brown hair in the sun has more."""
+
+
+def find_hair(seen: HeadColours) -> Float32 | None:
+    """How surely each place (T, T) is hair, 0 to 1; None where it is not to be trusted."""
+    at, skin = seen.at, seen.skin
+    rim = (at.beyond > 0.12) & (at.beyond < 0.75) & (at.up > 0.1)
+    visible = rim & seen.inner
+    seeds = visible & (skin < 8 * ANY_COLOUR)
+    if (rim & seen.own).sum() < 0.4 * rim.sum() or visible.sum() < 0.12 * rim.sum():
+        return None
+    hair = np.zeros(skin.shape, np.float32)
+    for _ in range(2):
+        model = ColourModel(seen.lab, seeds, 3)
+        scalp = _scalp(seen, model, seeds)
+        if scalp.any():
+            densities = model.densities(seen.lab)
+            skin = skin + densities[scalp].sum(0)
+            seeds = seeds & ~scalp[densities.argmax(0)]
+            model = ColourModel(seen.lab, seeds, 3)
+        if not model or (seeds & visible).sum() < _FEWEST * visible.sum():
+            return None
+        hair = _posterior(seen, model.density(seen.lab), skin)
+        seeds = (hair > 0.7) & seen.inner & (at.beyond > 0) & (at.beyond < 1.2) & (at.under < 0.3)
+    if not _is_believable(seen, model, hair):
+        return None
+    return _connected(hair, visible & (hair > 0.5))
+
+
+def _scalp(seen: HeadColours, model: ColourModel, seeds: Bool) -> Bool:
+    """Which of the Gaussians (n,) of the ``model``, learned from ``seeds`` (T, T), are skin in another light."""
+    if not model:
+        return np.zeros(0, bool)
+    nearest = model.densities(seen.lab).argmax(0)
+    smooth = _SMOOTH * np.median(seen.texture[seen.at.cheeks])
+    known = seen.skin_model.means
+    found = []
+    for number, colour in enumerate(model.means):
+        hue_off = np.hypot(*(colour[1:] / colour[0] - known[:, 1:] / known[:, :1]).T)
+        is_skin_lit = hue_off.min(initial=1) < _SKIN_HUE and colour[0] > _SKIN_SHADE * known[:, 0].mean()
+        of_it = seeds & (nearest == number)
+        found.append(is_skin_lit and of_it.any() and np.median(seen.texture[of_it]) < smooth)
+    return np.array(found, bool)
+
+
+def _posterior(seen: HeadColours, density: Float32, skin: Float32) -> Float32:
+    at = seen.at
+    hair = _hair_prior(at) * density
+    clothes = 0.9 * rise(at.under, -0.2, 0.7) * seen.clothes
+    total = hair + _skin_prior(at) * skin + clothes + 0.15 * ANY_COLOUR
+    mask = hair / total * seen.in_front(total)
+    lowest = _lowest(seen, mask, density)
+    for side in (at.aside < 0, at.aside >= 0):
+        if _is_long(seen, mask, side):
+            mask = np.where(side, mask * lowest, mask)
+        else:
+            mask = np.where(side, mask * (1 - rise(-at.up, 0.45, 0.9)), mask)
+    return np.asarray(mask, np.float32)
+
+
+def _hair_prior(at: Places) -> Float32:
+    """Where hair can be: around the face, over the forehead, not on the neck, and ever less far below the chin."""
+    prior = 0.9 * rise(at.beyond, -0.1, 0.2)
+    fringe = 0.35 * rise(at.beyond, -0.9, -0.3) * (at.over > 0.1)
+    prior = np.maximum(prior, fringe) * (1 - 0.8 * rise(at.under, -0.2, 2.2))
+    return np.asarray(prior * (1 - 0.97 * _neck(at)) * np.where(at.beyond < 0, rise(at.over, -0.15, 0.1), 1))
+
+
+def _skin_prior(at: Places) -> Float32:
+    face = np.where(at.beyond < 0, 0.9, 0.9 - 0.72 * rise(at.beyond, 0.1, 0.7))
+    return np.asarray(np.maximum(face, 0.6 * _neck(at)), np.float32)
+
+
+def _neck(at: Places) -> Float32:
+    return np.asarray(rise(at.under, -0.6, 0) * (1 - rise(np.abs(at.aside), 0.55, 0.95)))
+
+
+def _is_long(seen: HeadColours, hair: Float32, side: Bool) -> bool:
+    """Whether the strip beside the cheek on one ``side`` is hair; else hair ends at the ear there."""
+    at = seen.at
+    beside = side & (at.up < -0.3) & (at.under < 0) & (at.beyond > 0.06) & (at.beyond < 0.4)
+    return bool(beside.any() and (hair[beside] > 0.5).mean() > _LONG)
+
+
+def _lowest(seen: HeadColours, hair: Float32, density: Float32) -> Float32:
+    """How far down long hair goes, factors 1 to 0: to about the chin, where clothes look like it or are not seen."""
+    at = seen.at
+    sure = (at.under < 0.2) & (hair > 0.6)
+    likeness = seen.clothes / (seen.clothes + density + 1e-12)
+    if seen.clothes.any() and sure.any() and likeness[sure].mean() < 0.15:
+        return np.ones_like(hair)
+    return 1 - rise(at.under, -0.5, 0.6)
+
+
+def _is_believable(seen: HeadColours, model: ColourModel, hair: Float32) -> bool:
+    """Whether this may be hair: of a colour that hair has, alike above and beside the face, and not under the chin."""
+    at, sure = seen.at, hair > 0.6
+    if not sure.any():
+        return False
+    a, b = np.moveaxis(seen.lab[sure][..., 1:], -1, 0)
+    dyed = (a < -6) | (b < -9) | (a > 32) | (np.hypot(a, b) > 48)
+    if dyed.mean() > 0.2:
+        return False
+    if _is_hat(seen, sure):
+        return False
+    throat = seen.someone & (at.under > 0.08) & (at.under < 0.5) & (np.abs(at.aside) < 0.4)
+    falls = all(_is_long(seen, hair, side) for side in (at.aside < 0, at.aside >= 0))
+    return not (falls and _is_like(seen, model, throat))
+
+
+def _is_hat(seen: HeadColours, sure: Bool) -> bool:
+    """Whether what is ``sure`` (T, T) to lie above the face is of another colour than what lies beside it, or a large
+    thing that nothing lies beside."""
+    at = seen.at
+    top, sides = sure & (at.over > 0.5), sure & (at.up < 0.3) & (at.beyond > 0) & (at.beyond < 0.5)
+    if sides.sum() < 30:
+        return bool(top.sum() > 850)
+    above, beside = (np.median(seen.lab[part], 0) for part in (top, sides))
+    if np.hypot(*(above - beside)[1:]) > 16 or abs(above[0] - beside[0]) > 40:
+        return True
+    shades = [np.histogram(seen.lab[part][:, 0], 25, (0, 100))[0] / part.sum() for part in (top, sides)]
+    return bool(sides.sum() >= 60 and np.minimum(*shades).sum() < 0.15)
+
+
+def _is_like(seen: HeadColours, model: ColourModel, where: Bool) -> bool:
+    """Whether most of ``where`` looks like the ``model`` and not like skin: a scarf, around the whole face."""
+    density = model.density(seen.lab)
+    return bool(where.any() and (density > seen.skin + ANY_COLOUR)[where].mean() > 0.5)
+
+
+def _connected(hair: Float32, roots: Bool) -> Float32:
+    """``hair`` (T, T) without what does not hang together with its ``roots``."""
+    _, labels = cv2.connectedComponents((hair > 0.3).astype(np.uint8), connectivity=4)
+    kept = np.isin(labels, np.setdiff1d(labels[roots], 0))
+    near = cv2.dilate(kept.astype(np.uint8), np.ones((3, 3), np.uint8))
+    return np.asarray(hair * near, np.float32)

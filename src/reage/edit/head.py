@@ -1,0 +1,162 @@
+"""The head around a face: a square that reaches from above the hair down to the chest, and where things lie in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from reage.arrays import Bool, Float32, UInt8
+from reage.edit.compositing import AlignedFace
+from reage.edit.masks import face_outline
+from reage.face.alignment import (
+    apply_transform,
+    compose,
+    invert_transform,
+    rescale_points,
+    transform_scale,
+    utkface_template,
+    warp,
+)
+from reage.face.person import PersonNetwork
+from reage.photo.photo import eight_bits
+
+SIDE = 256
+"""Side of the head frame in pixels."""
+UNIT = SIDE / 6.5
+"""Pixels of the head frame that an average pair of eyes is apart."""
+_EYES = (SIDE / 2 - 0.5, SIDE / 2 - 0.5 - 0.35 * UNIT)
+"""Where the middle between the eyes lies."""
+_SMALLEST = 12.0
+"""Pixels between the eyes in the photo, below which a head is too small to say what is hair."""
+
+
+@dataclass(frozen=True)
+class Head:
+    """A head in the head frame: upright, its eyes where those of all heads are.
+
+    ``matrix`` (2, 3) leads there from the photo, ``landmarks`` (468, 2) lie there; ``pixels`` (S, S, 3) are uint8.
+    ``person`` (S, S) is the probability of a person, not the background; ``own`` (S, S) is true where the photo
+    shows something, and nobody else's head.
+    """
+
+    matrix: Float32
+    landmarks: Float32
+    pixels: UInt8
+    person: Float32
+    own: Bool
+
+
+def head_transform(matrix: Float32, size: int) -> Float32:
+    """The similarity (2, 3) from the photo to the head frame, given the ``matrix`` from it to the aligned frame (size,
+    size) of a face."""
+    template = utkface_template()
+    right, left = rescale_points(template.points[:2], template.canvas, size)
+    scale = UNIT / float(np.linalg.norm(left - right))
+    shift = np.array(_EYES, np.float32) - scale * (right + left) / 2
+    return compose(np.array([[scale, 0, shift[0]], [0, scale, shift[1]]], np.float32), matrix)
+
+
+def cut_head(
+    photo: npt.NDArray[Any],
+    face: AlignedFace,
+    landmarks: Float32,
+    others: Sequence[Float32],
+    network: PersonNetwork,
+) -> Head | None:
+    """The head of ``face`` in a ``photo`` (H, W, 3); None if it is too small.
+
+    ``landmarks`` (468, 2) lie in the face's aligned frame; ``others`` are the transforms (2, 3) from the photo to the
+    aligned frames of the other faces in it.
+    """
+    matrix = head_transform(face.matrix, face.size)
+    if UNIT / transform_scale(matrix) < _SMALLEST:
+        return None
+    pixels = eight_bits(warp(photo, matrix, (SIDE, SIDE), border=cv2.BORDER_REPLICATE))
+    there = compose(matrix, invert_transform(face.matrix))
+    own = _inside(photo.shape, matrix) & _nearest(
+        matrix, [head_transform(other, face.size) for other in others]
+    )
+    return Head(matrix, apply_transform(there, landmarks), pixels, network.read(pixels), own)
+
+
+def _inside(shape: tuple[int, ...], matrix: Float32) -> Bool:
+    """Where the head frame lies in a photo of this ``shape``."""
+    x, y = _places(invert_transform(matrix))
+    return np.asarray((x >= -0.5) & (y >= -0.5) & (x <= shape[1] - 0.5) & (y <= shape[0] - 0.5))
+
+
+def _nearest(matrix: Float32, others: Sequence[Float32]) -> Bool:
+    """Where the head that ``matrix`` leads to is nearer than ``others``, each measured in its own eye distances."""
+    x, y = _places(invert_transform(matrix))
+    own = _from_face(matrix, x, y)
+    nearest = np.ones(own.shape, bool)
+    for other in others:
+        nearest &= own <= _from_face(other, x, y)
+    return nearest
+
+
+def _from_face(matrix: Float32, x: Float32, y: Float32) -> Float32:
+    """Squared distance of places in the photo from the face that ``matrix`` brings to the head frame."""
+    across = matrix[0, 0] * x + matrix[0, 1] * y + matrix[0, 2] - _EYES[0]
+    down = matrix[1, 0] * x + matrix[1, 1] * y + matrix[1, 2] - _EYES[1] - 0.3 * UNIT
+    return np.asarray(across**2 + (down / 1.3) ** 2, np.float32)  # heads are higher than wide
+
+
+def _places(matrix: Float32) -> tuple[Float32, Float32]:
+    """``x`` and ``y`` (S, S) of each pixel of the head frame after ``matrix`` (2, 3)."""
+    y, x = np.mgrid[:SIDE, :SIDE].astype(np.float32)
+    return matrix[0, 0] * x + matrix[0, 1] * y + matrix[0, 2], matrix[1, 0] * x + matrix[1, 1] * y + matrix[
+        1, 2
+    ]
+
+
+@dataclass(frozen=True)
+class Places:
+    """How the pixels (S, S) of a small head frame lie to the face, in average eye distances.
+
+    ``beyond`` is the distance from the outline, negative inside; ``up`` the height above the eyes, ``over`` that above
+    the brows, ``under`` the depth below the chin; ``aside`` the distance from the middle line, negative on the right
+    side of the person. ``cheeks`` are skin for certain.
+    """
+
+    beyond: Float32
+    up: Float32
+    over: Float32
+    under: Float32
+    aside: Float32
+    cheeks: Bool
+
+
+_CHEEKS = (116, 117, 118, 119, 6, 348, 347, 346, 345, 411, 427, 326, 2, 97, 207, 187)
+
+
+def rise(x: Float32, low: float, high: float) -> Float32:
+    """From 0 where ``x`` is ``low`` or less to 1 where it is ``high`` or more, smoothly (smoothstep)."""
+    t = np.clip((x - low) / (high - low), 0, 1)
+    return np.asarray(t * t * (3 - 2 * t), np.float32)
+
+
+def places(landmarks: Float32, size: int) -> Places:
+    """The places of a frame of ``size`` pixels with the face's ``landmarks`` (468, 2) in it."""
+    unit = UNIT * size / SIDE
+    inside = face_outline(landmarks, size) > 0.5
+    within, without = (
+        cv2.distanceTransform(part.astype(np.uint8), cv2.DIST_L2, 3) for part in (inside, ~inside)
+    )
+    y, x = np.mgrid[:size, :size].astype(np.float32)
+    eyes, brows = landmarks[[33, 133, 362, 263]].mean(0), landmarks[[105, 334]].mean(0)
+    cheeks = np.zeros((size, size), np.uint8)
+    cv2.fillPoly(cheeks, [landmarks[list(_CHEEKS)].round().astype(np.int32)], 1)
+    return Places(
+        beyond=np.asarray((without - within) / unit, np.float32),
+        up=(eyes[1] - y) / unit,
+        over=(brows[1] - y) / unit,
+        under=(y - landmarks[152, 1]) / unit,
+        aside=(x - eyes[0]) / unit,
+        cheeks=(cheeks > 0) & inside,
+    )

@@ -1,0 +1,216 @@
+"""Hair and neck beyond the frame of a face follow what the edit does to them inside it.
+
+A network sees, and edits, hair and neck as far as its aligned frame and the mask of the head reach. What it does to
+the broad colours of the hair there is measured, and the same is done to the rest of the hair; the strands, which are
+finer, stay as they are. So it is with the skin of the neck. The whole change is
+
+    mask * edit + (1 - mask) * matte * (mean change for this colour + rest)
+
+with ``mask`` the mask of the face's own edit, ``matte`` that of the hair at the photo's resolution, and ``rest`` by how
+much the edit nearby differs from the mean: so nothing jumps where ``mask`` ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from reage.arrays import Float32
+from reage.edit.compositing import AlignedFace, Edit
+from reage.edit.hair import find_hair
+from reage.edit.head import SIDE, UNIT, cut_head, rise
+from reage.edit.head_colours import SMALL, read_colours
+from reage.edit.matte import Matte, fit_matte
+from reage.edit.neck import find_neck
+from reage.face.alignment import compose, invert_transform, resizing, warp
+from reage.face.person import PersonNetwork
+
+_FINE = 0.08
+"""Blur that takes the strands out of hair, in eye distances."""
+_FAR = 0.6
+"""Blur that continues the colours of hair and skin beyond their edges, in eye distances."""
+_NEAR = 0.35
+"""How far what the edit does nearby counts for more than its mean, in eye distances."""
+_ENOUGH = (0.005, 0.03)
+"""Areas of hair or neck inside the mask of the face, in squared eye distances: from the first on a mean is followed in
+part, from the second on fully."""
+_CHEEKS = 0.3
+"""How much the skin of the cheeks counts for that of the neck, of which the frame may show little."""
+_TO_YUV = np.array([[0.299, -0.299, 0.701], [0.587, -0.587, -0.587], [0.114, 0.886, -0.114]], np.float32)
+"""From RGB to luma (ITU-R BT.601) and the differences of blue and red from it."""
+_TO_RGB = np.linalg.inv(_TO_YUV).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Part:
+    """Hair, or the skin of the neck, in the head frame: its ``matte``, and where its colours and their change may be
+    measured, ``weight`` (T, T)."""
+
+    matte: Matte
+    weight: Float32
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What lies around a face, in the head frame: its ``pixels`` (S, S, 3) in [-1, 1], ``hair`` and ``neck``.
+
+    ``matrix`` (2, 3) leads there from the photo. A part is None where it was not found for certain.
+    """
+
+    matrix: Float32
+    pixels: Float32
+    hair: Part | None
+    neck: Part | None
+
+    def moved(self, transform: Float32) -> Surroundings:
+        """The same in the photo seen through ``transform`` (2, 3)."""
+        return replace(self, matrix=compose(self.matrix, invert_transform(transform)))
+
+    def hair_inside(self, face: AlignedFace) -> Float32 | None:
+        """How surely each place (S, S) of the aligned ``face`` is hair; None if that is not known."""
+        if self.hair is None:
+            return None
+        mask = self.hair.matte.at(self.pixels)
+        there = compose(face.matrix, invert_transform(self.matrix))
+        found = warp(mask, there, (face.size, face.size), border=cv2.BORDER_CONSTANT)
+        return np.asarray(found, np.float32)
+
+    def follow(
+        self, face: AlignedFace, edit: Edit, *, hair: float, neck: float
+    ) -> list[tuple[AlignedFace, Edit]]:
+        """What to composite besides ``edit`` of ``face``: the same change of hair and neck beyond its mask.
+
+        ``edit`` is the network's own; ``hair`` and ``neck`` say how strongly each of them follows. For the same
+        ``face`` there are always the same parts, in the same order; one of which too little is seen changes nothing.
+        """
+        there = compose(self.matrix, invert_transform(face.matrix))
+        small = compose(resizing((SIDE, SIDE), (SMALL, SMALL)), there)
+        maps = np.dstack([edit.delta @ _TO_YUV, face.mask])
+        inside = warp(maps, small, (SMALL, SMALL), border=cv2.BORDER_CONSTANT)
+        change, mask = inside[..., :3], np.clip(inside[..., 3], 0, 1).astype(np.float32)
+        colours = cv2.resize(self.pixels, (SMALL, SMALL), interpolation=cv2.INTER_AREA) @ _TO_YUV
+        followed = []
+        for part, strength, like_hair in ((self.hair, hair, True), (self.neck, neck, False)):
+            if part is None:
+                continue
+            delta = _continued(change, mask, colours, part.weight, like_hair) @ _TO_RGB * np.float32(strength)
+            area = AlignedFace(self.pixels, _large((1 - mask) * _window()), self.matrix, part.matte)
+            followed.append((area, Edit(_large(delta), np.zeros((SIDE, SIDE), np.float32))))
+        return followed
+
+
+def survey(
+    photo: npt.NDArray[Any],
+    face: AlignedFace,
+    landmarks: Float32,
+    others: Sequence[Float32],
+    network: PersonNetwork,
+) -> Surroundings | None:
+    """Hair and neck of ``face`` in ``photo`` (H, W, 3) of uint8 or uint16.
+
+    ``landmarks`` (468, 2) lie in the face's aligned frame; ``others`` are the transforms (2, 3) from the photo to the
+    aligned frames of the other faces in it. None where neither hair nor neck is found for certain, or the face is too
+    small for that.
+    """
+    head = cut_head(photo, face, landmarks, others, network)
+    if head is None:
+        return None
+    seen = read_colours(head)
+    hair = find_hair(seen)
+    neck = find_neck(seen, hair)
+    if hair is None and neck is None:
+        return None
+    pixels = head.pixels.astype(np.float32) * np.float32(2 / 255) - 1
+    off_face = rise(seen.at.beyond, 0, 0.1)
+    front = rise(head.person, 0.4, 0.8)  # its edges are finer than those of colours compared in fewer pixels
+    weights = [
+        None if hair is None else hair * off_face,
+        None if neck is None else np.maximum(neck * off_face, _CHEEKS * seen.at.cheeks),
+    ]
+    parts = [
+        None if mask is None or weight is None else Part(fit_matte(_large(mask) * front, pixels), weight)
+        for mask, weight in zip((hair, neck), weights, strict=True)
+    ]
+    return Surroundings(head.matrix, pixels, *parts)
+
+
+def _large(maps: npt.NDArray[Any]) -> Float32:
+    return np.asarray(cv2.resize(maps, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR), np.float32)
+
+
+def _continued(change: Float32, mask: Float32, colours: Float32, weight: Float32, like_hair: bool) -> Float32:
+    """The ``change`` (T, T, 3), known where ``mask`` (T, T) is, continued over all places of ``weight`` (T, T).
+
+    All in luma and differences of colour; ``colours`` (T, T, 3) are those of the picture.
+    """
+    unit = UNIT * SMALL / SIDE
+    known = weight**2 * mask**2
+    trust = float(rise(known.sum() / unit**2, *_ENOUGH))
+    if not trust:
+        return np.zeros_like(change)
+    broad = _averaged(colours, weight, _FINE * unit, _FAR * unit)
+    mean = _Recolouring(broad, change, known, like_hair)(broad)
+    rest = _blur((change - mean) * known[..., None], _NEAR * unit)
+    rest /= _blur(known, _NEAR * unit)[..., None] + 0.1
+    return np.asarray(trust * (mean + rest), np.float32)
+
+
+class _Recolouring:
+    """The mean change of colours, as a function of the colour.
+
+    Luma changes by a constant and a part of its distance from the mean: lighter strands may grow less light than dark
+    ones. The colour differences are multiplied and shifted: hair that turns grey loses its chroma whatever it was.
+    """
+
+    def __init__(self, colours: Float32, change: Float32, known: Float32, like_hair: bool) -> None:
+        """Fits ``change`` (T, T, 3) at ``colours`` (T, T, 3) with weights ``known`` (T, T), outliers counting less."""
+        where = known > 0.02
+        have, step, weights = colours[where], change[where], known[where]
+        self._middle = np.average(have, 0, weights)
+        self._shift = np.average(step, 0, weights)
+        self._slope = np.zeros(3, np.float32)
+        for _ in range(3):
+            off = np.abs(step - self._shift - self._slope * (have - self._middle)).sum(1)
+            robust = weights / np.maximum(off, 0.5 * np.median(off) + 1e-4)
+            self._middle, self._shift = (np.average(each, 0, robust) for each in (have, step))
+            if like_hair:
+                self._slope = self._fit(have - self._middle, step - self._shift, robust)
+        self._low, self._high = np.percentile(step[:, 0], [2, 98])
+
+    @staticmethod
+    def _fit(have: Float32, step: Float32, weights: Float32) -> Float32:
+        luma = (weights * have[:, 0] * step[:, 0]).sum() / (
+            (weights * have[:, 0] ** 2).sum() + 0.01 * weights.sum()
+        )
+        chroma = (weights[:, None] * have[:, 1:] * step[:, 1:]).sum()
+        chroma /= (weights[:, None] * have[:, 1:] ** 2).sum() + 0.001 * weights.sum()
+        return np.array([np.clip(luma, -0.8, 0.2), *[np.clip(chroma, -0.9, 0.2)] * 2], np.float32)
+
+    def __call__(self, colours: Float32) -> Float32:
+        step = self._shift + self._slope * (colours - self._middle)
+        step[..., 0] = np.clip(step[..., 0], self._low, self._high)
+        return np.asarray(step, np.float32)
+
+
+def _averaged(colours: Float32, weight: Float32, sigma: float, far: float) -> Float32:
+    """``colours`` blurred over places of ``weight`` alone, and continued from these beyond them."""
+    maps = np.dstack([colours * weight[..., None], weight])
+    near, wide = _blur(maps, sigma), _blur(maps, far)
+    beyond = wide[..., :3] / (wide[..., 3:] + 1e-4)
+    return np.asarray((near[..., :3] + 0.05 * beyond) / (near[..., 3:] + 0.05), np.float32)
+
+
+def _blur(maps: Float32, sigma: float) -> Float32:
+    return np.asarray(cv2.GaussianBlur(maps, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE), np.float32)
+
+
+def _window() -> Float32:
+    """1, falling to 0 at the border of the head frame: (T, T)."""
+    edge = np.minimum(np.arange(SMALL), np.arange(SMALL)[::-1]).astype(np.float32)
+    row = rise(edge, 0, 0.06 * SMALL)
+    return np.asarray(row[:, None] * row, np.float32)
