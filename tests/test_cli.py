@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import builtins
 import errno
+import io
 import json
 import os
 import shutil
@@ -20,6 +22,7 @@ from reage.assets import asset
 from reage.cli.main import main
 from reage.cli.options import parse_ages, parse_regions
 from reage.errors import AgeError, RegionError
+from reage.face.detection import FaceDetector
 from reage.manifest import GOALS, MIN_GAP
 from reage.photo.files import read_photo, read_provenance
 
@@ -104,6 +107,65 @@ def test_what_cannot_be_written_does_not_stop_a_batch(
         [long.name, "full.jpg", "me.jpg", "me-70.jpg"]
     )
     assert len(result.stderr.splitlines()) == 6
+
+
+def test_a_file_that_breaks_while_it_is_read_does_not_stop_a_batch(
+    photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Broken(io.BytesIO):
+        def read(self, *_: Any) -> bytes:
+            raise OSError(errno.EIO, "Input/output error")
+
+    broken = tmp_path / "broken.jpg"
+    shutil.copy(photo, broken)
+    really_open = builtins.open
+
+    def opened(name: Any, *rest: Any, **options: Any) -> Any:
+        return Broken() if str(name) == str(broken) else really_open(name, *rest, **options)
+
+    monkeypatch.setattr(builtins, "open", opened)
+    result = reage("photo", broken, photo, "--to", 70)
+    assert result.exit_code == 2
+    assert photo.with_name("me-70.jpg").exists()
+    assert result.stderr.splitlines()[0] == f"reage: {broken} cannot be read: Input/output error"
+
+
+def test_a_network_that_fails_on_one_photo_does_not_stop_a_batch(
+    photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    strange = tmp_path / "strange.png"
+    with Image.open(photo) as image:
+        image.resize((400, 400 * image.height // image.width)).save(strange)
+    really_detect = FaceDetector.detect
+
+    def detect(self: FaceDetector, pixels: Any) -> Any:
+        if pixels.shape[1] == 400:
+            raise RuntimeError("Non-zero status code\n  returned while running Conv node.")
+        return really_detect(self, pixels)
+
+    monkeypatch.setattr(FaceDetector, "detect", detect)
+    result = reage("photo", strange, photo, "--to", 70, "--json")
+    assert result.exit_code == 2
+    failed, done = json.loads(result.stdout)
+    assert failed["error"] == (
+        f"{strange}: it cannot be aged: Non-zero status code returned while running Conv node."
+    )
+    assert Path(done["output"]).exists()
+    assert len(result.stderr.splitlines()) == 2
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="names of files are text there")
+def test_names_that_are_not_text_are_shown_all_the_same(photo: Path) -> None:
+    odd = Path(os.fsdecode(os.fsencode(photo.parent) + b"/caf\xe9.jpg"))
+    shutil.copy(photo, odd)
+    result = reage("photo", odd, photo, "--to", 70)
+    assert result.exit_code == 0, result.stderr
+    assert "caf\\udce9-70.jpg: face 0" in result.stdout
+    assert photo.with_name("me-70.jpg").exists()
+    assert odd.with_name(f"{odd.stem}-70.jpg").exists()
+    again = reage("photo", odd, "--to", 70)
+    assert "caf\\udce9-70.jpg exists already" in again.stderr
+    assert reage("strip", odd, "--tile", 64, "--ages", "20,30").exit_code == 0
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may enter any folder")

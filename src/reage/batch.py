@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from reage.errors import PhotoError, ReageError
+from reage.errors import PhotoError, ReageError, one_line
 from reage.face.framing import head_tile
 from reage.files import beside, refuse_existing
 from reage.photo.files import write_photo
@@ -77,10 +77,21 @@ def age_photos(
             outcome = _age_photo(reager, path, place, folder, request, options)
         except ReageError as error:
             outcome = Outcome(path, error=error)
+        except (
+            Exception
+        ) as error:  # of the system, or of a network that fails on this photo; the others go on
+            outcome = Outcome(path, error=_unexpected(error))
         outcomes.append(outcome)
         if on_outcome:
             on_outcome(outcome)
     return outcomes
+
+
+def _unexpected(error: Exception) -> ReageError:
+    """``error``, which nothing foresaw, as one line; it stays the line's cause, with its traceback."""
+    line = ReageError(f"it cannot be aged: {one_line(error)}")
+    line.__cause__ = error
+    return line
 
 
 def _age_photo(

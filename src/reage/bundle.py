@@ -26,7 +26,7 @@ from reage.arrays import Float32
 from reage.assets import asset
 from reage.calibration import network_target
 from reage.edit.compositing import Edit
-from reage.errors import BundleError, ReageError
+from reage.errors import BundleError, ReageError, one_line
 from reage.files import checked_name, refuse_existing, writing, writing_folder
 from reage.manifest import Manifest, parse_manifest
 from reage.onnx_file import refuse_external_data
@@ -85,7 +85,9 @@ class Bundle:
         except ReageError:
             raise
         except Exception as error:  # ONNX Runtime raises many types, none of them documented
-            raise BundleError(f"{self.path}: ONNX Runtime cannot load its network: {_line(error)}") from error
+            raise BundleError(
+                f"{self.path}: ONNX Runtime cannot load its network: {one_line(error)}"
+            ) from error
 
     def edit(self, face: Float32, *, source_age: float, target_age: float, male: float) -> Edit:
         """The network's edit of an aligned face.
@@ -129,7 +131,7 @@ class Bundle:
         try:
             results = session.run(manifest.outputs, {name: feeds[name] for name in manifest.inputs})
         except Exception as error:  # ONNX Runtime raises many types, none of them documented
-            raise BundleError(f"{self.path}: its network cannot be run: {_line(error)}") from error
+            raise BundleError(f"{self.path}: its network cannot be run: {one_line(error)}") from error
         for name, channels, result in zip(manifest.outputs, (3, 1), results, strict=False):
             expected = (1, channels, manifest.size, manifest.size)
             if np.shape(result) != expected or not np.isfinite(result).all():
@@ -246,7 +248,7 @@ def _opened(path: Path) -> Iterator[_Read]:
         zlib.error,
         lzma.LZMAError,
     ) as error:
-        reason = getattr(error, "strerror", None) or _line(error)
+        reason = getattr(error, "strerror", None) or one_line(error)
         raise BundleError(f"{path} is not a model bundle: {reason}") from error
 
 
@@ -278,8 +280,3 @@ def _root_of(names: list[str]) -> str:
     """Where in an archive the manifest lies: at the top, or in one folder, whose name with its slash is returned."""
     folders = [name.removesuffix(_MANIFEST) for name in names if name.rpartition("/")[2] == _MANIFEST]
     return min(folders, key=len, default="")
-
-
-def _line(error: Exception) -> str:
-    """An error in one line: ONNX Runtime's have several."""
-    return " ".join(str(error).split())

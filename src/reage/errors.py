@@ -9,6 +9,11 @@ class ReageError(Exception):
     """Base of every error whose cause is the user's input; its text says what is wrong and what to do."""
 
 
+def one_line(error: BaseException) -> str:
+    """The text of an error of another library in one line; where it has none, what kind of error it is."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 class WriteError(ReageError):
     """A file or folder cannot be written: its ``path``, and the ``reason``."""
 

@@ -228,6 +228,24 @@ def test_reading_what_is_not_an_index(folder: Path, tmp_path: Path, monkeypatch:
     assert "\n" not in str(caught.value)
 
 
+def test_a_damaged_index_is_refused_in_one_line(folder: Path, tmp_path: Path) -> None:
+    path, rng = tmp_path / "index.parquet", np.random.default_rng(0)
+    write_index(index_dataset("utkface", folder)[0], path)
+    whole = path.read_bytes()
+    refusals = []
+    for number in range(150):
+        damaged = bytearray(whole)
+        for at in rng.integers(0, len(whole), 4):
+            damaged[at] = rng.integers(256)
+        path.write_bytes(damaged[: rng.integers(len(whole))] if number % 5 == 0 else damaged)
+        try:
+            read_index(path)
+        except DataError as error:
+            refusals.append(str(error))
+    assert len(refusals) > 50
+    assert "\n" not in "".join(refusals)
+
+
 def test_index_dataset_from_csv_and_its_errors(folder: Path, tmp_path: Path) -> None:
     names = sorted(p.name for p in folder.iterdir())
     table = tmp_path / "labels.csv"

@@ -123,6 +123,27 @@ def test_a_file_that_is_no_recipe_is_refused(tmp_path: Path, content: bytes) -> 
     assert str(path) in complaint(path)
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        "9" * 5000,
+        "2024-13-45",
+        "2024-02-31T25:61:61Z",
+        "[" * 2000,
+        "{" * 2000,
+        "!!bool x",
+        "!!timestamp x",
+        "!!int x",
+    ],
+)
+def test_impossible_values_are_refused_in_one_line(recipe: Path, value: str) -> None:
+    overridden = complaint(recipe, f"epochs={value}")
+    recipe.write_text(f"{recipe.read_text()}\nepochs: {value}\n")
+    for text in (overridden, complaint(recipe)):
+        assert "\n" not in text
+        assert "not a readable recipe" in text or "the value is not YAML" in text
+
+
 def test_a_missing_recipe_is_refused(tmp_path: Path) -> None:
     assert "none.yaml" in complaint(tmp_path / "none.yaml")
     assert "readable recipe" in complaint(tmp_path)

@@ -19,7 +19,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from reage.arrays import Bool, Float32, UInt8
-from reage.errors import DataError
+from reage.errors import DataError, one_line
 from reage.face.alignment import align_landmarks, apply_transform, utkface_template, warp
 from reage.face.detection import FaceDetector
 from reage.face.landmarks import LandmarkNetwork, crop_around
@@ -182,8 +182,10 @@ def open_cache(folder: str | os.PathLike[str], *, in_memory: bool = False) -> Ca
         images: Any = np.load(path / "images.npy", mmap_mode=None if in_memory else "r")
         landmarks: Any = np.load(path / "landmarks.npy", mmap_mode="r")
         rows = pd.read_parquet(path / "rows.parquet")
-    except (OSError, EOFError, ValueError) as error:
-        raise DataError(f"{path} is not a cache: {error}; make one with `reage data cache`") from error
+    except Exception as error:  # damaged files lead pyarrow and pandas to raise nearly any type
+        raise DataError(
+            f"{path} is not a cache: {one_line(error)}; make one with `reage data cache`"
+        ) from error
     if not len(images) == len(landmarks) == len(rows):
         raise DataError(
             f"{path} is damaged: its arrays differ in length; make it again with `reage data cache`"

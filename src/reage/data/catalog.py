@@ -160,7 +160,7 @@ def read_index(path: Path | str) -> pd.DataFrame:
         raise DataError(f"there is no index {path}; {advice}")
     try:
         df = pd.read_parquet(path, engine="pyarrow")
-    except (OSError, ValueError) as error:  # pyarrow's errors are of these kinds
+    except Exception as error:  # damaged files lead pyarrow and pandas to raise nearly any type
         raise DataError(f"{path} is not a Parquet file; {advice}") from error
     version = df.attrs.get("version")
     if version is None or not set(COLUMNS) <= set(df.columns):

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from reage.ages import MAX_AGE
-from reage.errors import DataError
+from reage.errors import DataError, one_line
 
 Gender = Literal["M", "F"]
 
@@ -203,7 +203,7 @@ def _read_rows(table: Path) -> list[dict[str, str]]:
     except OSError as error:
         raise DataError(f"{table} cannot be read: {error.strerror}") from error
     except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{table} is not a CSV in UTF-8: {error}") from error
+        raise DataError(f"{table} is not a CSV in UTF-8: {one_line(error)}") from error
 
 
 def _parse_row(row: dict[str, str], line: int, root: Path) -> Parsed:

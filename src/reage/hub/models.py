@@ -17,7 +17,7 @@ from typing import Any
 
 from reage._version import __version__
 from reage.bundle import Bundle, open_bundle
-from reage.errors import BundleError, HubError
+from reage.errors import BundleError, HubError, one_line
 from reage.hub.card import front_matter
 from reage.manifest import parse_manifest
 
@@ -178,20 +178,16 @@ def _hub_errors(model: HubModel) -> Iterator[None]:
             raise HubError(
                 f"{model}: the Hub refuses ({status}); set HF_TOKEN to a token with this right"
             ) from error
-        raise HubError(f"{model}: the Hub answers {status}: {_line(error)}") from error
+        raise HubError(f"{model}: the Hub answers {status}: {one_line(error)}") from error
     except errors.LocalEntryNotFoundError as error:
         offline = os.environ.get("HF_HUB_OFFLINE", "") not in ("", "0")
         reason = "HF_HUB_OFFLINE is set" if offline else "the Hub cannot be reached"
         raise HubError(f"{model}: {reason}, and there is no complete copy in the cache") from error
     except (errors.OfflineModeIsEnabled, errors.HTTPError) as error:
-        raise HubError(f"{model}: the Hub cannot be reached: {_line(error)}") from error
+        raise HubError(f"{model}: the Hub cannot be reached: {one_line(error)}") from error
     except (RuntimeError, ValueError) as error:  # names and cards that the Hub does not take; hf_xet
-        raise HubError(f"{model}: {_line(error)}") from error
+        raise HubError(f"{model}: {one_line(error)}") from error
     except OSError as error:
         if error.errno is not None:  # of this machine: a full disk
             raise
-        raise HubError(f"{model}: {_line(error)}") from error
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+        raise HubError(f"{model}: {one_line(error)}") from error

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, TypeAlias
 from PIL import Image
 from PIL.PngImagePlugin import MAX_TEXT_CHUNK
 
-from reage.errors import PhotoError
+from reage.errors import PhotoError, one_line
 from reage.files import checked_name
 
 Source: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO
@@ -74,7 +74,7 @@ def _in_memory(stream: BinaryIO, name: str) -> BytesIO:
 
 @contextmanager
 def decoder_errors(name: str) -> Iterator[None]:
-    """Turns whatever a decoder raises in the block into a `PhotoError`, and silences its warnings."""
+    """Turns whatever reading or decoding raises in the block into a `PhotoError` of one line, and silences warnings."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -86,8 +86,11 @@ def decoder_errors(name: str) -> Iterator[None]:
         except Image.DecompressionBombError as error:  # for WebP and TIFF, Pillow has its own limit
             raise PhotoError(f"{name}: {error}; save it as JPEG or PNG, which have no such limit") from error
         except Exception as error:  # hostile bytes make decoders raise nearly any type
-            reason = f": {error}" if str(error) else ""
-            raise PhotoError(f"{name} is truncated or damaged{reason}") from error
+            if (
+                isinstance(error, OSError) and error.errno is not None
+            ):  # the system's; those of decoders have no number
+                raise PhotoError(f"{name} cannot be read: {error.strerror}") from error
+            raise PhotoError(f"{name} is truncated or damaged: {one_line(error)}") from error
 
 
 def identify(file: BinaryIO, name: str) -> str:
@@ -191,14 +194,14 @@ def webp_size(file: BinaryIO, name: str) -> tuple[int, int]:
 
 def xmp_packet(file: BinaryIO, name: str) -> bytes | None:
     """The XMP packet of a photograph or of a film (GIF, MP4, QuickTime), without decoding it; None if it has none."""
-    file.seek(0)
-    head = file.read(12)
-    if head.startswith((b"GIF87a", b"GIF89a")):
-        return _gif_packet(file)
-    if head[4:8] == b"ftyp" and head[8:12] not in _HEIC_BRANDS:
-        return _box_packet(file)
-    kind = identify(file, name)
     with decoder_errors(name):
+        file.seek(0)
+        head = file.read(12)
+        if head.startswith((b"GIF87a", b"GIF89a")):
+            return _gif_packet(file)
+        if head[4:8] == b"ftyp" and head[8:12] not in _HEIC_BRANDS:
+            return _box_packet(file)
+        kind = identify(file, name)
         if kind == "jpeg":
             from PIL.JpegImagePlugin import JpegImageFile
 

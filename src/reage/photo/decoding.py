@@ -75,10 +75,9 @@ class _File:
 
 def decode(data: BinaryIO, name: str, max_pixels: int) -> Photo:
     """The photograph in a seekable file; ``name`` is for messages. Raises `PhotoError` and nothing else."""
-    kind = identify(data, name)
     with decoder_errors(name):
         file = _File(data, name, max_pixels)
-        raster = _READERS[kind](file)
+        raster = _READERS[identify(data, name)](file)
         height, width = raster.samples.shape[:2]
         file.check_size(width, height)  # a header may lie; this is what the decoder made of the file
         return _upright(raster)

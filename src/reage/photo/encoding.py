@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from reage.arrays import Pixels
-from reage.errors import PhotoError
+from reage.errors import PhotoError, one_line
 from reage.photo.containers import heif_module, png_chunk
 from reage.photo.exif import append_exif, tiff_texts
 from reage.photo.photo import Photo
@@ -70,7 +70,7 @@ def encode_photo(photo: Photo, format: str, *, mark: Provenance | None, quality:
     except MemoryError as error:
         raise PhotoError("the encoded photo does not fit into memory") from error
     except (OSError, ValueError, RuntimeError, struct.error) as error:
-        raise PhotoError(f"the photo cannot be written as {kind}: {error}") from error
+        raise PhotoError(f"the photo cannot be written as {kind}: {one_line(error)}") from error
 
 
 def _kind(format: str) -> str:

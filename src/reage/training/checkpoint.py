@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from reage.errors import ConfigError
+from reage.errors import ConfigError, one_line
 from reage.files import writing
 
 
@@ -26,7 +26,7 @@ def read_about(path: Path) -> dict[str, Any]:
         with safe_open(path, "pt") as file:
             return _about(file)
     except (OSError, SafetensorError, ValueError) as error:
-        raise ConfigError(f"{path}: not a readable checkpoint: {error}") from error
+        raise ConfigError(f"{path}: not a readable checkpoint: {one_line(error)}") from error
 
 
 def _about(file: Any) -> dict[str, Any]:
@@ -136,4 +136,4 @@ def _load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         with safe_open(path, "pt") as file:
             return {key: file.get_tensor(key) for key in file.keys()}, _about(file)  # noqa: SIM118 - not a mapping
     except (OSError, SafetensorError, ValueError) as error:
-        raise ConfigError(f"{path}: not a readable checkpoint: {error}") from error
+        raise ConfigError(f"{path}: not a readable checkpoint: {one_line(error)}") from error

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from reage.errors import ConfigError
+from reage.errors import ConfigError, one_line
 
 
 class Settings(BaseModel):
@@ -132,9 +132,10 @@ def load_recipe(path: Path, overrides: list[str] | None = None) -> TrainSettings
         ConfigError: the file is not a recipe, or a setting is unknown (the nearest name is suggested) or out of range.
     """
     try:
-        stored = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: not a readable recipe: {_one_line(error)}") from error
+        text = path.read_text()
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path}: not a readable recipe: {one_line(error)}") from error
+    stored = _read_yaml(text, f"{path}: not a readable recipe")
     if not isinstance(stored, dict):
         raise ConfigError(f"{path}: a recipe is a mapping of settings")
     for override in overrides or []:
@@ -152,14 +153,17 @@ def _override(stored: dict[str, Any], override: str) -> None:
         group = group.setdefault(parent, {})
         if not isinstance(group, dict):
             raise ConfigError(f"'{key}': '{parent}' is not a group of settings")
+    group[last] = _read_yaml(value, f"'{override}': the value is not YAML")
+
+
+def _read_yaml(text: str, complaint: str) -> Any:
+    """What ``text`` holds; raises a `ConfigError` that begins with ``complaint``."""
     try:
-        group[last] = yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"'{override}': the value is not YAML: {_one_line(error)}") from error
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
+        return yaml.safe_load(text)
+    except RecursionError as error:
+        raise ConfigError(f"{complaint}: it is nested too deeply") from error
+    except Exception as error:  # impossible numbers and dates raise nearly any type
+        raise ConfigError(f"{complaint}: {one_line(error)}") from error
 
 
 def validate(kind: type[S], stored: dict[str, Any], where: str) -> S:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from reage.errors import ConfigError
+from reage.errors import ConfigError, one_line
 from reage.networks.cyclegan import PatchDiscriminator, ResNetGenerator
 from reage.training.export import write_exported
 from reage.training.families.cyclegan import cycle_exported
@@ -30,7 +30,7 @@ def read_aging_gan(path: Path) -> dict[str, nn.Module]:
     try:
         stored: Any = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # the unpickler raises whatever a damaged file leads it to
-        reason = " ".join(str(error).split())[:200]
+        reason = one_line(error)[:200]
         raise ConfigError(f"{path}: not a checkpoint that can be read safely: {reason}") from error
     try:
         states = {name: _renamed(stored[name]) for name in ("G", "F", "DX", "DY")}
@@ -41,7 +41,7 @@ def read_aging_gan(path: Path) -> dict[str, nn.Module]:
             "old_critic": _critic(states["DY"]),
         }
     except (KeyError, IndexError, TypeError, AttributeError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:200]
+        reason = one_line(error)[:200]
         raise ConfigError(f"{path}: not a checkpoint of the aging-gan project: {reason}") from error
     return {name: network.eval() for name, network in networks.items()}
 

@@ -16,7 +16,7 @@ from dotenv import find_dotenv, load_dotenv
 from PIL import Image
 from torch import Tensor
 
-from reage.errors import ConfigError
+from reage.errors import ConfigError, one_line
 from reage.files import writing
 
 
@@ -93,7 +93,7 @@ class Journal:
                 )
             except Exception as error:  # each service has errors of its own
                 raise ConfigError(
-                    f"trackers {', '.join(trackers)}: {type(error).__name__}: {' '.join(str(error).split())}"
+                    f"trackers {', '.join(trackers)}: {type(error).__name__}: {one_line(error)}"
                 ) from error
 
     def write(self, step: int, figures: Mapping[str, float], kind: str | None = None) -> None:
