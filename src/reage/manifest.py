@@ -55,6 +55,8 @@ class Manifest:
     """What the networks take: ``face``, and some or all of ``source_age``, ``target_age`` and ``male``."""
     template: str = "utkface"
     """How faces are aligned."""
+    zoom: float = 1.0
+    """How many times as large as in the template faces must be for the networks, about the centre of the frame."""
     source_ages: tuple[float, float] = (0, MAX_AGE)
     """Lowest and highest age in years that a face in a photo may have; others are taken for the nearest."""
     target_ages: tuple[float, float] = (0, MAX_AGE)
@@ -240,6 +242,7 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
         f"a list of 'face' and any others of {_INPUTS}, each once",
     ),
     "template": (lambda v: v == "utkface", "'utkface'"),
+    "zoom": (lambda v: _is_number(v, 0.5, 2), "a number from 0.5 to 2"),
     "source_ages": _AGE_RANGE,
     "target_ages": _AGE_RANGE,
     "full_ages": (

@@ -122,9 +122,9 @@ class Reager:
         return edit.without_colour() if face.is_grey else edit
 
     def _prepare(self, index: int, found: Sequence[Face], photo: Photo, pixels: UInt8) -> SittingFace:
-        landmarks, size = found[index].landmarks_photo, self.bundle.manifest.size
+        landmarks, manifest = found[index].landmarks_photo, self.bundle.manifest
         reading = self.age_reader.read(pixels, landmarks)
-        matrices = [align_landmarks(face.landmarks_photo, size) for face in found]
+        matrices = [align_landmarks(face.landmarks_photo, manifest.size, manifest.zoom) for face in found]
         matrix = matrices.pop(index)
         landmarks = apply_transform(matrix, landmarks[:, :2])
         aligned = self.align(photo.pixels, matrix, landmarks)

@@ -86,6 +86,12 @@ def test_the_mean_face_is_already_aligned() -> None:
     )
 
 
+def test_a_zoom_enlarges_the_face_about_the_centre_of_the_frame() -> None:
+    mesh, middle = utkface_template().mesh, np.full((1, 2), 63.5, np.float32)
+    plain, zoomed = (apply_transform(align_landmarks(mesh, 128, zoom), mesh) for zoom in (1.0, 1.2))
+    np.testing.assert_allclose(zoomed - middle, 1.2 * (plain - middle), atol=1e-3)
+
+
 @pytest.mark.parametrize("scale", [0.25, 0.1])
 def test_a_reduction_averages_areas(scale: float) -> None:
     picture = smooth_picture(800, 600, 120)

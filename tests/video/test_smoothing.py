@@ -68,6 +68,22 @@ def test_short_losses_are_bridged_and_long_ones_are_not() -> None:
     assert [found[number].fresh for number in (0, 1)] == [True, False]
 
 
+@pytest.mark.parametrize("smooth", [True, False])
+def test_faces_are_as_large_in_the_frame_as_the_network_takes_them(smooth: bool) -> None:
+    track, _ = jittery_track(24, list(range(24)))
+    times, template = np.arange(24) / 24, utkface_template()
+    plain, zoomed = (poses(track, 160, times, set(), zoom=zoom, smooth=smooth) for zoom in (1.0, 1.25))
+    for number in range(24):
+        apart = []
+        for pose in (plain[number], zoomed[number]):
+            landed = apply_transform(pose.matrix, track.landmarks[number])
+            for points in (pose.landmarks, landed):
+                right, left = template.points_of(points)[:2]
+                apart.append(float(np.linalg.norm(left - right)))
+        assert apart[2] == pytest.approx(1.25 * apart[0], rel=1e-3)
+        assert apart[3] == pytest.approx(1.25 * apart[1], rel=1e-3)
+
+
 def test_no_smoothing_reaches_over_a_cut() -> None:
     track, _ = jittery_track(24, list(range(24)))
     for points in track.landmarks[12:]:

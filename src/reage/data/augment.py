@@ -43,6 +43,15 @@ def draw_crop(count: int, rng: np.random.Generator, *, degrees: float, margin: f
     return draw_affine(count, rng, degrees=degrees, zoom=(zoom, zoom), shift=0.5 * (1 - 1 / zoom))
 
 
+def centre_crop(count: int, *, margin: float) -> Float32:
+    """The crop of `draw_crop` without its randomness, as matrices (count, 2, 3) for `warp_affine`.
+
+    Each enlarges the face to ``1 + margin`` times its side and cuts out the middle.
+    """
+    step = 1 / (1 + margin)
+    return np.tile(np.array([[step, 0, 0], [0, step, 0]], np.float32), (count, 1, 1))
+
+
 def warp_affine(x: Tensor, matrices: Tensor) -> Tensor:
     """Warp images (B, C, H, W) by ``matrices`` (B, 2, 3), which map output to input as in `F.affine_grid`.
 

@@ -104,11 +104,20 @@ def compose(outer: Float32, inner: Float32) -> Float32:
     return np.asarray(outer.astype(np.float64) @ square, np.float32)
 
 
-def align_landmarks(landmarks: Float32, size: int) -> Float32:
-    """The similarity (2, 3) from the frame of ``landmarks`` (468, 2 or 3) to the aligned frame of ``size`` pixels."""
+def align_landmarks(landmarks: Float32, size: int, zoom: float = 1.0) -> Float32:
+    """The similarity (2, 3) from the frame of ``landmarks`` (468, 2 or 3) to the aligned frame of ``size`` pixels.
+
+    With a ``zoom`` other than 1, faces are that many times as large in the frame, about its centre.
+    """
     template = utkface_template()
     target = rescale_points(template.points, template.canvas, size)
-    return fit_similarity(template.points_of(landmarks), target)
+    return compose(zooming(size, zoom), fit_similarity(template.points_of(landmarks), target))
+
+
+def zooming(size: int, zoom: float) -> Float32:
+    """The transform (2, 3) that enlarges a square of ``size`` pixels ``zoom`` times about its centre."""
+    shift = (1 - zoom) * (size - 1) / 2
+    return np.array([[zoom, 0, shift], [0, zoom, shift]], np.float32)
 
 
 def warp(

@@ -132,6 +132,7 @@ def write_exported(
         target_ages=exported.target_ages,
         full_ages=exported.full_ages,
         reach=exported.reach,
+        zoom=exported.zoom,
         calibration=exported.calibration,
         data=exported.data,
         teachers=exported.teachers,

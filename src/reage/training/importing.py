@@ -14,6 +14,12 @@ from reage.networks.cyclegan import PatchDiscriminator, ResNetGenerator
 from reage.training.export import write_exported
 from reage.training.families.cyclegan import cycle_exported
 
+UTKFACE_ZOOM = 1.063
+"""How many times as large faces are in the pictures of UTKFace as in the aligned frame, on average. The frame is the
+mean of those pictures, and a face that differs from the mean in any point is fitted to it a little too small."""
+AGING_GAN_ZOOM = 306 / 256 * UTKFACE_ZOOM
+"""The aging-gan project resizes pictures of UTKFace to 306 px and cuts out the middle 256; its networks are shown faces
+of that size whatever the number of pixels."""
 AGING_GAN = "Data and licence of the weights: see the aging-gan project, which published them."
 
 
@@ -68,7 +74,12 @@ def import_aging_gan(path: Path, output: Path, *, size: int, name: str) -> float
     networks = read_aging_gan(path)
     generators = {way: networks[way] for way in ("older", "younger")}
     exported = cycle_exported(
-        generators, older=55.0, younger=23.0, data="Imported: the aging-gan project", licence=AGING_GAN
+        generators,
+        older=55.0,
+        younger=23.0,
+        zoom=AGING_GAN_ZOOM,
+        data="Imported: the aging-gan project",
+        licence=AGING_GAN,
     )
     training = {"imported_from": path.name, "steps": None}
     return write_exported(

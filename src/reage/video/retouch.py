@@ -150,7 +150,7 @@ def cast(reager: Reager, tracker: Tracker, request: Request, *, smooth: bool = T
         source = request.source_age(track.apparent_age)
         target = manifest.reached(source, request.goal(source, manifest))
         male = request.gender(track.male_probability)
-        where = poses(track, manifest.size, times, tracker.cuts, smooth=smooth)
+        where = poses(track, manifest.size, times, tracker.cuts, zoom=manifest.zoom, smooth=smooth)
         roles.append(Role(track, request, source, target, male, where))
     return roles
 

@@ -68,7 +68,13 @@ class Pose:
 
 
 def poses(
-    track: Track, size: int, frame_times: Float64, cuts: set[int], *, smooth: bool = True
+    track: Track,
+    size: int,
+    frame_times: Float64,
+    cuts: set[int],
+    *,
+    zoom: float = 1.0,
+    smooth: bool = True,
 ) -> dict[int, Pose]:
     """The poses of a tracked face, by number of frame.
 
@@ -80,12 +86,13 @@ def poses(
         size: side of the aligned frame in pixels.
         frame_times: when each frame of the video is shown (n,), in seconds.
         cuts: the numbers of frames that begin a shot.
+        zoom: how many times as large as usual the face is in that frame; see `align_landmarks`.
         smooth: whether to smooth the poses.
     """
     found = {}
     for frames, landmarks in _spans(track, frame_times, cuts):
         times = frame_times[frames] - frame_times[frames[0]]
-        matrices, points = _aligned(landmarks, size)
+        matrices, points = _aligned(landmarks, size, zoom)
         if smooth:
             matrices = _steady(matrices, times, size)
             points = smoothed(points.reshape(len(points), -1), times, _SHAPE).reshape(points.shape)
@@ -115,9 +122,9 @@ def _spans(track: Track, frame_times: Float64, cuts: set[int]) -> Iterator[tuple
         yield every, filled.reshape(len(every), -1, 2).astype(np.float32)
 
 
-def _aligned(landmarks: Float32, size: int) -> tuple[Float32, Float32]:
+def _aligned(landmarks: Float32, size: int, zoom: float) -> tuple[Float32, Float32]:
     """The similarities (n, 2, 3) to the aligned frame, and the landmarks (n, 468, 2) in it."""
-    matrices = np.stack([align_landmarks(points, size) for points in landmarks])
+    matrices = np.stack([align_landmarks(points, size, zoom) for points in landmarks])
     pairs = zip(matrices, landmarks, strict=True)
     return matrices, np.stack([apply_transform(matrix, points) for matrix, points in pairs])
 

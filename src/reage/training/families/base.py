@@ -67,6 +67,7 @@ class Exported:
     target_ages: tuple[float, float]
     full_ages: dict[str, float] = field(default_factory=dict)
     reach: Reach = "face"
+    zoom: float = 1.0
     calibration: dict[str, Any] = field(default_factory=dict)
     teachers: list[str] = field(default_factory=list)
     data: str = ""
@@ -191,8 +192,17 @@ class EditingFamily(Family):
         )  # fmt: skip
 
     def batch(self, pool: FacePool, chosen: npt.NDArray[np.intp]) -> Batch:
-        """The faces with the indices ``chosen`` in ``pool``."""
-        return Batch(pool.take(chosen, masks=self.masks), self.device)
+        """The faces with the indices ``chosen`` in ``pool``, framed as `framed` does."""
+        batch = Batch(pool.take(chosen, masks=self.masks), self.device)
+        batch.face = self.framed(batch.face)
+        return batch
+
+    def framed(self, face: Tensor) -> Tensor:
+        """Faces (B, 3, S, S) of the cache as the networks are shown them outside of training steps.
+
+        A family that crops faces at random in training crops them here without the randomness.
+        """
+        return face
 
     @abstractmethod
     def repaint(self, networks: Networks, batch: Batch, target: Tensor) -> Tensor:
@@ -232,5 +242,6 @@ class EditingFamily(Family):
                 batch = self.batch(sources, chosen[start : start + CHUNK])
                 target = torch.from_numpy(goals.ages[wanted[start : start + CHUNK]]).to(batch.age.device)
                 fakes.append(to_uint8(self.repaint(networks, batch, target)).cpu().numpy())
-            pairs[name] = (np.concatenate(fakes), goals.take(wanted, masks=False).images)
+            real = to_tensor(torch.from_numpy(goals.take(wanted, masks=False).images))
+            pairs[name] = (np.concatenate(fakes), to_uint8(self.framed(real)).numpy())
         return pairs

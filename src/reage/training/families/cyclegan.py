@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from reage.data.augment import draw_crop, warp_affine
+from reage.data.augment import centre_crop, draw_crop, warp_affine
 from reage.data.sampling import Shard, step_rng
 from reage.errors import DataError
 from reage.networks.cyclegan import Norm, PatchDiscriminator, ReplayBuffer, ResNetGenerator
@@ -54,7 +54,7 @@ class CycleOptions(Settings):
         0.1,
         ge=0,
         le=1,
-        description="Faces are enlarged to 1 + margin times their side and cropped at random.",
+        description="Faces are enlarged to 1 + margin times their side and cropped, in training at a random place.",
     )
     rotation: float = Field(5.0, ge=0, le=90, description="Largest random rotation, in degrees.")
 
@@ -100,6 +100,9 @@ class CycleFamily(EditingFamily):
             faces.append(warp_affine(batch.face, torch.from_numpy(shard.slice(crop))))
         coins = torch.from_numpy(shard.slice(rng.random((count, 2, 2))))
         return _Step(faces[0], faces[1], coins)
+
+    def framed(self, face: Tensor) -> Tensor:
+        return warp_affine(face, torch.from_numpy(centre_crop(len(face), margin=self.options.margin)))
 
     def _generator_loss(self, drawn: _Step, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         options, nets = self.options, self.networks
@@ -187,7 +190,7 @@ class CycleFamily(EditingFamily):
     def exported(cls, settings: TrainSettings, size: int) -> Exported:
         options = validate(CycleOptions, settings.options, "options")
         younger, older = options.full_ages
-        return cycle_exported(_generators(options), older=older, younger=younger)
+        return cycle_exported(_generators(options), older=older, younger=younger, zoom=1 + options.margin)
 
 
 @dataclass
@@ -206,9 +209,12 @@ class _Step:
 
 
 def cycle_exported(
-    generators: dict[str, nn.Module], *, older: float, younger: float, **more: Any
+    generators: dict[str, nn.Module], *, older: float, younger: float, zoom: float, **more: Any
 ) -> Exported:
-    """Describe the generators ``older`` and ``younger``, whose whole edits lead to these ages, for the export."""
+    """Describe the generators ``older`` and ``younger``, whose whole edits lead to these ages, for the export.
+
+    ``zoom`` is that of the faces that they were trained on; see `Manifest`.
+    """
     return Exported(
         networks=generators,
         graphs=dict(generators),
@@ -217,6 +223,7 @@ def cycle_exported(
         source_ages=(0, 116),
         target_ages=(0, 116),
         full_ages={"older": older, "younger": younger},
+        zoom=zoom,
         **more,
     )
 
