@@ -25,6 +25,7 @@ from reage.errors import AgeError, RegionError
 from reage.face.detection import FaceDetector
 from reage.manifest import GOALS, MIN_GAP
 from reage.photo.files import read_photo, read_provenance
+from reage.reager import Sitting
 
 
 def reage(*arguments: Any) -> Result:
@@ -282,6 +283,23 @@ def test_clear_ends(photo: Path, tmp_path: Path) -> None:
         assert message in result.output
         assert len(result.output.strip().splitlines()) == 1, result.output
         assert result.output.startswith("reage: ")
+
+
+def test_what_the_format_cannot_hold_is_told_before_the_work(
+    photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def work(*_: Any) -> None:
+        raise AssertionError("worked")
+
+    clear = tmp_path / "clear.png"
+    with Image.open(photo) as image:
+        image.putalpha(100)
+        image.save(clear)
+    monkeypatch.setattr(Sitting, "apply", work)
+    for message, output in (("transparent parts", "out.jpg"), ("cannot write .gif", "out.gif")):
+        result = reage("photo", clear, "--to", 70, "-o", tmp_path / output)
+        assert result.exit_code == 2
+        assert message in result.stderr
 
 
 def test_layers_and_the_recipe_in_the_docs_give_the_output(

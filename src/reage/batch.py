@@ -17,7 +17,7 @@ import numpy as np
 from reage.errors import PhotoError, ReageError, one_line
 from reage.face.framing import head_tile
 from reage.files import beside, refuse_existing
-from reage.photo.files import write_photo
+from reage.photo.files import check_format, write_photo
 from reage.reager import Reager, Sitting
 from reage.request import ANYTHING, USUAL, FileOptions, Request, check_age
 from reage.result import Result
@@ -104,6 +104,7 @@ def _age_photo(
         if layers:
             refuse_existing(layers, options.overwrite, folder=True)
         sitting = reager.open(path, max_pixels=options.max_pixels)
+        check_format(sitting.photo, place.suffix)
         result = sitting.apply(request)
         with watch("write"):
             result.save(place, overwrite=options.overwrite, quality=options.quality, signer=options.signer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -179,6 +180,32 @@ def test_a_packet_too_long_for_jpeg_gives_way_to_the_mark() -> None:
         assert (b"long long" in data) == (format != "jpeg")
 
 
+@pytest.mark.parametrize("source", [None, XMP])
+def test_a_crowd_fits_into_every_format(source: bytes | None) -> None:
+    faces = tuple((float(n % 60), float(n % 50 + 20)) for n in range(10_000))
+    mark = Provenance("reage 0.1.0", "m" * 400, faces[:600], ("strength 0.8",))
+    photo = Photo(pixels(), None, PhotoMeta(xmp=source))
+    for format in ("jpeg", "png", "webp", "tiff"):
+        found = read_provenance(encode_photo(photo, format, mark=mark))
+        assert found is not None
+        assert len(found["faces"]) == 600
+        assert found["edits"] == ["strength 0.8"]
+    found = read_provenance(encode_photo(photo, "jpeg", mark=replace(mark, faces=faces)))
+    assert found is not None
+    listed = len(found["faces"])
+    assert listed > 900
+    assert found["faces"] == [{"source_age": before, "target_age": after} for before, after in faces[:listed]]
+    assert found["edits"] == ["strength 0.8", f"{listed} of 10000 faces listed"]
+
+
+def test_faces_written_as_elements_are_read() -> None:
+    item = "<rdf:li rdf:parseType='Resource'><r:SourceAge>8.0</r:SourceAge><r:TargetAge>70.0</r:TargetAge></rdf:li>"
+    inside = f"<r:Tool>reage 1</r:Tool><r:Faces><rdf:Seq>{item}</rdf:Seq></r:Faces>"
+    found = parse_mark(packet(inside, 'xmlns:r="urn:reage:xmp:1.0/"'))
+    assert found is not None
+    assert found["faces"] == [{"source_age": 8.0, "target_age": 70.0}]
+
+
 def test_a_compressed_packet_in_png_is_read() -> None:
     import zlib
 
@@ -203,7 +230,7 @@ def test_names_that_are_no_xml_are_made_harmless() -> None:
 
 def test_ages_that_are_no_numbers_are_passed_over() -> None:
     good = updated_xmp(None, MARK) or b""
-    found = parse_mark(good.replace(b">70.0<", b">old<"))
+    found = parse_mark(good.replace(b'"70.0"', b'"old"'))
     assert found is not None
     assert found["faces"] == FOUND["faces"][1:]  # type: ignore[index]
 

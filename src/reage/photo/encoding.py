@@ -17,7 +17,7 @@ from reage.errors import PhotoError, one_line
 from reage.photo.containers import heif_module, png_chunk
 from reage.photo.exif import append_exif, tiff_texts
 from reage.photo.photo import Photo
-from reage.photo.provenance import Provenance, updated_xmp
+from reage.photo.provenance import Provenance, fitting_xmp, updated_xmp
 from reage.photo.sixteen_bit import write_png16
 
 WRITABLE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".heic", ".heif")
@@ -34,9 +34,13 @@ class _Job:
     """What the writer of a format is given."""
 
     photo: Photo
-    xmp: bytes | None
     mark: Provenance | None
     quality: int | None
+
+    @property
+    def xmp(self) -> bytes | None:
+        """The source's XMP packet with the mark."""
+        return updated_xmp(self.photo.meta.xmp, self.mark)
 
 
 def encode_photo(photo: Photo, format: str, *, mark: Provenance | None, quality: int | None = None) -> bytes:
@@ -57,20 +61,34 @@ def encode_photo(photo: Photo, format: str, *, mark: Provenance | None, quality:
         PhotoError: the format is unknown, does not allow so large a photograph, or is JPEG and the photograph has
             transparent parts.
     """
-    kind = _kind(format)
+    kind = check_format(photo, format)
     if quality is not None and not 1 <= quality <= 100:
         raise PhotoError(f"quality is {quality}, but must be 1 to 100")
+    try:
+        return _WRITERS[kind](_Job(photo, mark, quality))
+    except MemoryError as error:
+        raise PhotoError("the encoded photo does not fit into memory") from error
+    except (OSError, ValueError, RuntimeError, struct.error) as error:
+        raise PhotoError(f"the photo cannot be written as {kind}: {one_line(error)}") from error
+
+
+def check_format(photo: Photo, format: str) -> str:
+    """Check, before the work and not after it, that ``photo`` can be written in ``format``; returns the format's name.
+
+    Raises:
+        PhotoError: the format is unknown, does not allow so large a photograph, or is JPEG and the photograph has
+            transparent parts.
+    """
+    kind = _kind(format)
     limit = _LONGEST_SIDE.get(kind)
     if limit and max(photo.width, photo.height) > limit:
         raise PhotoError(
             f"the photo is {photo.width} x {photo.height}; {kind} allows {limit} a side: write PNG"
         )
-    try:
-        return _WRITERS[kind](_Job(photo, updated_xmp(photo.meta.xmp, mark), mark, quality))
-    except MemoryError as error:
-        raise PhotoError("the encoded photo does not fit into memory") from error
-    except (OSError, ValueError, RuntimeError, struct.error) as error:
-        raise PhotoError(f"the photo cannot be written as {kind}: {one_line(error)}") from error
+    alpha = photo.alpha
+    if kind == "jpeg" and alpha is not None and alpha.min() < np.iinfo(alpha.dtype).max:
+        raise PhotoError("the photo has transparent parts, which JPEG cannot hold; write .png, .webp or .tif")
+    return kind
 
 
 def _kind(format: str) -> str:
@@ -84,16 +102,12 @@ def _kind(format: str) -> str:
 
 def _jpeg(job: _Job) -> bytes:
     photo, grey = job.photo, _is_grey(job.photo)
-    if photo.alpha is not None and photo.alpha.min() < np.iinfo(photo.alpha.dtype).max:
-        raise PhotoError("the photo has transparent parts, which JPEG cannot hold; write .png, .webp or .tif")
-    xmp, exif = job.xmp, photo.meta.exif
-    if xmp and len(xmp) > _JPEG_SEGMENT:  # the mark matters more than what the source said
-        xmp = updated_xmp(None, job.mark)
+    exif = photo.meta.exif
     return _through_pillow(
         _channels(replace(_eight_bit(photo), alpha=None), grey=grey),
         "JPEG",
         exif=_with_heading(exif) if exif and len(exif) <= _JPEG_SEGMENT else None,
-        xmp=xmp,
+        xmp=fitting_xmp(photo.meta.xmp, job.mark, _JPEG_SEGMENT),
         icc_profile=_icc(photo, grey=grey),
         dpi=photo.meta.dpi,
         **_jpeg_options(job, grey),
@@ -125,8 +139,8 @@ def _png_metadata(job: _Job, grey: bool) -> bytes:
         chunks.append(png_chunk(b"pHYs", struct.pack(">IIB", x, y, 1)))
     if meta.exif:
         chunks.append(png_chunk(b"eXIf", meta.exif))
-    if job.xmp:  # uncompressed, as the XMP specification asks, so that a plain search finds it
-        chunks.append(png_chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + job.xmp))
+    if xmp := job.xmp:  # uncompressed, as the XMP specification asks, so that a plain search finds it
+        chunks.append(png_chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + xmp))
     return b"".join(chunks)
 
 

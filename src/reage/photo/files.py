@@ -14,7 +14,7 @@ from pathlib import Path
 from reage.files import refuse_existing, writing
 from reage.photo.containers import Source, open_source
 from reage.photo.decoding import decode
-from reage.photo.encoding import WRITABLE_SUFFIXES, encode_photo
+from reage.photo.encoding import WRITABLE_SUFFIXES, check_format, encode_photo
 from reage.photo.photo import JpegCoding, Photo, PhotoMeta
 from reage.photo.provenance import Provenance, read_provenance
 
@@ -25,6 +25,7 @@ __all__ = [
     "Photo",
     "PhotoMeta",
     "Provenance",
+    "check_format",
     "encode_photo",
     "read_photo",
     "read_provenance",
