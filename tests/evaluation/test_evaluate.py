@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import shutil
+from base64 import b64encode
 from dataclasses import replace
 from pathlib import Path
 
@@ -155,6 +158,35 @@ def test_a_judge_that_taught_is_refused_unless_forced(index: Path, report: Path,
     assert side.output.count("judges that taught this model") == 1
     assert side.output == (tmp_path / "compared" / "compare.md").read_text()
     assert width(tmp_path / "compared" / "trade.png") > 300
+    page = tmp_path / "page.html"
+    assert run("compare", report, tmp_path / "forced", "-o", page).exit_code == 0
+    check_page(page.read_text(), [report, tmp_path / "forced"])
+
+
+def check_page(text: str, reports: list[Path]) -> None:
+    """One page has every figure and picture of the reports in it, marks included, and loads nothing."""
+    for folder in reports:
+        for sheet in (folder / "sheets").iterdir():
+            assert text.count(b64encode(sheet.read_bytes()).decode()) == 1
+    assert set(re.findall(r'(?:src|href)="([^"]{5})', text)) == {"data:"}
+    assert not re.search(r"https?://|url\(|@import", re.sub(r'src="[^"]*"', "", text))
+    assert text.count("<option>") == 2 * len(reports)
+    for report in map(read_report, reports):
+        row = re.search(rf"<td>{re.escape(report.model.title)}</td><td>([\d.]+) \(", text)
+        assert row
+        first = report.scores.everybody.age[AGE_JUDGES[0]].error
+        assert row[1] == f"{first.value:.1f}"
+
+
+def test_a_page_of_one_report_has_no_slider(report: Path, tmp_path: Path) -> None:
+    assert run("compare", report, "-o", tmp_path / "page.html").exit_code == 0
+    assert "<option>" not in (tmp_path / "page.html").read_text()
+    broken = shutil.copytree(report, tmp_path / "broken")
+    (broken / "sheets" / "random.jpg").unlink()
+    done = run("compare", broken, "-o", tmp_path / "other.html")
+    assert done.exit_code == 2
+    assert "random.jpg cannot be read" in done.output
+    assert not (tmp_path / "other.html").exists()
 
 
 def test_reports_of_other_faces_are_not_compared(report: Path, index: Path, tmp_path: Path) -> None:

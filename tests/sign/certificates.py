@@ -1,7 +1,11 @@
-"""A chain of certificates as an authority would issue it, made for a test."""
+"""A chain of certificates as an authority would issue it, made for a test.
+
+`python tests/sign/certificates.py FOLDER` writes one: cert.pem and key.pem to sign with, authority.pem to trust.
+"""
 
 from __future__ import annotations
 
+import sys
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -96,3 +100,7 @@ def _usage(*purposes: str) -> x509.KeyUsage:
         "key_cert_sign crl_sign encipher_only decipher_only"
     )
     return x509.KeyUsage(**{name: name in purposes for name in every.split()})
+
+
+if __name__ == "__main__":
+    make_chain(Path(sys.argv[1]))

@@ -97,7 +97,13 @@ def evaluate(
 
 @click.command()
 @click.argument("reports", type=PATH, nargs=-1, required=True)
-@click.option("-o", "--output", type=PATH, help="Folder for compare.md and its plot; default: print only.")
+@click.option(
+    "-o",
+    "--output",
+    type=PATH,
+    help="A folder for compare.md and its plot, or a file ending in .html: one page to send around, with tables, plots "
+    "and faces, and a slider between the models. Default: print only.",
+)
 def compare(reports: tuple[Path, ...], output: Path | None) -> None:
     """Print REPORTS of `reage evaluate` side by side, doing nothing and real faces among them."""
     need_extra("eval", *EVALUATION)

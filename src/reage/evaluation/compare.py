@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from reage.errors import ReageError
+from reage.evaluation.compare_page import render_page
 from reage.evaluation.judges import AGE_JUDGES
 from reage.evaluation.plots import plot_moved, plot_trade
 from reage.evaluation.report import Report
@@ -19,7 +21,8 @@ def compare(folders: Sequence[Path], output: Path | None = None) -> str:
 
     Args:
         folders: folders that `reage evaluate` wrote.
-        output: a folder for ``compare.md`` and its plots; None writes nothing.
+        output: a folder for ``compare.md`` and its plots, or a file ending in ``.html`` for everything in one page;
+            None writes nothing.
 
     Returns:
         The text of ``compare.md``.
@@ -40,12 +43,21 @@ def compare(folders: Sequence[Path], output: Path | None = None) -> str:
             )
         titles.append(report.model.title)
     text = comparison_text(reports)
-    if output is not None:
-        plot_trade(reports, output / "trade.png")
-        if all(report.years_moved for report in reports):
-            plot_moved(reports, output / "moved.png")
+    if output is not None and output.suffix == ".html":
+        with TemporaryDirectory() as plots:
+            _plot(reports, Path(plots))
+            write_text(output, render_page(text, titles, folders, Path(plots)))
+    elif output is not None:
+        _plot(reports, output)
         write_text(output / "compare.md", text)
     return text
+
+
+def _plot(reports: Sequence[Report], folder: Path) -> None:
+    """Write the plots of all ``reports`` together."""
+    plot_trade(reports, folder / "trade.png")
+    if all(report.years_moved for report in reports):
+        plot_moved(reports, folder / "moved.png")
 
 
 def comparison_text(reports: Sequence[Report]) -> str:
