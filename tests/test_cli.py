@@ -8,6 +8,7 @@ import io
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -300,6 +301,25 @@ def test_what_the_format_cannot_hold_is_told_before_the_work(
         result = reage("photo", clear, "--to", 70, "-o", tmp_path / output)
         assert result.exit_code == 2
         assert message in result.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGTERM")
+def test_sigterm_leaves_nothing_half_written(photo: Path) -> None:
+    slow_disk = (
+        "import os, sys, time; from reage.cli.main import main\n"
+        "os.fsync = lambda file: (print('writing', flush=True), time.sleep(600))\n"
+        "main(sys.argv[1:], prog_name='reage')"
+    )
+    command = [sys.executable, "-c", slow_disk, "photo", str(photo), "--to", "70"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as program:
+        assert program.stdout is not None
+        assert program.stderr is not None
+        assert program.stdout.readline() == "writing\n"
+        assert len(list(photo.parent.glob("*.part")) + list(photo.parent.glob(".*.part"))) >= 1
+        program.send_signal(signal.SIGTERM)
+        assert program.wait() == 128 + signal.SIGTERM
+        assert program.stderr.read() == ""
+    assert [path.name for path in photo.parent.iterdir()] == [photo.name]
 
 
 def test_layers_and_the_recipe_in_the_docs_give_the_output(

@@ -670,3 +670,19 @@ def test_heic_with_its_library() -> None:
                 read_photo(data[:length])
         with pytest.raises(PhotoError, match=r"megapixels"):
             read_photo(data, max_pixels=100)
+
+
+def test_damaged_heic_is_told_in_one_line() -> None:
+    pytest.importorskip("pillow_heif")
+    data, random = encode_photo(Photo(smooth()), "heic", mark=None), np.random.default_rng(3)
+    refusals = []
+    for _ in range(150):
+        damaged = bytearray(data)
+        for at in random.integers(12, 400, 3):
+            damaged[at] = random.integers(256)
+        try:
+            read_photo(bytes(damaged), max_pixels=100_000)
+        except PhotoError as error:
+            refusals.append(error)
+    assert any("\n" in str(error.__cause__) for error in refusals)  # as libheif words it
+    assert not any("\n" in str(error) for error in refusals)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import signal
 import sys
+import threading
 from typing import Any
 
 import click
@@ -20,6 +22,7 @@ class _Group(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         if isinstance(sys.stdout, io.TextIOWrapper):  # names of files need not be text that can be shown
             sys.stdout.reconfigure(errors="backslashreplace")
+        before = _on_sigterm(_end_in_order)
         try:
             return super().invoke(ctx)
         except ReageError as error:
@@ -31,6 +34,21 @@ class _Group(click.Group):
         except OSError as error:  # a full disk, a folder that may not be written
             click.echo(f"reage: {error.filename or 'the system'}: {error.strerror or error}", err=True)
             ctx.exit(2)
+        finally:
+            _on_sigterm(before)
+
+
+def _on_sigterm(handler: Any) -> Any:
+    """Let ``handler`` answer SIGTERM; returns what did before."""
+    if threading.current_thread() is not threading.main_thread():  # only there can handlers be set
+        return None
+    return signal.signal(signal.SIGTERM, signal.SIG_DFL if handler is None else handler)
+
+
+def _end_in_order(number: int, _: Any) -> None:
+    """End as Ctrl-C would, so that files being written are removed, with the exit code of a program so ended."""
+    signal.signal(number, signal.SIG_IGN)  # a second one would disturb that
+    raise SystemExit(128 + number)
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
