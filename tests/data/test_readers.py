@@ -110,6 +110,7 @@ def test_csv_needs_only_file_and_age_and_takes_a_folder(tmp_path: Path) -> None:
         ("a.jpg,30,x,0", "neither M nor F"),
         ("a.jpg,30,M,x", "whole number"),
         ("gone.jpg,30,M,0", "no such file"),
+        ("x" * 5000 + ".jpg,30,M,0", "no such file"),
         ("../t.csv,30,M,0", "below"),
         (",30,M,0", "below"),
         ("a.jpg", "not a number"),

@@ -216,7 +216,11 @@ def _parse_row(row: dict[str, str], line: int, root: Path) -> Parsed:
         record = Record(str(path), *_parse_labels(row), row.get("subject") or None)
     except ValueError as error:
         return None, Problem(where, f"line {line}: {error}")
-    if not (root / path).is_file():
+    try:
+        found = (root / path).is_file()
+    except OSError:  # no file can have that name: it is too long
+        found = False
+    if not found:
         return None, Problem(where, f"line {line}: there is no such file in {root}")
     return record, None
 
