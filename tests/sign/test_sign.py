@@ -341,7 +341,24 @@ def test_what_says_nothing_and_what_is_no_picture(photo: Path, tmp_path: Path) -
         done = reage("verify", tmp_path / name)
         assert done.exit_code == 2
         assert len(done.stderr.splitlines()) == 1
-    assert reage("verify", photo, "--trust", photo).exit_code == 2
+    several = reage("verify", tmp_path / "absent.jpg", photo)
+    assert several.exit_code == 2
+    assert "Content Credentials: none." in several.stdout
+    assert "absent.jpg does not exist" in several.stderr
+
+
+def test_authorities_that_cannot_be_read_end_in_one_line(photo: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.pem"
+    broken.write_text("-----BEGIN CERTIFICATE-----\nnothing\n-----END CERTIFICATE-----\n")
+    for trust, words in (
+        (photo, "holds no certificates"),
+        (broken, "holds no certificates"),
+        ("none", "cannot be read"),
+    ):
+        done = reage("verify", photo, "--trust", trust)
+        assert done.exit_code == 2
+        assert words in done.stderr
+        assert len(done.stderr.splitlines()) == 1
 
 
 def test_without_the_extra_the_mark_is_still_read(signed: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from reage.cli.options import PATH
+from reage.errors import PhotoError
 
 
 @click.command()
@@ -19,15 +20,25 @@ def verify(files: tuple[Path, ...], trust: Path | None, as_json: bool) -> None:
     """What pictures, films and videos say of their making: the mark of reage, and Content Credentials.
 
     Ends with exit code 1 where a file was changed after it was signed, or its signature cannot be relied on for other
-    reasons. Content Credentials need the extra "sign". Nothing is fetched from the network.
+    reasons; with 2 where a file cannot be read. Content Credentials need the extra "sign". Nothing is fetched from the
+    network.
     """
     from reage.sign.verifying import verify_file
 
-    statements = [verify_file(file, trust=trust) for file in files]
+    statements, errors = [], []
+    for file in files:
+        try:
+            statements.append(verify_file(file, trust=trust))
+        except PhotoError as error:  # of this file; the others may still be read
+            errors.append(error)
     if as_json:
         click.echo(json.dumps([statement.as_dict() for statement in statements], indent=2))
-    else:
+    elif statements:
         click.echo("\n".join(str(statement) for statement in statements))
+    for error in errors:
+        click.echo(f"reage: {error}", err=True)
+    if errors:
+        sys.exit(2)
     if any(statement.is_contradicted for statement in statements):
         sys.exit(1)
 

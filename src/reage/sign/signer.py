@@ -96,10 +96,10 @@ class Signer:
                 no certificate that Content Credentials may be signed with; or the extra ``sign`` is not installed.
         """
         c2pa_module()
-        chain = _certificates(certificate)
+        chain = read_certificates(certificate)
         private = _private_key(key, passphrase)
         _check_pair(chain[0], private, certificate, key)
-        signer = cls(_name(chain[0]), _algorithm(private, key), _pem(chain), _plain_pem(private))
+        signer = cls(_name(chain[0]), _algorithm(private, key), as_pem(chain), _plain_pem(private))
         try:
             signer._try()
         except SignatureError as error:
@@ -210,7 +210,8 @@ def _thumbnail(original: Photo) -> bytes:
     return encode_photo(small, "jpeg", mark=None, quality=80)
 
 
-def _certificates(path: str | os.PathLike[str]) -> list[Certificate]:
+def read_certificates(path: str | os.PathLike[str]) -> list[Certificate]:
+    """The certificates in a PEM file; raises `SignatureError` where there are none."""
     from cryptography import x509
 
     try:
@@ -275,7 +276,8 @@ def _name(leaf: Certificate) -> str:
     return str(names[0].value) if names else leaf.subject.rfc4514_string()
 
 
-def _pem(chain: list[Certificate]) -> bytes:
+def as_pem(chain: list[Certificate]) -> bytes:
+    """Certificates as a PEM file holds them."""
     from cryptography.hazmat.primitives.serialization import Encoding
 
     return b"".join(one.public_bytes(Encoding.PEM) for one in chain)

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, Literal
 from reage.errors import PhotoError, SignatureError
 from reage.photo.containers import open_source
 from reage.photo.provenance import read_provenance
-from reage.sign.signer import QUIET, c2pa_module, reason
+from reage.sign.signer import QUIET, as_pem, c2pa_module, read_certificates, reason
 
 State = Literal["trusted", "valid", "invalid"]
 """``valid``: as signed, but nobody you named vouches for the signer; ``trusted``: somebody does."""
@@ -111,23 +111,12 @@ def verify_file(path: str | os.PathLike[str], *, trust: str | os.PathLike[str] |
         if unreadable:
             raise unreadable from None
         return Statement(path, mark, None, str(error))
+    anchors = None if trust is None else as_pem(read_certificates(trust)).decode()
     with open_source(path) as (file, _):
-        manifest, unread = _read(c2pa, file, _anchors(trust))
+        manifest, unread = _read(c2pa, file, anchors)
     if manifest is None and unreadable:
         raise unreadable
     return Statement(path, mark, None if manifest is None else _credentials(manifest), unread)
-
-
-def _anchors(trust: str | os.PathLike[str] | None) -> str | None:
-    if trust is None:
-        return None
-    try:
-        text = Path(trust).read_text()
-    except (OSError, ValueError) as error:
-        raise SignatureError(f"{trust} cannot be read: {getattr(error, 'strerror', error)}") from error
-    if "-----BEGIN CERTIFICATE-----" not in text:
-        raise SignatureError(f"{trust} holds no certificates in PEM form")
-    return text
 
 
 def _read(c2pa: Any, file: BinaryIO, anchors: str | None) -> tuple[dict[str, Any] | None, str | None]:
