@@ -128,6 +128,9 @@ def export(
     need_extra("train", "torch", "onnx", "onnxscript", "pydantic", "safetensors", "pandas")
     if push:
         need_extra("hub", "huggingface_hub")
+        from reage.hub.models import HubModel
+
+        HubModel(push)  # a name that cannot be one is refused before the work
     from reage.training.export import export_run
 
     difference = export_run(
