@@ -30,13 +30,13 @@ def verify(files: tuple[Path, ...], trust: Path | None, as_json: bool) -> None:
         try:
             statements.append(verify_file(file, trust=trust))
         except PhotoError as error:  # of this file; the others may still be read
-            errors.append(error)
+            errors.append(str(error))
     if as_json:
         click.echo(json.dumps([statement.as_dict() for statement in statements], indent=2))
     elif statements:
         click.echo("\n".join(str(statement) for statement in statements))
-    for error in errors:
-        click.echo(f"reage: {error}", err=True)
+    for text in errors:
+        click.echo(f"reage: {text}", err=True)
     if errors:
         sys.exit(2)
     if any(statement.is_contradicted for statement in statements):
