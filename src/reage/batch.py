@@ -6,7 +6,7 @@ One bad file does not stop the others; each ends in an `Outcome`.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,7 @@ from reage.files import beside, refuse_existing
 from reage.photo.files import check_format, write_photo
 from reage.reager import Reager, Sitting
 from reage.request import ANYTHING, USUAL, FileOptions, Request, check_age
-from reage.result import Result
+from reage.result import FaceChange
 from reage.sheets import sheet_photo
 from reage.stopwatch import Stopwatch
 
@@ -112,7 +112,7 @@ def _age_photo(
             with watch("layers"):
                 result.save_layers(layers, overwrite=options.overwrite)
     seconds = {**sitting.seconds, **result.seconds, **watch.seconds}
-    return Outcome(path, place, layers, None, describe(result), seconds)
+    return Outcome(path, place, layers, None, describe(result.changes), seconds)
 
 
 def age_strip(
@@ -147,8 +147,9 @@ def write_strip(
     options: FileOptions = USUAL,
     *,
     tile: int = 320,
+    first_number: int = 0,
 ) -> Path:
-    """As `age_strip`, of a photo that is open already."""
+    """As `age_strip`, of a photo that is open already; the labels of several faces count from ``first_number``."""
     manifest = sitting.reager.bundle.manifest
     chosen = sitting.choose(request.faces_or("largest"))
     ages = list(dict.fromkeys(float(manifest.nearest(age)) for age in ages))
@@ -164,7 +165,7 @@ def write_strip(
             )
         )
     first = f"input (looks {chosen[0].apparent_age:.0f})" if len(chosen) == 1 else "input"
-    labels = [f"face {face.index}" for face in chosen] if len(chosen) > 1 else None
+    labels = [f"face {face.index + first_number}" for face in chosen] if len(chosen) > 1 else None
     sheet = sheet_photo(np.stack(rows), labels, [first, *(f"{age:g}" for age in ages)])
     shown = [(request.source_age(face.apparent_age), age) for face in chosen for age in ages]
     mark = request.mark(sitting.reager.bundle.title, shown)
@@ -178,7 +179,7 @@ def write_strip(
 
 
 def _output_paths(photos: Sequence[Path], request: Request, output: Path | None) -> list[Path]:
-    names = [output_name(photo, request) for photo in photos]
+    names = [output_name(photo, request.label) for photo in photos]
     if output is None:
         places = [beside(photo, name) for photo, name in zip(photos, names, strict=True)]
     elif len(photos) == 1 and not os.path.isdir(output) and output.suffix:
@@ -200,13 +201,13 @@ def _refuse_doubled(places: Sequence[Path]) -> None:
         seen.add(whole)
 
 
-def output_name(photo: Path, request: Request) -> str:
-    """What the result for ``photo`` is called: with the input's suffix where that is written, else as PNG."""
+def output_name(photo: Path, label: str) -> str:
+    """Name of the result for ``photo``, with ``label`` added; formats that are not written become ``.png``."""
     kept = photo.suffix.lower() in {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff"}
-    return f"{photo.stem}-{request.label}{photo.suffix if kept else '.png'}"
+    return f"{photo.stem}-{label}{photo.suffix if kept else '.png'}"
 
 
-def describe(result: Result) -> list[dict[str, Any]]:
+def describe(changes: Iterable[FaceChange]) -> list[dict[str, Any]]:
     """What was done to each face, for JSON."""
     return [
         {
@@ -219,5 +220,5 @@ def describe(result: Result) -> list[dict[str, Any]]:
             "target_age": round(change.target_age, 1),
             "male": change.male,
         }
-        for change in result.changes
+        for change in changes
     ]

@@ -20,7 +20,7 @@ from reage.bundle import Bundle, open_bundle
 from reage.edit.compositing import AlignedFace, Edit, composite, cut_face
 from reage.edit.masks import face_mask
 from reage.edit.surroundings import Surroundings, survey
-from reage.errors import NoFaceError
+from reage.errors import AgeError, NoFaceError
 from reage.face.alignment import align_landmarks, apply_transform, resizing
 from reage.face.apparent_age import AgeReader
 from reage.face.detection import Face, FaceDetector
@@ -28,6 +28,7 @@ from reage.face.person import PersonNetwork
 from reage.hub.models import HubModel, open_model, pull
 from reage.photo.files import MAX_PIXELS, Photo, PhotoMeta, read_photo
 from reage.photo.photo import eight_bits
+from reage.photo.provenance import joint_mark
 from reage.request import FaceChoice, Request, Target
 from reage.result import FaceChange, Result, SittingFace
 from reage.stopwatch import Stopwatch
@@ -190,12 +191,19 @@ class Sitting:
         """
         return self.apply(Request(to, by, source, male, strength, regions or {}, faces))
 
-    def apply(self, request: Request) -> Result:
-        """The photo with ``request`` done to it, by default to all faces; raises as `age` does."""
+    def apply(self, *requests: Request) -> Result:
+        """The photo with each of ``requests`` done to its faces, by default to all; the last one for a face counts.
+
+        Raises as `age` does, and `AgeError` if there is no request.
+        """
+        asked = {face.index: request for request in requests for face in self.choose(request.faces_or("all"))}
+        if not asked:
+            raise AgeError("nothing is asked of any face; choose an age first")
         watch, manifest = Stopwatch(), self.reager.bundle.manifest
         out = self.photo.pixels.copy()
         edited = []
-        for face in self.choose(request.faces_or("all")):
+        for index, request in asked.items():
+            face = self.faces[index]
             source, male = request.source_age(face.apparent_age), request.gender(face.male_probability)
             goal = request.goal(source, manifest)
             with watch("network"):
@@ -218,8 +226,9 @@ class Sitting:
                 )
                 for face, source, goal, male, edits in edited
             )
-        mark = request.mark(
-            self.reager.bundle.title, ((change.source_age, change.target_age) for change in changes)
+        mark = joint_mark(
+            asked[change.face.index].mark(self.reager.bundle.title, [(change.source_age, change.target_age)])
+            for change in changes
         )
         return Result(
             self.photo.with_pixels(out), self.photo, changes, mark, manifest.detail_sigma, watch.seconds

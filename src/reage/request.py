@@ -29,6 +29,9 @@ Target = float | Literal["older", "younger"]
 """An age in years, or a direction: "older" is 70 years and "younger" 25, or the ages that the bundle's manifest names,
 and at least 15 years from the age in the photo, as far as the model goes (`reage.manifest.Manifest.goal`)."""
 
+GENDERS = {"female": 0.0, "male": 1.0}
+"""Words for what `Request.male` says."""
+
 FaceChoice = str | int | Sequence[int]
 """Which faces: ``"all"``, ``"largest"``, ``"0,2"``, a number or several (0 is the largest face)."""
 

@@ -99,7 +99,7 @@ def test_a_password_is_wanted_for_everything(private_address: str) -> None:
         refused = httpx.get(private_address + path)
         assert refused.status_code == 401
         assert refused.headers["WWW-Authenticate"].startswith("Basic ")
-        assert refused.text == "this page wants a user name and a password"
+        assert refused.text == "this page needs a user name and a password"
     for wrong in ("anna:password", "anna:", "bert:pässword:1", ""):
         user, _, password = wrong.partition(":")
         assert httpx.get(private_address, auth=(user, password)).status_code == 401

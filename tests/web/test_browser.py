@@ -9,10 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from reage.bundle import open_bundle
 from reage.photo.files import read_photo, read_provenance
 
+ROOT = Path(__file__).parent.parent.parent
 WAIT = 120_000
 """Milliseconds: machines that test are busy."""
 
@@ -45,6 +48,17 @@ def page(browser: Browser, address: str) -> Iterator[Page]:
     assert elsewhere == []
 
 
+@pytest.fixture(scope="module")
+def group(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A photo of three people."""
+    names = ("house_grace-meng", "senate_angus-king", "house_andre-carson")
+    people = [read_photo(ROOT / "examples" / f"{name}.jpg").pixels for name in names]
+    tiles = [np.asarray(Image.fromarray(pixels).resize((400, 400))) for pixels in people]
+    path = tmp_path_factory.mktemp("group") / "group.jpg"
+    Image.fromarray(np.concatenate(tiles, axis=1)).save(path, quality=92)
+    return path
+
+
 def upload(page: Page, path: Path) -> None:
     page.set_input_files("#upload input[type=file]", path)
 
@@ -72,11 +86,11 @@ def test_a_portrait_is_uploaded_aged_by_dragging_and_downloaded(
     page.mouse.down()
     page.mouse.move(x + 0.4 * box["width"], y, steps=4)
     during = after(page, first)  # the button of the mouse is still down
-    page.mouse.move(x + 0.2 * box["width"], y, steps=4)
+    page.mouse.move(x + 0.1 * box["width"], y, steps=4)
     page.mouse.up()
     age = slider.input_value()
     assert 15 < int(age) < 30
-    expect(page.locator("#told")).to_contain_text(f"asked for {age},", timeout=WAIT)
+    expect(page.locator("#result")).to_contain_text(f"asked for {age},", timeout=WAIT)
     young = page.request.get(after(page, during)).body()
     (tmp_path / "old.jpg").write_bytes(old)
     (tmp_path / "young.jpg").write_bytes(young)
@@ -118,3 +132,76 @@ def test_a_bundled_portrait_a_strip_and_what_the_model_is(page: Page) -> None:
     page.get_by_text("About the model").click()
     expect(page.locator("#about")).to_contain_text("Not for identification")
     expect(page.locator("#about")).to_contain_text("UTKFace")
+
+
+def test_people_in_a_group_each_get_their_own_age_and_keep_it(
+    page: Page, group: Path, tmp_path: Path
+) -> None:
+    upload(page, group)
+    after(page)
+    result, slider = page.locator("#result"), page.locator("#age input[type=range]")
+    expect(page.locator("#people")).to_contain_text("The 3 faces in the photo")
+    first = slider.input_value()
+    expect(result).to_contain_text("Person 1: looked")
+    page.locator("#faces button.thumbnail-item").nth(2).click()
+    expect(slider).not_to_have_value(first)  # the age that this person looks: nothing is asked of them yet
+    page.get_by_role("button", name="80", exact=True).click()
+    expect(slider).to_have_value("80")
+    expect(result).to_contain_text("asked for 80", timeout=WAIT)
+    expect(result).to_contain_text(f"asked for {first}")
+    page.locator("#faces button.thumbnail-item").nth(1).click()
+    expect(slider).not_to_have_value("80")
+    page.get_by_role("button", name="Younger").click()
+    expect(result).to_contain_text("Person 2: looked", timeout=WAIT)
+    page.locator("#faces button.thumbnail-item").nth(0).click()
+    expect(slider).to_have_value(first)
+    page.get_by_role("button", name="Unchanged").click()
+    expect(result).not_to_contain_text("Person 1", timeout=WAIT)
+    with page.expect_download(timeout=WAIT) as download:
+        page.click("#download")
+    assert download.value.suggested_filename == "group-aged.jpg"
+    saved = tmp_path / "saved.jpg"
+    download.value.save_as(saved)
+    mark = read_provenance(saved)
+    assert mark is not None
+    younger, older = mark["faces"]
+    assert younger["target_age"] <= younger["source_age"] - 15
+    assert older["target_age"] == 80
+
+
+def test_a_change_of_every_face_and_a_film_of_one(page: Page, group: Path) -> None:
+    upload(page, group)
+    after(page)
+    page.get_by_label("Change every face").check()
+    page.get_by_role("button", name="20", exact=True).click()
+    for person in (1, 2, 3):
+        expect(page.locator("#result")).to_contain_text(f"Person {person}: looked", timeout=WAIT)
+    assert page.locator("#result").inner_text().count("asked for 20") == 3
+    page.get_by_text("Life strip and film").click()
+    page.get_by_label("Format of the film").click()
+    page.get_by_role("option", name="gif").click()
+    page.click("#make-film")
+    page.wait_for_selector("#moving img", timeout=WAIT)
+
+
+def test_the_sliders_have_the_ages_of_the_model_and_pictures_have_names(page: Page, portrait: Path) -> None:
+    low, high = open_bundle().manifest.target_ages
+    page.get_by_text("Life strip and film").click()
+    for name in ("age", "first", "last"):
+        slider = page.locator(f"#{name} input[type=range]")
+        assert (slider.get_attribute("min"), slider.get_attribute("max")) == (f"{low:g}", f"{high:g}")
+    upload(page, portrait)
+    after(page)
+    alts = page.locator("img").evaluate_all("images => images.map(image => image.alt)")
+    assert len(alts) == 10
+    assert all(alts)
+    assert page.locator("#faces button.thumbnail-item").get_attribute("aria-label").startswith("looks ")
+
+
+def test_on_a_phone_the_result_is_in_sight_after_opening(page: Page, portrait: Path) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    upload(page, portrait)
+    after(page)
+    expect(page.locator("#picture")).to_be_in_viewport(ratio=0.9, timeout=WAIT)
+    expect(page.locator("#age")).to_be_in_viewport(timeout=WAIT)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390

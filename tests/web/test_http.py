@@ -198,7 +198,7 @@ def test_a_client_that_goes_away_leaves_one_line_in_the_log(
         if logged.endswith("\n"):
             break
         time.sleep(0.1)
-    assert logged == f"a client went away during POST /gradio_api/{path}\n"
+    assert logged == f"a client went away during POST '/gradio_api/{path}'\n"
 
 
 def test_requests_that_are_too_large_or_name_an_address_are_refused(address: str) -> None:
@@ -214,6 +214,17 @@ def test_requests_that_are_too_large_or_name_an_address_are_refused(address: str
     assert post("call/open", asked.encode()) == 403
     assert post("call/models", b'{"data": []}') == 200
     assert post("run/models", b'{"data": []}') == 404  # no way round the queue
+
+
+def test_a_request_without_a_length_is_refused_before_it_is_read(address: str) -> None:
+    asked = httpx.Request(
+        "POST",
+        f"{address}gradio_api/call/v2/models",
+        content=(b"{}" for _ in range(1)),
+        headers={"Content-Length": "2", "Transfer-Encoding": "chunked"},
+    )
+    with httpx.Client() as client:
+        assert client.send(asked).status_code == 411
 
 
 @pytest.mark.parametrize(

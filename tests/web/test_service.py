@@ -15,6 +15,8 @@ from reage.photo.files import read_photo, read_provenance
 from reage.request import Request
 from reage.web.service import Limits, Service
 
+EXAMPLES = Path(__file__).parent.parent.parent / "examples"
+
 
 @pytest.fixture
 def service(tmp_path: Path) -> Service:
@@ -36,7 +38,7 @@ def test_a_preview_shows_what_the_download_holds(service: Service, portrait: Pat
     preview = service.preview(photo.token, Request(75))
     before, after = (read_photo(p).pixels.astype(int) for p in (preview.before, preview.after))
     assert before.shape == after.shape == (1280, 1280, 3)
-    assert preview.changes[0]["apparent_after"] > face["apparent_age"] + 5
+    assert preview.changes[0].apparent_after > face["apparent_age"] + 5
     assert read_provenance(preview.after) is not None
     assert read_provenance(preview.before) is None
     saved = service.download(photo.token, Request(75))
@@ -59,6 +61,33 @@ def test_what_is_transparent_shows_white(service: Service, portrait: Path, tmp_p
     photo = service.open(tmp_path / "cut.png")
     shown = read_photo(service.preview(photo.token, Request(75)).after).pixels
     assert shown[4:14, 4:14].min() > 240
+
+
+def test_several_faces_are_each_aged_as_asked(service: Service, tmp_path: Path) -> None:
+    names = ("house_grace-meng", "senate_angus-king")
+    people = [read_photo(EXAMPLES / f"{name}.jpg").pixels for name in names]
+    tiles = [np.asarray(Image.fromarray(pixels).resize((500, 500))) for pixels in people]
+    Image.fromarray(np.concatenate(tiles, axis=1)).save(tmp_path / "two.jpg", quality=92)
+    photo = service.open(tmp_path / "two.jpg")
+    left, right = sorted(service.faces(photo), key=lambda face: face["box"][0])
+    requests = Request(75, faces=left["index"]), Request(25, faces=right["index"], strength=1.2)
+    changes = {change.face.index: change for change in service.preview(photo.token, *requests).changes}
+    assert changes[left["index"]].apparent_after > left["apparent_age"] + 5
+    assert changes[right["index"]].apparent_after < right["apparent_age"] - 5
+    saved = service.download(photo.token, *requests)
+    assert saved.name == "two-aged.jpg"
+    mark = read_provenance(saved)
+    assert mark is not None
+    assert [face["target_age"] for face in mark["faces"]] == [75, 25]
+    assert mark["edits"] == ["strength 1.2"]
+
+
+def test_without_a_request_the_photo_is_shown_as_it_is(service: Service, portrait: Path) -> None:
+    photo = service.open(portrait)
+    preview = service.preview(photo.token)
+    assert preview.after == preview.before
+    with pytest.raises(AgeError, match="nothing is asked"):
+        service.download(photo.token)
 
 
 @pytest.mark.parametrize("suffix", [".heic", ".bmp"])

@@ -129,7 +129,7 @@ def make_request(given: dict[str, Any], *, targeted: bool = False) -> Request:
 
     Raises `click.UsageError` where not exactly one target is given, and `ReageError` for impossible values.
     """
-    from reage.request import Request
+    from reage.request import GENDERS, Request
 
     to, by, direction = (given.pop(name, None) for name in ("to", "by", "direction"))
     if targeted and sum(each is not None for each in (to, by, direction)) != 1:
@@ -139,7 +139,7 @@ def make_request(given: dict[str, Any], *, targeted: bool = False) -> Request:
         to=DIRECTIONS[direction] if direction else to,
         by=by,
         source=given.pop("source"),
-        male=None if gender is None else float(gender == "male"),
+        male=None if gender is None else GENDERS[gender],
         strength=given.pop("strength"),
         regions=parse_regions(regions) if regions is not None else {},
         faces=given.pop("faces"),

@@ -7,6 +7,7 @@ It follows the XMP specification (ISO 16684-1) and the IPTC Photo Metadata Stand
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 from xml.dom import minidom
@@ -56,6 +57,14 @@ class Provenance:
         return (
             f"AI-edited with {self.tool} ({self.model}): faces made older or younger. {DIGITAL_SOURCE_TYPE}"
         )
+
+
+def joint_mark(marks: Iterable[Provenance]) -> Provenance:
+    """One mark for a picture with several edits by one model, of which there is at least one."""
+    first, *others = marks
+    faces = first.faces + tuple(face for other in others for face in other.faces)
+    edits = first.edits + tuple(edit for other in others for edit in other.edits)
+    return replace(first, faces=faces, edits=tuple(dict.fromkeys(edits)))
 
 
 def read_provenance(source: Source) -> dict[str, Any] | None:

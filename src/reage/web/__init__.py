@@ -1,1 +1,1 @@
-"""The page in the browser and its HTTP interface (extra ``web``): a thin coat of Gradio over `Reager`."""
+"""The page in the browser and its HTTP interface, built with Gradio (extra ``web``)."""

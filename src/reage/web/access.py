@@ -1,4 +1,4 @@
-"""Who may use the page: under which names it answers, which sites may ask or frame it, and with which password."""
+"""Who may use the page: under which names it answers, which web sites may use or frame it, with which password."""
 
 from __future__ import annotations
 
@@ -20,24 +20,22 @@ from reage.errors import ReageError
 ANY = "*"
 _NAME = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?")
 _SITE = re.compile(r"https?://((?:\*\.)?[a-z0-9_.-]+(?::\d+)?|\[[0-9a-f:]+\](?::\d+)?)")
-_OPEN_TO_ALL = "/gradio_api/startup-events"
-"""Gradio asks itself this once at the start, without a password; it tells nothing."""
 
 
 @dataclass(frozen=True)
 class Access:
-    """Who may use the page. By default: whoever can reach it, but no other web site through a visitor's browser.
+    """Who may use the page: by default everybody who can reach it, but no other web site through a visitor's browser.
 
-    Raises `ReageError` for a host, site or password that cannot be meant.
+    Raises `ReageError` for a host, site or password that is not written as one.
     """
 
     hosts: tuple[str, ...] = ()
-    """Names that the page is reached under, such as ``faces.example.org``; ``*`` is any. Addresses in numbers,
-    ``localhost`` and the name of this machine need not be listed."""
+    """Names that the page is reached under, such as ``faces.example.org``; ``*`` is any name. Numeric addresses,
+    ``localhost`` and the name of this machine are always allowed."""
     frames: tuple[str, ...] = ()
-    """Sites that may show the page within their own, such as ``https://huggingface.co``; usually none may."""
+    """Web sites that may show the page in a frame of their own, such as ``https://huggingface.co``."""
     auth: str | None = field(default=None, repr=False)
-    """``user:password`` that every visitor must say, by HTTP Basic authentication; None asks nobody."""
+    """``user:password`` that every visitor must give, by HTTP Basic authentication; None is no password."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "hosts", tuple(name.lower() for name in self.hosts))
@@ -48,15 +46,15 @@ class Access:
         for site in self.frames:
             if not _SITE.fullmatch(site):
                 raise ReageError(f"'{site}' is not a web site; say it as in https://faces.example.org")
-        user, _, password = (self.auth or "user:password").partition(":")
-        if not (user and password):
+        user, _, password = (self.auth or "").partition(":")
+        if self.auth is not None and not (user and password):
             raise ReageError("a password for the page is said as user:password")
 
     def refusal(self, scope: Scope) -> PlainTextResponse | None:
-        """The answer to a request that may not be served, else None.
+        """The answer to a request that may not be served, or None for one that may.
 
-        Refused are other names than the page's own (through which a web site could pass for it: DNS rebinding),
-        requests that other web sites make a browser send, and requests without the password.
+        Refused are requests for a name that is not the page's own (by DNS rebinding another web site can pass for the
+        page), requests that a browser sends for another web site, and requests without the password.
         """
         headers = Headers(scope=scope)
         host = headers.get("host", "").lower()
@@ -68,11 +66,11 @@ class Access:
             )
         if self._is_foreign(scope, headers, host):
             return PlainTextResponse("other web sites may not use this page; open it itself", 403)
-        if self.auth and scope["path"] != _OPEN_TO_ALL:
+        if self.auth:
             scheme, _, given = headers.get("authorization", "").partition(" ")
             if scheme.lower() != "basic" or not hmac.compare_digest(given.encode(), self._expected):
                 wanted = {"WWW-Authenticate": 'Basic realm="reage", charset="UTF-8"'}
-                return PlainTextResponse("this page wants a user name and a password", 401, wanted)
+                return PlainTextResponse("this page needs a user name and a password", 401, wanted)
         return None
 
     @property
@@ -81,7 +79,7 @@ class Access:
         return "frame-ancestors " + (" ".join(("'self'", *self.frames)) if self.frames else "'none'")
 
     def warning(self, host: str) -> str | None:
-        """What whoever starts the page on the address ``host`` should know of who can use it; None if nothing."""
+        """What whoever serves the page at the address ``host`` should know about its visitors; None if nothing."""
         if self.auth or host == "localhost" or (_is_address(host) and ipaddress.ip_address(host).is_loopback):
             return None
         return (
@@ -114,9 +112,9 @@ class Access:
 
 
 def visitor(request: gr.Request) -> str:
-    """Who sent a request, as far as a server without accounts can tell people apart: the address it came from.
+    """Who sent ``request``, as far as a server without accounts can tell people apart: the address it came from.
 
-    Of IPv6 addresses this is the first half, the network, since one machine has as many of the others as it likes.
+    An IPv6 address counts as its network (the first 64 bits), since one machine can use many addresses in it.
     """
     address = request.client.host if request.client else ""
     if ":" not in address or not _is_address(address):

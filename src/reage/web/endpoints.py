@@ -1,6 +1,7 @@
-"""The HTTP interface: named endpoints for ``gradio_client`` and curl; `docs/http.md` describes them.
+"""The HTTP interface: named endpoints for ``gradio_client`` and curl, described in `docs/http.md`.
 
-A photo is opened once; every other call names it by the token that `/open` gave.
+A photo is opened once; every other call names it by the token that `/open` answers. Faces are counted from 0, as on the
+command line.
 """
 
 from __future__ import annotations
@@ -12,42 +13,42 @@ from typing import Any
 
 import gradio as gr
 
+from reage.batch import describe
 from reage.errors import AgeError, PhotoError, RegionError
-from reage.request import Request
+from reage.request import GENDERS, Request
 from reage.web import texts
 from reage.web.access import visitor
 from reage.web.page import WORKERS
 from reage.web.service import Service
 
-GENDERS = {"": None, "female": 0.0, "male": 1.0}
-
 
 class Endpoints:
     """Declares the endpoints within a `gr.Blocks`, on components that nobody sees: they give types and defaults.
 
-    ``faces`` is ``all``, ``largest`` or numbers such as ``0,2``; ``strength`` is 0 to 1.5; ``gender`` is
-    ``female``, ``male`` or empty, as the face looks; ``source`` is the age in the photo, empty as it looks;
-    ``regions`` are factors such as ``{"forehead": 0.5}``.
+    Each method is an endpoint, and the names of its arguments are those of the interface. Settings of the edit are
+    ``faces`` (``all``, ``largest`` or numbers such as ``0,2``), ``strength`` (0 to 1.5), ``gender`` (``female``,
+    ``male``, or empty for what the face looks), ``source`` (the age in the photo, empty for what the face looks) and
+    ``regions`` (factors such as ``{"forehead": 0.5}``). Whatever cannot be done raises a `ReageError`.
     """
 
     def __init__(self, service: Service) -> None:
         self.service = service
         token, model = gr.Textbox(), gr.Textbox("")
         age, ages = gr.Number(), gr.JSON([20, 35, 50, 65, 80])
-        wish = [gr.Textbox("largest"), gr.Number(1), gr.Textbox(""), gr.Textbox(""), gr.JSON({})]
-        file, told = gr.File(), gr.JSON()
-        _named("open", "open", self.open, [gr.File(), model], [told])
-        _named("age", "preview", self.age, [token, age, *wish], [gr.Image(type="filepath"), told])
-        _named("download", "work", self.download, [token, age, *wish], [file])
-        _named("strip", "work", self.strip, [token, ages, *wish], [file])
-        course = [gr.Number(20), gr.Number(80), gr.Textbox("gif"), gr.Number(5)]
-        _named("film", "work", self.film, [token, *course, *wish], [file])
-        _named("close", "preview", self.close, [token], [])
-        _named("models", "preview", self.models, [], [told])
-        _named("about", "preview", self.about, [model], [gr.Textbox()])
+        settings = [gr.Textbox("largest"), gr.Number(1), gr.Textbox(""), gr.Textbox(""), gr.JSON({})]
+        file, facts = gr.File(), gr.JSON()
+        _declare("open", "open", self.open, [gr.File(), model], [facts])
+        _declare("age", "preview", self.age, [token, age, *settings], [gr.Image(type="filepath"), facts])
+        _declare("download", "work", self.download, [token, age, *settings], [file])
+        _declare("strip", "work", self.strip, [token, ages, *settings], [file])
+        film = [gr.Number(20), gr.Number(80), gr.Textbox("gif"), gr.Number(5)]
+        _declare("film", "work", self.film, [token, *film, *settings], [file])
+        _declare("close", "preview", self.close, [token], [])
+        _declare("models", "preview", self.models, [], [facts])
+        _declare("about", "preview", self.about, [model], [gr.Textbox()])
 
     def open(self, request: gr.Request, photo: str | None, model: str = "") -> dict[str, Any]:
-        """Open a photo: its token, size, model, and faces with their boxes and the ages they look."""
+        """Open a photo; answer its token, size and model, and its faces with their boxes and the ages they look."""
         if not photo:
             raise PhotoError("no photo was sent")
         opened = self.service.open(Path(photo), model=model or None, visitor=visitor(request))
@@ -57,7 +58,7 @@ class Endpoints:
             "name": opened.name,
             "width": whole.width,
             "height": whole.height,
-            "model": opened.sitting.reager.bundle.manifest.title,
+            "model": opened.sitting.reager.bundle.title,
             "faces": self.service.faces(opened),
         }
 
@@ -71,9 +72,9 @@ class Endpoints:
         source: str,
         regions: Any,
     ) -> tuple[str, list[dict[str, Any]]]:
-        """Show faces at an age: a reduced picture, quickly, and what was done to each face."""
+        """Answer a reduced picture of the faces at an age, quickly, and what was done to each face."""
         preview = self.service.preview(token, _request(age, faces, strength, gender, source, regions))
-        return str(preview.after), preview.changes
+        return str(preview.after), describe(preview.changes)
 
     def download(
         self,
@@ -85,7 +86,7 @@ class Endpoints:
         source: str,
         regions: Any,
     ) -> str:
-        """The photo at an age, at its own resolution, in its own format (HEIC and BMP as PNG), marked as AI-edited."""
+        """Answer the photo at an age, at its own resolution and in its own format (HEIC and BMP become PNG)."""
         return str(self.service.download(token, _request(age, faces, strength, gender, source, regions)))
 
     def strip(
@@ -98,7 +99,7 @@ class Endpoints:
         source: str,
         regions: Any,
     ) -> str:
-        """One sheet of faces at up to 12 ages."""
+        """Answer one sheet of the faces at up to 12 ages."""
         if not isinstance(ages, list):
             raise AgeError("ages are a list of numbers, such as [20, 40, 60]")
         request = _request(None, faces, strength, gender, source, regions)
@@ -117,7 +118,7 @@ class Endpoints:
         source: str,
         regions: Any,
     ) -> str:
-        """A film of one face from the first age to the last and back: mp4, gif or webp."""
+        """Answer a film of one face from the first age to the last and back: mp4, gif or webp."""
         request = _request(None, faces, strength, gender, source, regions)
         ends = (_years(first), _years(last))
         return str(self.service.film(token, ends, request, kind=kind, seconds=_number(seconds, "seconds")))
@@ -127,15 +128,15 @@ class Endpoints:
         self.service.close(token)
 
     def models(self) -> list[dict[str, Any]]:
-        """The models that photos can be opened with; the first is the default."""
+        """Answer the models that photos can be opened with; the first is the default."""
         return self.service.models()
 
     def about(self, model: str = "") -> str:
-        """What a model is, what it was trained on, and what it must not be used for."""
+        """Answer what a model is, what it was trained on, and what it must not be used for, in Markdown."""
         return texts.about(self.service.bundle(model or None))
 
 
-def _named(
+def _declare(
     name: str, group: str, function: Callable[..., Any], inputs: list[Any], outputs: list[Any]
 ) -> None:
     gr.Button().click(
@@ -149,18 +150,16 @@ def _named(
     )
 
 
-def _request(
-    age: float | None, faces: str, strength: float, gender: str, source: str, regions: Any
-) -> Request:
+def _request(age: Any, faces: str, strength: float, gender: str, source: str, regions: Any) -> Request:
     if not isinstance(regions, dict):
         raise RegionError('regions are factors by name, such as {"forehead": 0.5}')
-    if gender not in GENDERS:
-        raise AgeError(f"gender is female, male or empty, not '{gender}'")
+    if gender and gender not in GENDERS:
+        raise AgeError(f"gender is female, male or empty, not '{gender[:60]}'")
     return Request(
         to=None if age is None else _years(age),
         faces=str(faces) or "largest",
         strength=_number(strength, "strength"),
-        male=GENDERS[gender],
+        male=GENDERS.get(gender),
         source=_years(source) if source else None,
         regions={str(name): _number(factor, f"region {name}") for name, factor in regions.items()},
     )
@@ -171,11 +170,11 @@ def _years(age: Any) -> float:
 
 
 def _number(value: Any, name: str) -> float:
-    """Components pass on whatever JSON holds. Raises `AgeError` for what is no finite number."""
+    """``value`` as a number; raises `AgeError` if it is none or infinite, since components pass on any JSON."""
     try:
         number = float(value)
     except (TypeError, ValueError):
         number = math.nan
     if not math.isfinite(number):
-        raise AgeError(f"{name} is a number, not {value!r}")
+        raise AgeError(f"{name} is a number, not {str(value)[:60]!r}")
     return number

@@ -32,7 +32,7 @@ _POSTS = re.compile(rf"{_UPLOAD}|/gradio_api/(queue/join|cancel|reset)/?|{_CALL.
 Gradio has more, for components that are not on the page; `process_recording`, for one, leaves files in /tmp.
 """
 _DEEP_LINK = "/gradio_api/deep_link"
-"""Writes a visitor's choices into a file, for a link to them, which the page does not offer."""
+"""Writes what a visitor has chosen into a file, for links to it; the page offers no such links."""
 _NO_FETCHING = "this server fetches nothing from elsewhere: upload the photo itself"
 _NO_EVENT = b'event: error\ndata: "404: Not Found"\n\n'
 """Gradio's answer to whoever waits for an event that does not exist."""
@@ -51,12 +51,12 @@ Calls = Mapping[str, Mapping[str, bool]]
 
 
 class Guard:
-    """ASGI middleware: refuses requests that nothing here needs, that are too large, or that name other hosts.
+    """ASGI middleware that refuses requests with one sentence of plain text, and passes the others on to ``app``.
 
-    ``access`` says whom to serve. Posts go through to `_POSTS` only, calls only to the endpoints in ``calls`` and
-    with their arguments, and none that would make the server fetch from elsewhere. Uploads of more than ``max_upload``
-    bytes are refused before they are read, and all of them while the files waiting in ``store`` to be opened take
-    several times that. Refusals are one sentence of plain text.
+    Refused is whoever ``access`` does not let in; posts to addresses other than `_POSTS`; calls of endpoints that are
+    not among ``calls``, or with other arguments; and whatever would make the server fetch from elsewhere. Uploads of
+    more than ``max_upload`` bytes are refused before they are read, and all uploads while those that wait in ``store``
+    to be opened take several times that.
     """
 
     def __init__(self, app: ASGIApp, *, access: Access, calls: Calls, store: Store, max_upload: int) -> None:
@@ -71,9 +71,8 @@ class Guard:
             (b"x-content-type-options", b"nosniff"),
         ]
         if not access.frames:
-            self._headers.append(
-                (b"x-frame-options", b"DENY")
-            )  # for browsers that do not know frame-ancestors
+            # For browsers that do not know frame-ancestors.
+            self._headers.append((b"x-frame-options", b"DENY"))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer why not."""
@@ -89,10 +88,10 @@ class Guard:
                 refusal = self._refusal_of_body(scope["path"], body)
             await (refusal or self.app)(scope, receive, answer)
         except ClientDisconnect:
-            _log().warning("a client went away during %s %s", scope["method"], scope["path"])
+            _log().warning("a client went away during %s %r", scope["method"], scope["path"])
         except Exception as error:
             if not isinstance(error.__cause__, HTTPException):  # which the client has been told
-                _log().error("%s %s failed", scope["method"], scope["path"], exc_info=error)
+                _log().error("%s %r failed", scope["method"], scope["path"], exc_info=error)
             await answer.end()
 
     def _refusal(self, scope: Scope) -> PlainTextResponse | None:
@@ -105,8 +104,10 @@ class Guard:
         if not posted:
             return None
         headers = dict(scope["headers"])
-        length = headers.get(b"content-length", b"").decode()
-        if not length.isdigit():
+        length = headers.get(b"content-length", b"")
+        if b"transfer-encoding" in headers or not re.fullmatch(
+            rb"[0-9]{1,18}", length
+        ):  # which may be endless
             return PlainTextResponse("say the length of the request", 411)
         if not _uploads(scope):
             return PlainTextResponse("this request is too long", 413) if int(length) > _MAX_BODY else None

@@ -1,4 +1,4 @@
-"""The page: what a visitor sees, and which answer belongs to what he does."""
+"""The page: its components, its looks, and which handler answers to what a visitor does."""
 
 from __future__ import annotations
 
@@ -7,19 +7,20 @@ from typing import Any
 
 import gradio as gr
 
-from reage.ages import MAX_AGE
-from reage.assets import portraits
-from reage.edit.masks import MAX_STRENGTH, REGIONS
 from reage.web import texts
-from reage.web.answers import GENDERS, Answers
-from reage.web.service import Service, film_kinds
+from reage.web.controls import Controls
+from reage.web.handlers import Handlers
+from reage.web.service import Service
 
-FILE_TYPES = [".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".heic", ".heif"]
 WORKERS = {"open": 1, "preview": 2, "work": 1}
-"""How many of each group of requests are answered at a time, the others waiting: a film delays no slider."""
+"""How many requests of each group are worked on at a time, while others wait: a film delays no slider."""
 
-LOOK = "() => document.querySelector('#faces').scrollIntoView({behavior: 'smooth', block: 'nearest'})"
-"""Shows what was opened, which on a phone lies below."""
+SHOW_RESULT = """() => {
+  const box = document.querySelector('#picture').getBoundingClientRect();
+  if (box.top < 0 || box.bottom > window.innerHeight)
+    document.querySelector('#people').scrollIntoView({behavior: 'smooth', block: 'start'});
+}"""
+"""Scrolls to what was opened, which on a phone lies below the portraits."""
 
 EMPTY = "() => null"
 """Frees a component for the next photo."""
@@ -32,6 +33,21 @@ SAVE = """(file) => {
   link.click();
 }"""
 """Hands a file that is ready to the browser, so that one click downloads."""
+
+NAME_PICTURES = f"""() => {{
+  const texts = {{
+    '#picture': ['The photo as it is', '{texts.PICTURE}'], '#strip': ['{texts.STRIP}'], '#moving': ['{texts.FILM}']
+  }};
+  const name = () => {{
+    for (const [place, alts] of Object.entries(texts))
+      document.querySelectorAll(place + ' img').forEach((image, i) => {{ image.alt ||= alts[i] || alts.at(-1); }});
+    for (const image of document.querySelectorAll('.thumbnail-item img'))
+      image.closest('button').ariaLabel = image.alt;
+  }};
+  new MutationObserver(name).observe(document.body, {{childList: true, subtree: true}});
+  name();
+}}"""
+"""Tells screen readers what pictures show: Gradio leaves that empty, and calls thumbnails by their numbers."""
 
 THEME = gr.themes.Base(
     primary_hue="teal",
@@ -50,197 +66,139 @@ CSS = """
 #faces .grid-container, #portraits .grid-container {
   grid-template-columns: repeat(auto-fill, minmax(84px, 1fr)) !important; gap: 6px;
 }
+#faces .grid-container { grid-template-columns: repeat(auto-fill, minmax(100px, 1fr)) !important; }
 #faces .gallery-item { max-width: 120px; }
 #portraits .caption-label { display: none; }
 #faces .caption-label { left: 0; right: 0; max-width: 100%; padding: 1px 4px; font-size: 12px; border: 0; }
+#presets { gap: 6px; }
+#presets button { flex: 1 1 auto; padding: 4px 8px; }
 #intro h1 { margin-bottom: 0; }
 footer { display: none !important; }
 """
 
 
 class Page:
-    """Builds the page within a `gr.Blocks`; events of its own are no part of the HTTP interface."""
+    """Builds the page within a `gr.Blocks`. Its events are private: the HTTP interface has endpoints of its own."""
 
     def __init__(self, service: Service) -> None:
-        self.service = service
-        self.answers = Answers(service)
-        gr.Markdown(texts.INTRODUCTION, elem_id="intro")
-        self.token, self.index = gr.State(None), gr.State(0)
-        with gr.Row():
-            with gr.Column(scale=2, min_width=300):
-                self._sources()
-            with gr.Column(scale=3, min_width=320):
-                self._picture()
-        with gr.Accordion("About the model, and what it must not be used for", open=False):
-            self.about = gr.Markdown(texts.about(service.bundle(None)), elem_id="about")
-        self._wire()
+        self.controls = Controls(service)
+        self.handlers = Handlers(service, self.controls)
+        self._connect_sources()
+        self._connect_settings()
+        self._connect_work()
 
-    def _sources(self) -> None:
-        with gr.Tabs():
-            with gr.Tab("Photo"):
-                self.upload = gr.File(
-                    label="A photo with a face", file_types=FILE_TYPES, height=130, elem_id="upload"
-                )
-                gr.Markdown(texts.limits(self.service.limits), elem_classes="small")
-            with gr.Tab("Webcam"):
-                self.webcam = gr.Image(
-                    sources=["webcam"],
-                    type="filepath",
-                    format="jpeg",
-                    label="A picture from the webcam",
-                    webcam_options=gr.WebcamOptions(mirror=False),
-                    elem_id="webcam",
-                )
-        gr.Markdown(texts.PORTRAITS, visible=bool(portraits()))
-        self.portraits = gr.Gallery(
-            [(str(path), name) for path, name in portraits().items()],
-            show_label=False,
-            columns=7,
-            fit_columns=False,
-            height="auto",
-            object_fit="cover",
-            allow_preview=False,
-            interactive=False,
-            visible=bool(portraits()),
-            buttons=[],
-            elem_id="portraits",
-        )
-
-    def _picture(self) -> None:
-        self.choice = gr.Markdown(texts.CHOOSE_FACE, visible=False)
-        self.faces = gr.Gallery(
-            show_label=False,
-            columns=4,
-            fit_columns=False,
-            height="auto",
-            object_fit="cover",
-            allow_preview=False,
-            interactive=False,
-            visible=False,
-            buttons=[],
-            elem_id="faces",
-        )
-        self.everybody = gr.Checkbox(False, label="Change every face", visible=False)
-        self.picture = gr.ImageSlider(
-            label="Before and after, AI-edited",
-            max_height=430,
-            show_label=False,
-            elem_classes="edited",
-            type="filepath",
-            interactive=False,
-            buttons=["fullscreen"],
-            elem_id="picture",
-        )
-        self.told = gr.Markdown(texts.NOTHING_OPEN, elem_id="told")
-        self.age = gr.Slider(0, MAX_AGE, 70, step=1, label="Age to show, in years", elem_id="age")
-        self.strength = gr.Slider(0, 1.5, 1, step=0.05, label="Strength of the edit", elem_id="strength")
-        self.save = gr.Button("Download at full resolution", variant="primary", elem_id="download")
-        with gr.Accordion("Life strip and film", open=False):
-            self._series()
-        with gr.Accordion("More", open=False):
-            self.gender = gr.Radio(list(GENDERS), value="as estimated", label="Gender that the model is told")
-            self.source = gr.Number(
-                None, label="Age in the photo (empty: the age it looks)", minimum=0, maximum=MAX_AGE
+    def _connect_sources(self) -> None:
+        controls, handlers = self.controls, self.handlers
+        shown = {
+            controls.token,
+            controls.face,
+            controls.people,
+            controls.faces,
+            controls.everybody,
+            controls.first,
+            controls.last,
+            *controls.presets.values(),
+            *self._settings,
+            *self._edited,
+        }
+        for source, event in (
+            (controls.upload, controls.upload.upload),
+            (controls.webcam, controls.webcam.input),
+        ):
+            opened = event(
+                **_event("open", handlers.open_file, {source, controls.model}, shown, controls.picture)
             )
-            gr.Markdown(texts.REGIONS)
-            with gr.Row():
-                self.regions = [
-                    gr.Slider(0, MAX_STRENGTH, 1, step=0.05, label=name.capitalize(), min_width=200)
-                    for name in REGIONS
-                ]
-            self.model = gr.Dropdown(list(self.service.bundles), value=self.service.default, label="Model")
-        self.file = gr.File(visible=False)
-
-    def _series(self) -> None:
-        with gr.Row():
-            self.first = gr.Slider(0, MAX_AGE, 20, step=1, label="From", min_width=120, elem_id="first")
-            self.last = gr.Slider(0, MAX_AGE, 80, step=1, label="To", min_width=120, elem_id="last")
-        with gr.Row(equal_height=True):
-            self.make_strip = gr.Button("Life strip", min_width=100, elem_id="make-strip")
-            self.kind = gr.Dropdown(film_kinds(), label="Film as", min_width=90, elem_id="kind")
-            self.make_film = gr.Button("Film", min_width=100, elem_id="make-film")
-        self.strip = gr.Image(
-            type="filepath",
-            label="Life strip, AI-edited",
-            buttons=["download", "fullscreen"],
-            visible=False,
-            elem_id="strip",
-            elem_classes="edited",
-            show_label=False,
-        )
-        self.film = gr.Video(
-            label="Film, AI-edited",
-            autoplay=True,
-            loop=True,
-            buttons=["download"],
-            visible=False,
-            elem_id="film",
-            elem_classes="edited",
-            show_label=False,
-        )
-        self.moving = gr.Image(
-            type="filepath",
-            label="Film, AI-edited",
-            buttons=["download"],
-            visible=False,
-            elem_id="moving",
-            elem_classes="edited",
-            show_label=False,
-        )
-
-    def _wire(self) -> None:
-        answers, manner = self.answers, [self.strength, self.gender]
-        wish = [self.token, self.index, self.everybody, self.age, *manner, self.source, *self.regions]
-        shown = [self.picture, self.told]
-        fresh = [
-            self.token,
-            self.index,
-            self.choice,
-            self.faces,
-            self.everybody,
-            self.age,
-            self.source,
-            *shown,
-        ]
-        model = [self.model, *manner, *self.regions]
-        for source, event in ((self.upload, self.upload.upload), (self.webcam, self.webcam.input)):
-            opened = event(**_event("open", answers.opened, [source, *model], fresh, self.picture))
-            opened.success(fn=None, js=LOOK, api_visibility="private")
+            opened.success(fn=None, js=SHOW_RESULT, api_visibility="private")
             for ended in (opened.success, opened.failure):
                 ended(fn=None, js=EMPTY, outputs=source, api_visibility="private")
-        opened = self.portraits.select(**_event("open", answers.portrait, model, fresh, self.picture))
-        opened.success(fn=None, js=LOOK, api_visibility="private")
-        self.faces.select(**_event("preview", answers.face, wish, [self.index, *shown]))
-        for slider in (self.age, self.strength, *self.regions):
-            slider.input(**_event("preview", answers.shown, wish, shown), trigger_mode="always_last")
-        for choice in (self.everybody, self.gender, self.source):
-            choice.input(**_event("preview", answers.shown, wish, shown), trigger_mode="always_last")
-        self.model.input(
-            **_event("open", answers.model, [self.model, *wish], [self.about, *shown], self.picture)
+        opened = controls.portraits.select(
+            **_event("open", handlers.open_portrait, {controls.model}, shown, controls.picture)
         )
-        ends = [self.first, self.last]
-        self.make_strip.click(**_event("work", answers.strip, [*ends, *wish], [self.strip], self.make_strip))
-        self.make_film.click(
+        opened.success(fn=None, js=SHOW_RESULT, api_visibility="private")
+
+    def _connect_settings(self) -> None:
+        controls, handlers = self.controls, self.handlers
+        for slider in (controls.age, controls.strength, *controls.regions.values()):
+            slider.input(
+                **_event("preview", handlers.change, self._values, self._edited), trigger_mode="always_last"
+            )
+        for choice in (controls.everybody, controls.gender, controls.source):
+            choice.input(
+                **_event("preview", handlers.change, self._values, self._edited), trigger_mode="always_last"
+            )
+        edited = self._edited | self._settings
+        for label, button in controls.presets.items():
+            button.click(**_event("preview", handlers.preset(label), self._values, edited))
+        controls.faces.select(
+            **_event("preview", handlers.choose_face, self._values, edited | {controls.face})
+        )
+        ranges = {controls.first, controls.last, *controls.presets.values()}
+        controls.model.input(
             **_event(
-                "work", answers.film, [self.kind, *ends, *wish], [self.film, self.moving], self.make_film
+                "open",
+                handlers.choose_model,
+                self._values | {controls.model},
+                edited | ranges | {controls.about},
+                controls.picture,
             )
         )
-        saved = self.save.click(**_event("work", answers.download, wish, [self.file], self.save))
-        saved.success(fn=None, js=SAVE, inputs=self.file, api_visibility="private")
+
+    def _connect_work(self) -> None:
+        controls, handlers = self.controls, self.handlers
+        span = self._values | {controls.first, controls.last}
+        controls.make_strip.click(
+            **_event("work", handlers.make_strip, span, {controls.strip}, controls.make_strip)
+        )
+        controls.make_film.click(
+            **_event(
+                "work",
+                handlers.make_film,
+                span | {controls.kind},
+                {controls.film, controls.moving},
+                controls.make_film,
+            )
+        )
+        saved = controls.save.click(
+            **_event("work", handlers.download, self._values, {controls.file}, controls.save)
+        )
+        saved.success(fn=None, js=SAVE, inputs=controls.file, api_visibility="private")
+
+    @property
+    def _settings(self) -> set[Any]:
+        """What can be set for a face."""
+        controls = self.controls
+        return {
+            controls.age,
+            controls.strength,
+            controls.gender,
+            controls.source,
+            *controls.regions.values(),
+        }
+
+    @property
+    def _values(self) -> set[Any]:
+        """What handlers read to know what is asked."""
+        controls = self.controls
+        return {controls.token, controls.face, controls.asked, controls.everybody, *self._settings}
+
+    @property
+    def _edited(self) -> set[Any]:
+        """What changes with the edited picture."""
+        return {self.controls.asked, self.controls.picture, self.controls.result}
 
 
 def _event(
-    group: str, answer: Callable[..., Any], inputs: list[Any], outputs: list[Any], waiting: Any = None
+    group: str, handler: Callable[..., Any], inputs: set[Any], outputs: set[Any], waiting: Any = None
 ) -> dict[str, Any]:
-    """What every event has: its group shares its workers; the sign of waiting is on ``waiting``, else there is none."""
+    """What every event has: its group's workers; while it lasts, ``waiting`` shows that, or nothing does."""
     return {
-        "fn": answer,
+        "fn": handler,
         "inputs": inputs,
         "outputs": outputs,
         "concurrency_id": group,
         "concurrency_limit": WORKERS[group],
         "show_progress": "minimal" if waiting else "hidden",
         "show_progress_on": waiting,
-        "api_name": f"page_{answer.__name__}",
+        "api_name": f"page_{handler.__name__}",
         "api_visibility": "private",
     }

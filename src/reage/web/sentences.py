@@ -21,10 +21,10 @@ _NO_FILE = (
 
 
 class Blocks(gr.Blocks):
-    """Gradio's page, in which every error that an event ends in is a sentence to its visitor."""
+    """Gradio's page; every error that one of its events ends in becomes a sentence for the visitor."""
 
     async def process_api(self, *arguments: Any, **named: Any) -> dict[str, Any]:
-        """Answer an event as Gradio does; raises `gradio.Error` with a sentence, and nothing else."""
+        """Answer an event as Gradio does; whatever fails raises `gradio.exceptions.Error` with a sentence."""
         try:
             return await super().process_api(*arguments, **named)
         except Error:
@@ -34,7 +34,7 @@ class Blocks(gr.Blocks):
 
 
 def explain(error: Exception) -> str:
-    """One sentence about ``error``; the log gets what a visitor did not cause, whole."""
+    """One sentence for the visitor about ``error``; what no visitor can have caused is logged in full."""
     if isinstance(error, ReageError):
         return sentence(error)
     if isinstance(error, InvalidPathError):
@@ -46,6 +46,6 @@ def explain(error: Exception) -> str:
 
 
 def sentence(error: ReageError) -> str:
-    """An error's text with a full stop, and a capital letter unless it starts with the name of a file."""
+    """The text of ``error`` with a full stop, and a capital letter unless it starts with the name of a file."""
     first, space, rest = str(error).partition(" ")
     return f"{first.capitalize() if first.isalpha() else first}{space}{rest}."

@@ -33,7 +33,7 @@ from reage.web import texts
 from reage.web.access import Access
 from reage.web.endpoints import Endpoints
 from reage.web.guard import Calls, Guard
-from reage.web.page import CSS, THEME, Page
+from reage.web.page import CSS, NAME_PICTURES, THEME, Page
 from reage.web.sentences import UNEXPECTED, Blocks
 from reage.web.service import Limits, Service
 from reage.web.store import Store
@@ -117,7 +117,7 @@ def build(service: Service) -> Blocks:
     blocks.state_session_capacity = _SESSIONS
     with blocks:
         page = Page(service)
-        blocks.unload(page.answers.left)
+        blocks.unload(page.handlers.leave)
         with gr.Column(visible=False):
             Endpoints(service)
     # Closed: no request goes round the queue.
@@ -153,6 +153,7 @@ def _serving(blocks: Blocks, service: Service, access: Access, host: str, port: 
         app_kwargs={"exception_handlers": {Exception: _unexpected}},
         theme=THEME,
         css=CSS,
+        js=NAME_PICTURES,
     )
     blocks.has_launched = True  # only then does Gradio check that the files named in a request were uploaded
     guarded = Guard(

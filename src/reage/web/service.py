@@ -1,4 +1,7 @@
-"""What the page and the HTTP interface do, without either: photos are opened, aged, shown and written."""
+"""What the page and the HTTP interface have in common: photos are opened, aged, shown and written.
+
+It knows neither browsers nor Gradio. Numbers of faces count from 0.
+"""
 
 from __future__ import annotations
 
@@ -12,26 +15,29 @@ from typing import Any
 
 import numpy as np
 
-from reage.batch import describe, output_name, write_strip
+from reage.batch import output_name, write_strip
 from reage.bundle import Bundle, find_bundles
 from reage.errors import AgeError, BundleError, PhotoError, PixelLimitError, VideoError
 from reage.face.framing import head_tile
 from reage.photo.files import Photo, Provenance, encode_photo, read_photo
 from reage.reager import Reager
 from reage.request import Request, check_age
+from reage.result import FaceChange
 from reage.video.film import Look, write_film
 from reage.web.store import OpenPhoto, Store
 
 PREVIEW = 1280
 """Longest side of a preview in pixels."""
 _PREVIEW_QUALITY = 88
+"""JPEG quality of previews and thumbnails."""
 _THUMBNAIL = 160
+"""Side of a thumbnail in pixels."""
 STRIP_AGES = 12
-"""Ages in a life strip, at most."""
+"""The most ages in a life strip."""
 FILM_RATES = {"mp4": 24, "gif": 10, "webp": 12}
 """Frames a second of each kind of film."""
 FILM_SECONDS = 12
-"""Length of a film, at most."""
+"""The greatest length of a film in seconds."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +45,7 @@ class Limits:
     """What a visitor may ask of the machine."""
 
     max_pixels: int = 50_000_000
-    """Of one photo."""
+    """Pixels of one photo."""
     max_upload: int = 40 << 20
     """Bytes of one file."""
     max_memory: int = 1 << 30
@@ -47,25 +53,28 @@ class Limits:
     share: int = 1 << 28
     """Bytes of memory that one visitor's photos may take; a single photo may take more."""
     seconds: float = 900
-    """For which a photo that is not used stays open, and its files on disk."""
+    """How long a photo that is not used stays open, and its files stay on disk."""
     queue: int = 40
     """Requests that may wait; further ones are refused."""
 
 
 @dataclass(frozen=True)
 class Preview:
-    """A photo as it is and as it was asked for, reduced; what was done to each face is in ``changes``."""
+    """A reduced photo before and after an edit."""
 
     before: Path
+    """The photo as it is: a JPEG file."""
     after: Path
-    changes: list[dict[str, Any]]
+    """The photo as it was asked for, marked as AI-edited: a JPEG file."""
+    changes: tuple[FaceChange, ...]
+    """What was done to each changed face."""
 
 
 class Service:
     """Open photos and the models that edit them; safe to use from several threads.
 
-    ``folder`` is for files, and is not cleared up at the end. ``models`` is a folder of further bundles; raises
-    `BundleError` for an altered one.
+    Files are made in ``folder``, which whoever made it deletes in the end. ``models`` is a folder of further model
+    bundles; raises `BundleError` if it is no folder or holds an altered bundle.
     """
 
     def __init__(self, folder: Path, *, models: Path | None = None, limits: Limits | None = None) -> None:
@@ -85,7 +94,7 @@ class Service:
         return next(iter(self.bundles))
 
     def bundle(self, model: str | None) -> Bundle:
-        """The bundle of a title, None being the embedded one; raises `BundleError` for another."""
+        """The bundle with the title ``model`` (None: the embedded one); raises `BundleError` if there is none."""
         if (model or self.default) not in self.bundles:
             raise BundleError(f"there is no model '{model}' here, only {', '.join(self.bundles)}")
         return self.bundles[model or self.default]
@@ -138,7 +147,7 @@ class Service:
             raise PhotoError(f"{error}; make it smaller") from error
 
     def use(self, token: str | None, model: str) -> OpenPhoto:
-        """Edit an open photo with another model from now on."""
+        """Edit an open photo with another model from now on; raises `PhotoError` and `BundleError` as `open` does."""
         photo = self.store.get(token)
         photo.sitting = self._reager(model).sit(photo.sitting.photo)
         photo.small = photo.sitting.reduced(PREVIEW)
@@ -149,7 +158,10 @@ class Service:
         self.store.close(token)
 
     def faces(self, photo: OpenPhoto) -> list[dict[str, Any]]:
-        """Of each face: ``index``, ``box`` in pixels of the photo, ``apparent_age``, ``male_probability``."""
+        """Facts about each face, for JSON.
+
+        ``index``, ``box`` (x0, y0, x1, y1 in pixels of the photo), ``apparent_age`` in years, ``male_probability``.
+        """
         return [
             {
                 "index": face.index,
@@ -161,7 +173,7 @@ class Service:
         ]
 
     def thumbnails(self, photo: OpenPhoto) -> list[Path]:
-        """A small picture of each face, in their order."""
+        """A small picture of each face, in the order of the faces: JPEG files."""
         place = photo.place("face.jpg", "thumbnails")
         paths = []
         for face in photo.sitting.faces:
@@ -170,38 +182,59 @@ class Service:
             paths[-1].write_bytes(encode_photo(Photo(tile), "jpeg", mark=None, quality=_PREVIEW_QUALITY))
         return paths
 
-    def preview(self, token: str | None, request: Request) -> Preview:
-        """What ``request`` asks, done to the reduced photo; raises what `Sitting.age` does."""
+    def preview(self, token: str | None, *requests: Request) -> Preview:
+        """What ``requests`` ask, done to the reduced photo; without any, the photo as it is.
+
+        Raises what `Sitting.apply` does, and `PhotoError` if the photo is not open any more.
+        """
         photo = self.store.get(token)
-        result = photo.small.apply(request)
+        if not requests:
+            return Preview(self.before(photo), self.before(photo), ())
+        result = photo.small.apply(*requests)
         after = photo.place("after.jpg", "preview")
         after.write_bytes(_shown(result.photo, result.mark))
-        return Preview(self.before(photo), after, describe(result))
+        return Preview(self.before(photo), after, result.changes)
 
     def before(self, photo: OpenPhoto) -> Path:
-        """The reduced photo as it is."""
+        """The reduced photo as it is: a JPEG file."""
         return photo.folder / "before.jpg"
 
-    def download(self, token: str | None, request: Request) -> Path:
-        """What ``request`` asks, done to the whole photo, written as `reage photo` writes it."""
-        photo = self.store.get(token)
-        place = photo.place(output_name(Path(photo.name), request))
-        return photo.sitting.apply(request).save(place)
+    def download(self, token: str | None, *requests: Request) -> Path:
+        """What ``requests`` ask, done to the whole photo, and written as `reage photo` writes it.
 
-    def strip(self, token: str | None, ages: Sequence[float], request: Request) -> Path:
-        """A sheet of the chosen faces at 1 to `STRIP_AGES` ages, as `reage strip` writes it."""
+        Raises what `Sitting.apply` does, and `PhotoError` if the photo is not open any more.
+        """
+        photo = self.store.get(token)
+        result = photo.sitting.apply(*requests)
+        labels = {request.label for request in requests}
+        return result.save(
+            photo.place(output_name(Path(photo.name), labels.pop() if len(labels) == 1 else "aged"))
+        )
+
+    def strip(
+        self, token: str | None, ages: Sequence[float], request: Request, *, first_number: int = 0
+    ) -> Path:
+        """A sheet of the chosen faces at 1 to `STRIP_AGES` ages, as `reage strip` writes it.
+
+        Several faces are labelled with their numbers, counted from ``first_number``. Raises `AgeError` for ages, and
+        otherwise as `download` does.
+        """
         photo = self.store.get(token)
         if not 1 <= len(ages) <= STRIP_AGES:
             raise AgeError(f"a strip here has 1 to {STRIP_AGES} ages, not {len(ages)}")
         for age in ages:
             check_age(age)
         place = photo.place(f"{Path(photo.name).stem}-strip.jpg")
-        return write_strip(photo.sitting, ages, place, request)
+        return write_strip(photo.sitting, ages, place, request, first_number=first_number)
 
     def film(
         self, token: str | None, ages: tuple[float, float], request: Request, *, kind: str, seconds: float = 5
     ) -> Path:
-        """A film of one face from the first of ``ages`` to the last and back; ``kind`` is mp4, gif or webp."""
+        """A film of one face from the first of ``ages`` to the last and back.
+
+        ``kind`` is one of `film_kinds`, ``seconds`` the length of the film. Raises `VideoError` for a film that cannot
+        be made here, `NoFaceError` if ``request`` names several faces, and otherwise as `download` does.
+        """
         photo = self.store.get(token)
         if kind not in film_kinds():
             raise VideoError(f"films here are of the kinds {', '.join(film_kinds())}, not '{kind}'")
@@ -212,7 +245,10 @@ class Service:
         return write_film(photo.sitting, ages, place, request, look)
 
     def models(self) -> list[dict[str, Any]]:
-        """Title, family, size in pixels, ages and licence of each model; the first is the embedded one."""
+        """Facts about each model, for JSON; the first is the embedded one.
+
+        ``title``, ``family``, ``size`` of its faces in pixels, ``target_ages`` in years, ``data``, ``licence``.
+        """
         return [
             {
                 "title": title,
@@ -234,7 +270,7 @@ class Service:
 
 
 def film_kinds() -> list[str]:
-    """Kinds of film that can be written: MP4 only where PyAV is installed."""
+    """Kinds of film that can be written here: MP4 only where PyAV is installed."""
     return [kind for kind in FILM_RATES if kind != "mp4" or find_spec("av") is not None]
 
 
@@ -248,9 +284,9 @@ def _shown(photo: Photo, mark: Provenance | None) -> bytes:
 
 
 def _by_title(bundles: Sequence[Bundle]) -> dict[str, Bundle]:
-    """Bundles by their titles; of several with one title, the later ones by title and file name."""
+    """Bundles by their titles; where several have one title, the later ones are named by title and file name."""
     named: dict[str, Bundle] = {}
     for bundle in bundles:
-        title = bundle.manifest.title
+        title = bundle.title
         named[title if title not in named else f"{title} ({bundle.path.name})"] = bundle
     return named

@@ -1,11 +1,11 @@
-"""What the page says."""
+"""Everything that the page says."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable
 
 from reage.bundle import Bundle
+from reage.result import FaceChange
 from reage.web.service import Limits
 
 TITLE = "reage: a face older or younger"
@@ -16,16 +16,24 @@ Use photos of yourself, or of people who agreed."""
 
 NOTHING_OPEN = "Upload a photo, use the webcam, or try a portrait."
 
-CHOOSE_FACE = "**Faces in the photo**, and the age they look: choose one."
-
 PORTRAITS = "**Or try a portrait** (public domain)."
 
-REGIONS = "How much of the edit shows in each part of the face:"
+PICTURE = "The photo before and after, AI-edited"
+STRIP = "Life strip, AI-edited"
+FILM = "Film, AI-edited"
+
+UNCHANGED = "Unchanged"
+YOUNGER = "Younger"
+OLDER = "Older"
+
+AS_IT_LOOKS = "as the face looks"
+
+REGIONS = "Strength of the edit in each part of the face:"
 
 ETHICS = """### What it must not be used for
-Not for identification, investigation, or any decision about a person; not for getting around age checks; not to deceive
-or harass; not to make children appear adult or adults appear children. Every picture written says in its metadata that
-it is AI-edited: leave that in, and say it in a caption."""
+Do not use it to identify or investigate people, or for any decision about a person; to get around age checks; to
+deceive or harass; or to make children appear adult or adults appear children. Every picture written says in its
+metadata that it is AI-edited: leave that in, and say it in a caption."""
 
 
 def limits(limits: Limits) -> str:
@@ -39,28 +47,40 @@ def limits(limits: Limits) -> str:
 
 
 def about(bundle: Bundle) -> str:
-    """What the model is, what it was trained on, and what it must not be used for: Markdown."""
+    """What the model is, what it was trained on, and what it must not be used for, in Markdown."""
     manifest = bundle.manifest
     low, high = manifest.target_ages
     facts = [
-        f"**{manifest.title}** is a network of the family *{manifest.family}*, with faces of {manifest.size} pixels.",
+        f"**{manifest.title}** is a network of the family *{manifest.family}*, for faces of {manifest.size} pixels.",
         f"It was trained on {manifest.data or 'data that its bundle does not name'}.",
-        f"It shows ages from {low:g} to {high:g}; others are clamped to these.",
+        f"It can show ages from {low:g} to {high:g}; for others it shows the nearest of these.",
         f"Licence: {manifest.licence or 'not stated'}",
     ]
     return "\n\n".join([" ".join(facts), ETHICS, bundle.card])
 
 
-def face_label(index: int, age: float) -> str:
-    """Of a face's thumbnail; numbers start from 0 as everywhere in reage."""
-    return f"{index}: looks {age:.0f}"
+def people(count: int) -> str:
+    """What stands above the thumbnails of ``count`` faces."""
+    if count == 1:
+        return "**The face in the photo**, and the age it looks."
+    return f"**The {count} faces in the photo**, and the age they look. Choose one to change; each keeps its own age."
 
 
-def told(changes: Sequence[dict[str, Any]]) -> str:
-    """What was done to each face."""
-    lines = [
-        f"Face {change['index']} looked {change['apparent_before']:.0f}, asked for {change['asked_age']:g}, "
-        f"now looks **{change['apparent_after']:.0f}**"
-        for change in changes
-    ]
-    return "  \n".join(lines)
+def thumbnail(index: int, age: float, *, of: int) -> str:
+    """Caption of the face ``index`` of ``of`` faces, which looks ``age`` years old.
+
+    The page counts people from 1, unlike the command line and the HTTP interface, which index faces from 0.
+    """
+    return f"{index + 1}: looks {age:.0f}" if of > 1 else f"looks {age:.0f}"
+
+
+def result(changes: Iterable[FaceChange], *, of: int) -> str:
+    """What was done to each changed face of ``of`` faces, in Markdown."""
+    lines = []
+    for change in changes:
+        who = f"Person {change.face.index + 1}: looked" if of > 1 else "Looked"
+        lines.append(
+            f"{who} {change.face.apparent_age:.0f}, asked for {change.asked_age:g}, "
+            f"looks **{change.apparent_after:.0f}** now."
+        )
+    return "  \n".join(lines) or "Nothing is changed: choose another age."
