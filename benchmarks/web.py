@@ -1,8 +1,8 @@
-"""Times the page's answer to a slider move on an open 12-megapixel photo: in the service, and over HTTP.
+"""Measures how long the page takes to answer a slider move on an open 12-megapixel photo, in the service and over HTTP.
 
-``python benchmarks/web.py`` needs the extra `web`. The photo is a bundled portrait, enlarged to a face of about 1,000
-pixels, in a canvas of 4000 x 3000. Medians; compare them with what else the machine does (``load``). Writes
-benchmarks/web.json.
+``python benchmarks/web.py`` needs the extra `web`, and writes benchmarks/web.json. The photo is a bundled portrait,
+enlarged to a face of about 1,000 pixels, in a canvas of 4000 x 3000. The times are medians; ``load`` says how busy the
+machine was with other programs before and after.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def twelve_megapixels(path: Path) -> None:
 
 
 def in_the_service(photo: Path, folder: Path, repeats: int) -> dict[str, float]:
-    """Without Gradio: opening, a move of the slider, and the whole photo for download."""
+    """Milliseconds without Gradio: opening, a move of the slider, and the whole photo for download."""
     service, ages = Service(folder), cycle(AGES)
     opened = service.open(photo)
     return {
@@ -64,7 +64,7 @@ def in_the_service(photo: Path, folder: Path, repeats: int) -> dict[str, float]:
 
 
 def over_http(photo: Path, repeats: int) -> dict[str, float]:
-    """As a browser has it: request, queue, answer, and the picture itself."""
+    """Milliseconds as a browser sees it: request, queue, answer, and the picture itself."""
     with running() as address, tempfile.TemporaryDirectory() as folder:
         client, ages = Client(address, verbose=False, download_files=folder), cycle(AGES)
         token = client.predict(handle_file(photo), api_name="/open")["token"]
@@ -80,7 +80,7 @@ def over_http(photo: Path, repeats: int) -> dict[str, float]:
 @click.command()
 @click.option("--repeats", default=25, show_default=True)
 def main(repeats: int) -> None:
-    """Print and store the times of this machine."""
+    """Measure, print and store the times of this machine."""
     before = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as name:
         photo, folder = Path(name) / "photo.jpg", Path(name) / "served"

@@ -20,8 +20,16 @@ ROOT = Path(__file__).parent.parent
 
 
 @click.command()
-@click.option("--size", type=(int, int), default=(1280, 900), show_default=True, help="Of the window.")
-@click.option("-o", "--output", default=ROOT / "docs" / "web.jpg", type=click.Path(path_type=Path))
+@click.option(
+    "--size", type=(int, int), default=(1280, 900), show_default=True, help="Size of the window in pixels."
+)
+@click.option(
+    "-o",
+    "--output",
+    default=ROOT / "docs" / "web.jpg",
+    type=click.Path(path_type=Path),
+    help="Where it goes.",
+)
 def main(size: tuple[int, int], output: Path) -> None:
     """Take the picture."""
     with running() as address, sync_playwright() as playwright:

@@ -130,7 +130,7 @@ def test_a_bundled_portrait_a_strip_and_what_the_model_is(page: Page) -> None:
     page.click("#make-strip")
     page.wait_for_selector("#strip img", timeout=WAIT)
     page.get_by_text("About the model").click()
-    expect(page.locator("#about")).to_contain_text("Not for identification")
+    expect(page.locator("#about")).to_contain_text("Do not use it to identify")
     expect(page.locator("#about")).to_contain_text("UTKFace")
 
 
