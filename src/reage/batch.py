@@ -77,9 +77,7 @@ def age_photos(
             outcome = _age_photo(reager, path, place, folder, request, options)
         except ReageError as error:
             outcome = Outcome(path, error=error)
-        except (
-            Exception
-        ) as error:  # of the system, or of a network that fails on this photo; the others go on
+        except Exception as error:  # whatever this photo leads the system or a network to; the others go on
             outcome = Outcome(path, error=_unexpected(error))
         outcomes.append(outcome)
         if on_outcome:

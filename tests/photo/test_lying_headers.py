@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from image_samples import XMP, chunk, exif, pixels, png, saved, saved_tiff, smooth
 
-from reage.errors import PhotoError
+from reage.errors import PhotoError, PixelLimitError
 from reage.photo.files import Photo, encode_photo, read_photo, read_provenance
 
 LIMIT = 400
@@ -93,6 +93,32 @@ def test_a_tiff_that_states_its_size_twice(kind: str, tag: int) -> None:
             struct.pack_into("<HHII", data, at, tag, 3, 1, 5)
     with pytest.raises(PhotoError, match="it states its size twice"):
         read_photo(bytes(data))
+
+
+@pytest.mark.parametrize("kind", ["uint8", "uint8 zlib", "uint16", "uint16 zlib"])
+def test_a_tiff_with_tiles_much_larger_than_itself(kind: str) -> None:
+    depth, _, compression = kind.partition(" ")
+    options = {"photometric": "rgb", "compression": compression or None, "tile": (32, 32)}
+    data = bytearray(saved_tiff(pixels(dtype=np.dtype(depth)), **options))
+    assert read_photo(bytes(data)).width == 28
+    directory = int.from_bytes(data[4:8], "little")
+    entries = [
+        directory + 2 + 12 * i for i in range(int.from_bytes(data[directory : directory + 2], "little"))
+    ]
+    for at in entries:
+        tag = int.from_bytes(data[at : at + 2], "little")
+        if tag in (322, 323):
+            struct.pack_into("<HHII", data, at, tag, 4, 1, 1 << 15)
+    with pytest.raises(PixelLimitError, match="megapixels"):
+        read_photo(bytes(data))
+
+
+def test_a_damaged_16_bit_tiff_is_told_by_the_error_alone(capfd: pytest.CaptureFixture[str]) -> None:
+    data = bytearray(saved_tiff(pixels(dtype=np.uint16), photometric="rgb", compression="zlib"))
+    data[-200:-100] = b"\x55" * 100
+    with pytest.raises(PhotoError):
+        read_photo(bytes(data))
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_heic_that_states_another_size() -> None:

@@ -86,9 +86,7 @@ def decoder_errors(name: str) -> Iterator[None]:
         except Image.DecompressionBombError as error:  # for WebP and TIFF, Pillow has its own limit
             raise PhotoError(f"{name}: {error}; save it as JPEG or PNG, which have no such limit") from error
         except Exception as error:  # hostile bytes make decoders raise nearly any type
-            if (
-                isinstance(error, OSError) and error.errno is not None
-            ):  # the system's; those of decoders have no number
+            if isinstance(error, OSError) and error.errno is not None:  # decoders give no number
                 raise PhotoError(f"{name} cannot be read: {error.strerror}") from error
             raise PhotoError(f"{name} is truncated or damaged: {one_line(error)}") from error
 

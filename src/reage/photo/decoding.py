@@ -40,8 +40,9 @@ _MODES = {
 
 _TIFF_COLOURS = {0: "white is zero", 1: "black is zero", 2: "RGB", 3: "palette", 5: "CMYK", 6: "YCbCr"}
 
-_TIFF_SIZES = (256, 257, 258, 277)
-"""Tags that say how much memory an image takes: width, height, bits of a sample, samples of a pixel."""
+_TIFF_SIZES = (256, 257, 258, 277, 322, 323)
+"""Tags that say how much memory an image takes: its width and height, bits of a sample, samples of a pixel, and the
+width and height of a tile."""
 
 
 @dataclass(frozen=True)
@@ -190,10 +191,10 @@ def _read_tiff(file: _File) -> _Raster:
 
 def _check_tiff(page: Any, file: _File) -> None:
     """Refuse a TIFF file of a kind that is not read, and one that is cut short."""
-    if any(len(page.tags.getall(tag, [])) > 1 for tag in _TIFF_SIZES):
-        raise PhotoError(
-            f"{file.name} is damaged: it states its size twice"
-        )  # decoders differ in which they take
+    if any(len(page.tags.getall(tag, [])) > 1 for tag in _TIFF_SIZES):  # of which decoders take either
+        raise PhotoError(f"{file.name} is damaged: it states its size twice")
+    if page.is_tiled:  # a tile is decoded whole, however little of it the image shows
+        file.check_size(page.tilewidth, page.tilelength)
     bits, kind = page.bitspersample, getattr(page.dtype, "kind", "")
     plain = page.samplesperpixel in {0: (1, 2), 1: (1, 2), 2: (3, 4)}.get(page.photometric, ())
     if (

@@ -99,7 +99,12 @@ def _not_premultiplied(samples: Pixels) -> Pixels:
 def _through_opencv(encoded: bytes | bytearray, name: str) -> Pixels:
     import cv2
 
-    samples: Pixels | None = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_UNCHANGED)
+    level = cv2.utils.logging.getLogLevel()
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # the error below tells it, in one line
+    try:
+        samples: Pixels | None = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_UNCHANGED)
+    finally:
+        cv2.utils.logging.setLogLevel(level)
     if samples is None:
         raise PhotoError(f"{name} is truncated or damaged")
     if samples.ndim == 2:
