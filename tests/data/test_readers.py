@@ -138,13 +138,20 @@ def test_csv_errors(tmp_path: Path) -> None:
         read_csv(tmp_path / "c.csv")
 
 
-def test_find_utkface_takes_the_first_place_or_lists_all(tmp_path: Path) -> None:
+def test_find_utkface_takes_the_first_place_with_more_than_50_pictures_or_lists_all(tmp_path: Path) -> None:
     places = [tmp_path / "a", tmp_path / "b"]
     with pytest.raises(DataError) as caught:
         find_utkface(places)
     assert all(str(place) in str(caught.value) for place in places)
-    places[1].mkdir()
+    for place, count in zip(places, (50, 51), strict=True):
+        place.mkdir()
+        (place / "readme.txt").touch()
+        for number in range(count):
+            (place / f"{number}_0_0_2017.jpg").touch()
     assert find_utkface(places) == places[1]
+    (places[1] / "0_0_0_2017.jpg").unlink()
+    with pytest.raises(DataError, match="more than 50 pictures"):
+        find_utkface(places)
 
 
 def test_registry() -> None:

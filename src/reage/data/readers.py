@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
@@ -18,12 +19,13 @@ IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
 MAX_RACE = 99
 UTKFACE_RACES = ("White", "Black", "Asian", "Indian", "Others")  # meaning of the codes 0-4
 
+MIN_UTKFACE = 51
+"""A folder with fewer pictures is not taken for UTKFace."""
 UTKFACE_FOLDERS = (  # where it is usually found
     Path("/kaggle/input/utkface-new/UTKFace"),
     Path("/kaggle/input/utkface/UTKFace"),
     Path("UTKFace"),
     Path("data/utkface_aligned_cropped/UTKFace"),
-    Path("../shared/data/UTKFace"),
 )
 
 
@@ -107,16 +109,19 @@ def read_csv(table: Path | str, folder: Path | str | None = None) -> RecordsAndP
 
 
 def find_utkface(folders: Sequence[Path] = UTKFACE_FOLDERS) -> Path:
-    """Return the first of ``folders`` that exists.
+    """Return the first of ``folders`` that has more than 50 pictures.
 
     Raises:
-        DataError: none of them does; the message lists them.
+        DataError: none of them has; the message lists them.
     """
     for folder in folders:
-        if folder.is_dir():
+        if folder.is_dir() and len(list(islice(_image_names(folder), MIN_UTKFACE))) == MIN_UTKFACE:
             return folder
     tried = ", ".join(str(folder) for folder in folders)
-    raise DataError(f"UTKFace was not found; tried {tried}. Give its folder: reage data index utkface DIR")
+    raise DataError(
+        f"UTKFace was not found: none of {tried} has more than 50 pictures. "
+        "Give its folder: reage data index utkface DIR"
+    )
 
 
 READERS: dict[str, Callable[[Path], RecordsAndProblems]] = {
@@ -156,16 +161,18 @@ def _gather(parsed: Iterable[Parsed]) -> RecordsAndProblems:
 def _list_images(folder: Path) -> list[str]:
     if not folder.is_dir():
         raise DataError(f"{folder} is not a folder; give the folder that holds the images")
-    names = sorted(
-        entry.name
-        for entry in folder.iterdir()
-        if entry.suffix.lower() in IMAGE_SUFFIXES and not entry.name.startswith(".")
-    )
+    names = sorted(_image_names(folder))
     if not names:
         inside = sorted(entry.name for entry in folder.iterdir() if entry.is_dir())
         hint = f"; it has the folders {', '.join(inside[:5])}: give the one with the images" if inside else ""
         raise DataError(f"{folder} holds no images{hint}")
     return names
+
+
+def _image_names(folder: Path) -> Iterator[str]:
+    for entry in folder.iterdir():
+        if entry.suffix.lower() in IMAGE_SUFFIXES and not entry.name.startswith("."):
+            yield entry.name
 
 
 def _parse_utkface(name: str) -> Parsed:
