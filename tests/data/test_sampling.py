@@ -93,10 +93,12 @@ def test_only_faces_that_fit_are_drawn() -> None:
         gender=["F", "F", "F", "F", "M", None, "F", "M", "F", "F"],
         gray=[False, False, False, False, False, False, False, True, False, False],
     )
-    limits = {"ages": (16, 88), "min_sharpness": 50}
+    limits = {"ages": (16, 88), "min_sharpness": 50, "gender": True}
     pool = FacePool(cache, **limits)
     drawn = pool.draw(300, step_rng(0, 0), flip=False, masks=False)
     assert len(pool) == 4
+    left_out = {"not of 16 to 88 years": 2, "not as sharp as 50": 1, "not labelled as M or F": 1}
+    assert pool.left_out == left_out
     assert set(numbers(drawn.images)) == {0, 4, 7, 8}
     assert set(
         numbers(FacePool(cache, **limits, colour_only=True).draw(300, step_rng(0, 0), flip=False).images)
@@ -112,6 +114,13 @@ def test_labels_belong_to_their_faces() -> None:
     assert faces.male.tolist() == [float(gender[i] == "M") for i in numbers(faces.images)]
     assert (faces.ages.dtype, faces.male.dtype, faces.masks.dtype) == (np.float32, np.float32, np.float32)
     assert faces.masks.shape == (50, SIZE, SIZE)
+
+
+def test_faces_without_a_gender_take_part_unless_one_is_asked_for() -> None:
+    cache = cache_of([30.0, 40.0, 50.0], gender=["M", None, "F"])
+    faces = FacePool(cache).take(np.arange(3))
+    assert faces.male.tolist() == [1, 0.5, 0]
+    assert FacePool(cache, gender=True).take(np.arange(2)).male.tolist() == [1, 0]
 
 
 def test_a_flip_mirrors_image_and_mask_together() -> None:

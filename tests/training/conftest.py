@@ -1,11 +1,9 @@
 """A cache and runs in miniature, made once."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
-from accelerate.state import AcceleratorState
 
 from reage.training.config import TrainSettings
 from reage.training.trainer import Trainer
@@ -17,14 +15,6 @@ from .tiny import age_settings, cycle_settings, delta_settings, latent_settings,
 def one_thread() -> None:
     """Tiny networks are quicker on one thread, and sums are then always taken in one order."""
     torch.set_num_threads(1)
-
-
-@pytest.fixture
-def any_precision() -> Iterator[None]:
-    """Lets a test train in another precision than the tests before it: `accelerate` has one a process."""
-    AcceleratorState._reset_state(reset_partial_state=True)
-    yield
-    AcceleratorState._reset_state(reset_partial_state=True)
 
 
 @pytest.fixture(scope="session")

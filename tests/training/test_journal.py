@@ -16,8 +16,6 @@ from reage.training.trainer import Trainer
 
 from .tiny import age_settings, at_step, cycle_settings
 
-pytestmark = pytest.mark.usefixtures("any_precision")
-
 
 def test_tensorboard_gets_figures_and_sample_sheets(cache: Path, tmp_path: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator

@@ -53,8 +53,22 @@ def data_cache(index: Path, output: Path, size: int, workers: int) -> None:
 @click.argument("overrides", nargs=-1, metavar="[key=value]...")
 @click.option("-o", "--output", type=PATH, help="Run folder; default: runs/ and the recipe's name.")
 @click.option("--resume", is_flag=True, help="Go on from the folder's last checkpoint.")
-@click.option("--dry-run", is_flag=True, help="Print the settings and the networks' sizes, and stop.")
-def train(recipe: Path, overrides: tuple[str, ...], output: Path | None, resume: bool, dry_run: bool) -> None:
+@click.option("--wandb-project", help="Project in Weights & Biases, as the setting wandb_project.")
+@click.option("--wandb-name", help="Name of the run in Weights & Biases, as the setting wandb_name.")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Print the settings, the networks' sizes and the numbers of faces, and stop.",
+)
+def train(
+    recipe: Path,
+    overrides: tuple[str, ...],
+    output: Path | None,
+    resume: bool,
+    wandb_project: str | None,
+    wandb_name: str | None,
+    dry_run: bool,
+) -> None:
     """Train the family that RECIPE names (needs the extra "train").
 
     In several processes: accelerate launch --multi_gpu --num_processes N -m reage.training RECIPE [key=value]...
@@ -64,6 +78,8 @@ def train(recipe: Path, overrides: tuple[str, ...], output: Path | None, resume:
     from reage.training.config import load_recipe
 
     settings = load_recipe(recipe, list(overrides))
+    named = {"wandb_project": wandb_project, "wandb_name": wandb_name}
+    settings = settings.model_copy(update={key: value for key, value in named.items() if value})
     if dry_run:
         from reage.training.describe import describe
 

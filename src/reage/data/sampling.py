@@ -20,7 +20,7 @@ class Faces:
     """A batch of faces and their labels.
 
     ``images`` (B, S, S, 3) uint8 RGB, ``masks`` (B, S, S) in [0, 1], of no size if they were not asked for, ``ages``
-    (B,) in years, and ``male`` (B,), 1 or 0.
+    (B,) in years, and ``male`` (B,), 1 or 0, or 0.5 where the data set does not say.
     """
 
     images: UInt8
@@ -64,6 +64,8 @@ class FacePool:
         evenness: 0 draws every face equally often; 1 draws every five years of age equally often, however few faces
             they have; between the two, a face of a bin of n is drawn in proportion to ``n^-evenness``.
         colour_only: leave out grey images.
+        gender: leave out faces whose gender the data set does not say.
+        reach: how far the masks of the faces reach.
 
     Raises:
         DataError: no face fits.
@@ -78,27 +80,37 @@ class FacePool:
         min_sharpness: float = 0.0,
         evenness: float = 1.0,
         colour_only: bool = False,
+        gender: bool = False,
         reach: Reach = "face",
     ) -> None:
         rows = cache.rows
-        conditions = {
-            f"in the split {split}": rows["split"] == split,
+        conditions: dict[str, Any] = {
             f"of {ages[0]:g} to {ages[1]:g} years": rows["age"].between(*ages),
             f"as sharp as {min_sharpness:g}": rows["sharpness"] >= min_sharpness,
-            "labelled as M or F": rows["gender"].isin(["M", "F"]),
         }
+        labelled = rows["gender"].isin(["M", "F"]).to_numpy()
+        if gender:
+            conditions["labelled as M or F"] = labelled
         if colour_only:
             conditions["in colour"] = ~rows["gray"].astype(bool)
-        keep, so_far = np.ones(len(rows), bool), "in the cache"
+        keep, so_far = np.asarray(rows["split"] == split), f"in the cache, in the split {split}"
+        if not keep.any():
+            raise DataError(f"of the faces in the cache, none is in the split {split}")
+        self.left_out: dict[str, int] = {}
+        """How many faces of the split do not take part, by reason."""
         for condition, fits in conditions.items():
-            keep &= fits.to_numpy()
+            misses = keep & ~np.asarray(fits, bool)
+            keep = keep & ~misses
             if not keep.any():
                 raise DataError(f"of the faces {so_far}, none is {condition}")
+            if misses.any():
+                self.left_out[f"not {condition}"] = int(misses.sum())
             so_far += f", {condition}"
         self.cache = cache
         self.positions = np.flatnonzero(keep)
         self.ages = rows["age"].to_numpy(np.float32)[self.positions]
-        self.male = (rows["gender"] == "M").to_numpy(np.float32)[self.positions]
+        male = np.where(labelled, np.asarray(rows["gender"] == "M"), 0.5)
+        self.male = male.astype(np.float32)[self.positions]
         self._evenness = evenness
         self._reach: Reach = reach
         self._weigh()
@@ -117,6 +129,8 @@ class FacePool:
         kept = np.sort(np.random.default_rng(seed).choice(len(self), count, replace=False))
         pool = copy(self)
         pool.positions, pool.ages, pool.male = self.positions[kept], self.ages[kept], self.male[kept]
+        if count < len(self):
+            pool.left_out = {**self.left_out, f"at random, to have {count:,}": len(self) - count}
         pool._weigh()
         return pool
 

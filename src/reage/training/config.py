@@ -111,6 +111,16 @@ class TrainSettings(Settings):
     trackers: tuple[Literal["tensorboard", "wandb", "trackio"], ...] = Field(
         (), description="Experiment trackers that get every figure, beside log.jsonl."
     )
+    wandb_project: str | None = Field(
+        None,
+        min_length=1,
+        description="Project in Weights & Biases; default: WANDB_PROJECT of the environment or .env, or else reage.",
+    )
+    wandb_name: str | None = Field(
+        None,
+        min_length=1,
+        description="Name of the run in Weights & Biases; default: WANDB_NAME likewise, or else the folder's.",
+    )
     start_from: Path | None = Field(
         None, description="Run folder with the weights that this run starts from."
     )

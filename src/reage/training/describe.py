@@ -11,10 +11,14 @@ from torch.utils.flop_counter import FlopCounterMode
 from reage.training.config import TrainSettings
 from reage.training.families import family_type
 from reage.training.trainer import resolved
+from reage.training.validation import require_best_by
 
 
 def describe(settings: TrainSettings) -> str:
-    """All ``settings``, defaults of the family among them, and each network's parameters and multiply-adds, as text."""
+    """All ``settings``, defaults of the family among them, and each network's parameters and multiply-adds, as text.
+
+    Also how many faces take part. Raises as `Trainer` does.
+    """
     family = family_type(settings.family)(settings)
     lines = [resolved(settings, family).model_dump_json(indent=2)]
     for name, inputs in family.examples().items():
@@ -22,6 +26,8 @@ def describe(settings: TrainSettings) -> str:
         parameters = sum(p.numel() for p in network.parameters())
         macs = multiply_adds(network, inputs)
         lines.append(f"{name}: {parameters / 1e6:.3f} million parameters, {macs / 1e9:.3f} GMAC a face")
+    require_best_by(settings, family)
+    lines += family.census()
     faces = settings.batch * settings.accumulate
     lines.append(f"{settings.steps} steps of {faces} faces of {family.size} px in each process")
     return "\n".join(lines)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
@@ -18,6 +19,7 @@ from torch import Tensor
 
 from reage.errors import ConfigError, one_line
 from reage.files import writing
+from reage.training.config import TrainSettings
 
 
 class AverageMeter:
@@ -69,8 +71,11 @@ class Journal:
         self._file = folder / "log.jsonl"
         self._accelerator = accelerator
 
-    def start(self, step: int, trackers: Sequence[str], settings: Mapping[str, Any]) -> None:
-        """Begin at ``step``; ``trackers`` are given the ``settings`` of the run.
+    def start(self, step: int, settings: TrainSettings) -> None:
+        """Begin at ``step``; the trackers are given the ``settings`` of the run.
+
+        Project and name of the run in Weights & Biases are those of the settings, or else of the environment
+        (WANDB_PROJECT, WANDB_NAME), or else "reage" and the name of the folder.
 
         Raises:
             ConfigError: a tracker cannot be started.
@@ -80,17 +85,16 @@ class Journal:
             lines = [line for line in self._file.read_text().splitlines() if _step_of(line) <= step]
             with writing(self._file) as part:
                 part.write_text("".join(f"{line}\n" for line in lines))
+        trackers, project, name = settings.trackers, "reage", self._file.parent.name
+        kwargs = {"trackio": {"name": name}}
+        if "wandb" in trackers:
+            project = settings.wandb_project or os.environ.get("WANDB_PROJECT") or project
+            name = settings.wandb_name or os.environ.get("WANDB_NAME") or name
+            kwargs["wandb"] = {"name": name, "dir": str(self._file.parent)}
         if trackers:
-            name = self._file.parent.name
+            config = _flat(settings.model_dump(mode="json"))
             try:
-                self._accelerator.init_trackers(
-                    "reage",
-                    config=_flat(settings),
-                    init_kwargs={
-                        "wandb": {"name": name, "dir": self._file.parent},
-                        "trackio": {"name": name},
-                    },
-                )
+                self._accelerator.init_trackers(project, config=config, init_kwargs=kwargs)
             except Exception as error:  # each service has errors of its own
                 raise ConfigError(
                     f"trackers {', '.join(trackers)}: {type(error).__name__}: {one_line(error)}"
@@ -122,7 +126,9 @@ class Journal:
 
 
 def usable_trackers(trackers: Sequence[str]) -> list[str]:
-    """Check that ``trackers`` are installed, and load their keys from a ``.env`` file into the environment.
+    """Check that ``trackers`` are installed, and load their settings from a ``.env`` file into the environment.
+
+    What the environment has already is left as it is.
 
     Raises:
         ConfigError: one is not installed.

@@ -5,9 +5,8 @@ from __future__ import annotations
 import copy
 import json
 import math
+import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,6 @@ from accelerate import Accelerator
 from torch import nn
 
 from reage.errors import ConfigError, DataError, WriteError
-from reage.evaluation.features import lite0_available
 from reage.files import writing
 from reage.progress import progress_bar
 from reage.sheets import save_sheet
@@ -33,7 +31,8 @@ from reage.training.families import Compute, Family, family_type
 from reage.training.journal import AverageMeter, Journal, usable_trackers
 from reage.training.realism import KidMeter
 from reage.training.signals import on_stop_signal
-from reage.training.updater import Diverged, Updater, usable_precision
+from reage.training.updater import Diverged, Updater, autocast
+from reage.training.validation import evaluating, measures_kid, require_best_by
 
 
 class Trainer:
@@ -63,19 +62,20 @@ class Trainer:
         torch.manual_seed(settings.seed)
         trackers = usable_trackers(settings.trackers)
         self.accelerator = Accelerator(
-            mixed_precision=usable_precision(settings.precision),
             cpu=not torch.cuda.is_available(),
             log_with=trackers or None,
             project_dir=str(folder),
         )
-        compute = Compute(self.accelerator.device, self.accelerator.autocast)
+        device = self.accelerator.device
+        compute = Compute(device, autocast(settings.precision, device))
         self.family: Family = family_type(settings.family)(settings, compute)
         self.settings = resolved(settings, self.family)
         networks = self.family.networks
         if settings.start_from and not resume:
             load_weights(settings.start_from / "weights.safetensors", networks)
         for net in (*networks.values(), *self.family.memory.values()):
-            net.to(self.accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+            net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        require_best_by(self.settings, self.family)
         self.updater = Updater(self.settings, self.family, self.accelerator)
         self.journal = Journal(folder, self.accelerator)
         self._kid = KidMeter()
@@ -121,7 +121,9 @@ class Trainer:
                 leftover.unlink()
             with writing(self.folder / "settings.json") as path:
                 path.write_text(self.settings.model_dump_json(indent=2))
-        self.journal.start(self.step, self.settings.trackers, self.settings.model_dump(mode="json"))
+        if self.accelerator.is_main_process:
+            print(*self.family.census(), sep="\n", file=sys.stderr, flush=True)
+        self.journal.start(self.step, self.settings)
 
     def _loop(self) -> None:
         settings, last_save = self.settings, time.monotonic()
@@ -172,7 +174,7 @@ class Trainer:
     def _end_epoch(self) -> None:
         """Write validation figures and a sample sheet of the averaged weights, keep them if they are best, and save."""
         if self.accelerator.is_main_process:
-            with _evaluating(self._averaged()) as networks:
+            with evaluating(self._averaged()) as networks:
                 figures = self._figures(networks, "val")
                 self.journal.write(self.step, figures, "validation")
                 sheet = self.family.sheet(networks)
@@ -196,7 +198,7 @@ class Trainer:
     def _figures(self, networks: dict[str, nn.Module], split: str) -> dict[str, float]:
         """The family's validation figures on a split, and the KID where the family makes pictures."""
         figures = self.family.validate(networks, split)
-        if self.settings.kid_faces and lite0_available():
+        if measures_kid(self.settings, self.family):
             figures |= self._kid(self.family.realism_pairs(networks, split, self.settings.kid_faces), split)
         return figures
 
@@ -223,7 +225,7 @@ class Trainer:
         if target.exists() and metrics.items() <= json.loads(target.read_text()).items():
             return
         try:
-            with _evaluating(networks):
+            with evaluating(networks):
                 figures = self._figures(networks, "test")
         except DataError as error:  # a small data set may have nobody to test on
             metrics["missing"], figures = str(error), {}
@@ -239,9 +241,8 @@ class Trainer:
         if self.accelerator.is_main_process:
             path = checkpoint_path(self.folder, self.step)
             about = {**self._about(), "best": self.best}
-            scaler = self.accelerator.scaler
-            if scaler is not None:
-                about["scaler"] = scaler.state_dict()
+            if self.updater.scaler is not None:
+                about["scaler"] = self.updater.scaler.state_dict()
             save_weights(self.folder / "weights.safetensors", self._averaged(), self._about())
             save_checkpoint(path, self._state(), self.updater.optimisers, about)
             for old in checkpoints(self.folder)[: -self.settings.keep_checkpoints]:
@@ -264,8 +265,8 @@ class Trainer:
         self._saved_step = self.step
         if self.step > self.settings.steps:
             raise ConfigError(f"{self.folder} is at step {self.step} already, of {self.settings.steps}")
-        if self.accelerator.scaler is not None and "scaler" in about:
-            self.accelerator.scaler.load_state_dict(about["scaler"])
+        if self.updater.scaler is not None and "scaler" in about:
+            self.updater.scaler.load_state_dict(about["scaler"])
 
     def _state(self) -> dict[str, nn.Module]:
         """All modules of a checkpoint: networks, the family's memory, and averages."""
@@ -275,17 +276,6 @@ class Trainer:
     def _averaged(self) -> dict[str, nn.Module]:
         """The networks that samples, figures and export are made with: averaged where there is an average."""
         return {**self.family.networks, **self.updater.averages}
-
-
-@contextmanager
-def _evaluating(networks: dict[str, nn.Module]) -> Iterator[dict[str, nn.Module]]:
-    """Puts the networks in eval mode, and afterwards in the modes they were in."""
-    modes = {name: net.training for name, net in networks.items()}
-    for net in networks.values():
-        net.eval()
-    yield networks
-    for name, net in networks.items():
-        net.train(modes[name])
 
 
 def resolved(settings: TrainSettings, family: Family) -> TrainSettings:

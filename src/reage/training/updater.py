@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -54,7 +56,10 @@ class Updater:
     """Takes the steps of a run: what it does at step n depends on the settings, n and the state alone.
 
     The state that belongs in a checkpoint, beside the family's: ``optimisers`` by objective, and ``averages``, the
-    exponential moving averages of the networks that the family wants averaged.
+    exponential moving averages of the networks that the family wants averaged, and in half precision the ``scaler``
+    of losses.
+
+    Precision is the Updater's own and not `accelerate`'s, which has one precision for all runs of a Python process.
     """
 
     def __init__(self, settings: TrainSettings, family: Family, accelerator: Accelerator) -> None:
@@ -64,7 +69,9 @@ class Updater:
         networks = family.networks
         self.averages = {name: copy.deepcopy(networks[name]) for name in family.averaged}
         self.optimisers = {each.name: _optimiser(each, networks) for each in family.objectives}
-        self._prepared = {name: accelerator.prepare_optimizer(each) for name, each in self.optimisers.items()}
+        self.scaler: torch.amp.GradScaler | None = None
+        if usable_precision(settings.precision) == "fp16":
+            self.scaler = torch.amp.GradScaler(accelerator.device.type)
         self._skipped = dict.fromkeys(self.optimisers, 0)
 
     @property
@@ -105,22 +112,28 @@ class Updater:
                 for batch in batches:
                     objective.loss(batch, step)
             return {}
-        optimiser = self._prepared[objective.name]
+        optimiser = self.optimisers[objective.name]
         for group in optimiser.param_groups:
             group["lr"] = objective.learning_rate * self.learning_rate_factor(step)
         optimiser.zero_grad(set_to_none=True)
         means: dict[str, Tensor] = {}
         for batch in batches:
             loss, figures = objective.loss(batch, step)
-            self._accelerator.backward(loss / len(batches))
+            mean = loss / len(batches)
+            (mean if self.scaler is None else self.scaler.scale(mean)).backward()  # type: ignore[no-untyped-call]
             for key, value in {"loss": loss, **figures}.items():
                 means[key] = means.get(key, 0) + value.detach() / len(batches)
         parameters = [p for group in optimiser.param_groups for p in group["params"] if p.grad is not None]
         self._average_over_processes(parameters)
-        self._accelerator.unscale_gradients(optimiser)
+        if self.scaler is not None:
+            self.scaler.unscale_(optimiser)
         norm = torch.nn.utils.clip_grad_norm_(parameters, self._settings.clip)
         self._require_finite(objective.name, means["loss"], norm)
-        optimiser.step()
+        if self.scaler is None:
+            optimiser.step()
+        else:
+            self.scaler.step(optimiser)
+            self.scaler.update()
         return {f"{objective.name}/{key}": value for key, value in {**means, "norm": norm}.items()}
 
     def learning_rate_factor(self, step: int) -> float:
@@ -152,7 +165,7 @@ class Updater:
         self._skipped[objective] += (
             1  # in half precision the scaler leaves the step out, and lowers its scale
         )
-        if self._accelerator.scaler is None or self._skipped[objective] > FP16_PATIENCE:
+        if self.scaler is None or self._skipped[objective] > FP16_PATIENCE:
             raise Diverged(f"the gradient of '{objective}' became {norm.item()}")
 
 
@@ -171,18 +184,24 @@ def update_average(average: nn.Module, network: nn.Module, decay: float, step: i
             ours.copy_(theirs[name])
 
 
+def autocast(precision: str, device: torch.device) -> Callable[[], AbstractContextManager[Any]]:
+    """What makes a context in which networks compute in mixed ``precision``, or in full where ``device`` lacks it."""
+    dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(usable_precision(precision))
+    return nullcontext if dtype is None else partial(torch.autocast, device.type, dtype=dtype)
+
+
 def usable_precision(wanted: str) -> str:
-    """``wanted`` as `accelerate` calls it; full precision where the device lacks it.
+    """``wanted``, one of fp32, bf16 and fp16, or fp32 where the device lacks it.
 
     float16 needs a GPU; bfloat16 works on any CPU, and doubles the speed of those that compute in it.
     """
     gpu = torch.cuda.is_available()
     lacking = {
-        "fp32": True,
+        "fp32": False,
         "fp16": not gpu,
         "bf16": gpu and not torch.cuda.is_bf16_supported(including_emulation=False),
     }
-    return "no" if lacking[wanted] else wanted
+    return "fp32" if lacking[wanted] else wanted
 
 
 def _optimiser(objective: Objective, networks: dict[str, nn.Module]) -> torch.optim.Optimizer:

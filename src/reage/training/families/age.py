@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal
 
 import cv2
@@ -94,8 +96,16 @@ class AgeFamily(Family):
     def _pool(self, split: str, evenness: float) -> FacePool:
         data = self.settings.data
         return FacePool(
-            self.cache, split=split, ages=data.ages, min_sharpness=data.min_sharpness, evenness=evenness
+            self.cache,
+            split=split,
+            ages=data.ages,
+            min_sharpness=data.min_sharpness,
+            evenness=evenness,
+            gender=True,
         )
+
+    def domains(self) -> dict[str, Callable[[str], FacePool]]:
+        return {"faces": partial(self._pool, evenness=0)}
 
     def draw(self, step: int, shard: Shard) -> _Step:
         rng, count = step_rng(self.settings.seed, step), self.settings.batch * shard.count

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from reage.arrays import UInt8
 from reage.data.cache import Cache, open_cache
+from reage.data.catalog import SPLITS
 from reage.data.sampling import FacePool, Faces, Shard
 from reage.edit.masks import Reach
 from reage.errors import ConfigError, DataError
@@ -78,8 +79,8 @@ class Exported:
 class Batch:
     """Faces and their labels as tensors.
 
-    ``face`` (B, 3, S, S) in [-1, 1], ``age`` (B,) in years, ``male`` (B,), 1 or 0, and ``mask`` (B, 1, S, S) in [0, 1],
-    empty where the faces were drawn without masks.
+    ``face`` (B, 3, S, S) in [-1, 1], ``age`` (B,) in years, ``male`` (B,), 1 or 0, or 0.5 where it is not known, and
+    ``mask`` (B, 1, S, S) in [0, 1], empty where the faces were drawn without masks.
     """
 
     def __init__(self, faces: Faces, device: torch.device) -> None:
@@ -126,6 +127,25 @@ class Family(ABC):
         return self.cache.size
 
     @abstractmethod
+    def domains(self) -> dict[str, Callable[[str], FacePool]]:
+        """How to get the faces of a split, for each kind of faces that the family learns from, by the kind's name."""
+
+    def census(self) -> list[str]:
+        """For each split and kind of faces, how many take part, and why the others of the split do not: a line each."""
+        lines = []
+        for split, _ in SPLITS:
+            for name, pool_of in self.domains().items():
+                try:
+                    pool = pool_of(split)
+                except DataError as error:
+                    lines.append(f"{split}, {name}: none ({error})")
+                    continue
+                reasons = ", ".join(f"{count:,} {reason}" for reason, count in pool.left_out.items())
+                left_out = f"; left out: {reasons}" if reasons else ""
+                lines.append(f"{split}, {name}: {len(pool):,} take part{left_out}")
+        return lines
+
+    @abstractmethod
     def draw(self, step: int, shard: Shard) -> Any:
         """Draw ``shard`` of the faces of ``step``, in the form that the losses take.
 
@@ -151,6 +171,13 @@ class Family(ABC):
         """
         return {}
 
+    def directions(self) -> dict[str, tuple[tuple[float, float], tuple[float, float]]]:
+        """For each direction of the KID, the ages of the faces that are edited, and the ages they are given.
+
+        Nothing where the family makes no pictures.
+        """
+        return {}
+
     def calibrated(self, networks: Networks) -> Calibrated | None:
         """The calibration of the generator among ``networks``; None where the family has no teachers to measure it."""
         return None
@@ -166,6 +193,8 @@ class EditingFamily(Family):
 
     colour_only: ClassVar[bool] = False
     """Whether grey images are left out."""
+    gender: ClassVar[bool] = True
+    """Whether faces whose gender the data set does not say are left out."""
     masks: ClassVar[bool] = False
     """Whether faces come with their masks."""
     reach: Reach = "face"
@@ -188,8 +217,11 @@ class EditingFamily(Family):
         data: DataSettings = self.settings.data
         return FacePool(
             self.cache, split=split, ages=ages or data.ages, min_sharpness=data.min_sharpness,
-            evenness=data.evenness, colour_only=self.colour_only, reach=self.reach,
+            evenness=data.evenness, colour_only=self.colour_only, gender=self.gender, reach=self.reach,
         )  # fmt: skip
+
+    def domains(self) -> dict[str, Callable[[str], FacePool]]:
+        return {"faces": self.pool}
 
     def batch(self, pool: FacePool, chosen: npt.NDArray[np.intp]) -> Batch:
         """The faces with the indices ``chosen`` in ``pool``, framed as `framed` does."""
@@ -219,12 +251,15 @@ class EditingFamily(Family):
         cells = [to_uint8(batch.face)]
         for _, age in self.columns():
             cells.append(to_uint8(self.repaint(networks, batch, torch.full_like(batch.age, age))))
-        rows = [f"{age:.0f} {'m' if male else 'f'}" for age, male in zip(batch.age, batch.male, strict=True)]
+        letters = {1.0: " m", 0.0: " f"}
+        rows = [
+            f"{age:.0f}{letters.get(float(male), '')}"
+            for age, male in zip(batch.age, batch.male, strict=True)
+        ]
         stacked = torch.stack(cells, 1).cpu().numpy()
         return Sheet(stacked, rows, ["input", *(label for label, _ in self.columns())])
 
     def directions(self) -> dict[str, tuple[tuple[float, float], tuple[float, float]]]:
-        """For each direction of the KID, the ages of the faces that are edited, and the ages they are given."""
         return {"older": ((18, 40), (55, 75)), "younger": ((50, 80), (18, 32))}
 
     @torch.no_grad()

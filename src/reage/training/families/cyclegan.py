@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -11,7 +13,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from reage.data.augment import centre_crop, draw_crop, warp_affine
-from reage.data.sampling import Shard, step_rng
+from reage.data.sampling import FacePool, Shard, step_rng
 from reage.errors import DataError
 from reage.networks.cyclegan import Norm, PatchDiscriminator, ReplayBuffer, ResNetGenerator
 from reage.training import losses
@@ -65,6 +67,7 @@ class CycleFamily(EditingFamily):
     averaged = ("older", "younger")
     letters = {"older": "G", "younger": "F", "young_critic": "DX", "old_critic": "DY"}  # noqa: RUF012
     best_by = "cycle"
+    gender = False
     multiple = 4
     options_type = CycleOptions
     options: CycleOptions
@@ -90,6 +93,15 @@ class CycleFamily(EditingFamily):
                 options.critic_rate, options.betas, options.weight_decay,
             ),
         ]  # fmt: skip
+
+    def domains(self) -> dict[str, Callable[[str], FacePool]]:
+        options, drawn = self.options, {"young": self._young, "old": self._old}
+        ages = {"young": options.young, "old": options.old}
+
+        def pool_of(split: str, name: str) -> FacePool:
+            return drawn[name] if split == "train" else self.pool(split, ages[name])
+
+        return {name: partial(pool_of, name=name) for name in ages}
 
     def draw(self, step: int, shard: Shard) -> _Step:
         rng, count = step_rng(self.settings.seed, step), self.settings.batch * shard.count

@@ -72,6 +72,7 @@ class LatentFamily(EditingFamily):
 
     letters = {"encoder": "E", "age_embedding": "A", "generator": "G", "discriminator": "D"}  # noqa: RUF012
     best_by = "reconstruction"
+    gender = False
     options_type = LatentOptions
     options: LatentOptions
 
