@@ -7,6 +7,7 @@ import shutil
 from base64 import b64encode
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -16,13 +17,13 @@ from PIL import Image
 from reage.bundle import open_bundle, write_bundle
 from reage.cli.main import main
 from reage.data.catalog import read_index, write_index
+from reage.evaluation.bootstrap import Score
 from reage.evaluation.judges import AGE_JUDGES
 from reage.evaluation.measurer import Measurer
 from reage.evaluation.movement import ALL_GAPS, GAPS, find_moved
 from reage.evaluation.plots import plot_trade
 from reage.evaluation.report import to_json
 from reage.evaluation.report_folder import read_report
-from reage.evaluation.scores import Score
 
 SMALL = ("--faces", "6", "--ages", "30,60", "--references", "25", "--min-sharpness", "0")
 
@@ -31,11 +32,11 @@ def run(*arguments: object) -> Result:
     return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
-def taught_by(teacher: str, folder: Path) -> Path:
-    """The embedded bundle, saying that ``teacher`` taught it."""
+def embedded_but(folder: Path, **changes: Any) -> Path:
+    """The embedded bundle with another manifest, in ``folder``."""
     bundle = open_bundle()
     contents = {name: (bundle.path / name).read_bytes() for name in bundle.manifest.files}
-    write_bundle(folder, replace(bundle.manifest, teachers=[teacher], name="taught"), contents)
+    write_bundle(folder, replace(bundle.manifest, **changes), contents)
     return folder
 
 
@@ -135,6 +136,21 @@ def test_what_was_measured_is_not_measured_again(
     assert isinstance(done.exception, AssertionError)
 
 
+def test_a_model_that_edits_otherwise_is_measured_anew_and_one_of_another_name_is_not(
+    report: Path, index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("measured again")
+
+    monkeypatch.setattr(Measurer, "edited", refuse)
+    arguments = ("--index", index, *SMALL, "--cache", report / "measurements")
+    renamed = embedded_but(tmp_path / "renamed", name="renamed", data="other words")
+    assert run("evaluate", renamed, *arguments, "-o", tmp_path / "one").exit_code == 0
+    further = embedded_but(tmp_path / "further", reach="head")
+    done = run("evaluate", further, *arguments, "-o", tmp_path / "other")
+    assert isinstance(done.exception, AssertionError)
+
+
 def test_a_finished_report_is_not_replaced_unasked(report: Path, index: Path) -> None:
     done = run("evaluate", "--index", index, *SMALL, "-o", report)
     assert done.exit_code == 2
@@ -142,7 +158,7 @@ def test_a_finished_report_is_not_replaced_unasked(report: Path, index: Path) ->
 
 
 def test_a_judge_that_taught_is_refused_unless_forced(index: Path, report: Path, tmp_path: Path) -> None:
-    bundle = taught_by("face_age.onnx", tmp_path / "bundle")
+    bundle = embedded_but(tmp_path / "bundle", teachers=["face_age.onnx"], name="taught")
     done = run("evaluate", bundle, "--index", index, *SMALL, "-o", tmp_path / "refused")
     assert done.exit_code == 2
     assert "taught by face_age.onnx" in done.output
@@ -200,6 +216,11 @@ def test_reports_of_other_faces_are_not_compared(report: Path, index: Path, tmp_
     done = run("compare", report, tmp_path)
     assert done.exit_code == 2
     assert "no report" in done.output
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "report.json").write_text('{"format": 1}')
+    done = run("compare", report, tmp_path / "old")
+    assert done.exit_code == 2
+    assert "format 1, but this version of reage reads" in done.output
     (tmp_path / "file").touch()
     done = run("compare", report, "-o", tmp_path / "file")
     assert done.exit_code == 2

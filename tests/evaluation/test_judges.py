@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from reage import Reager
-from reage.evaluation.judges import Judgement, Judges
+from reage.evaluation.judges import Judgement, Judges, judges_that_taught
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 
@@ -71,3 +71,12 @@ def test_gender_is_estimated_as_it_is_known(
     for person in people:
         seen_male = judgements[person["file"]].male_probability[0] > 0.5
         assert seen_male == (person["gender"] == "male")
+
+
+def test_a_judge_among_the_teachers_is_found() -> None:
+    assert judges_that_taught(["reage age network (UTKFace train split)"], "lite0") == []
+    assert judges_that_taught(["faceres.onnx", "Inception-v3"], "lite0") == ["faceres.onnx"]
+    assert judges_that_taught(["EfficientNet-Lite0", "face_age"], "lite0") == [
+        "face_age.onnx",
+        "EfficientNet-Lite0",
+    ]

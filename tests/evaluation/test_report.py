@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from reage.errors import ReageError
+from reage.evaluation.bootstrap import NO_SCORE
 from reage.evaluation.report import FORMAT, from_json, to_json
 from reage.evaluation.report_text import as_markdown
-from reage.evaluation.scores import NO_SCORE
 
 STORED = Path(__file__).parent.parent.parent / "benchmarks" / "embedded.json"
 

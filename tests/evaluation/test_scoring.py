@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 from planted import COUNT, TARGETS, edits, real_faces
 
-from reage.evaluation.evaluate import judges_that_taught
 from reage.evaluation.faces import do_nothing, edited_faces, groups_of
 from reage.evaluation.judges import AGE_JUDGES
-from reage.evaluation.report import Kid
+from reage.evaluation.scores import Kid
 from reage.evaluation.scoring import Scorer, label_doubts, mean_kid
 
 
@@ -150,12 +149,3 @@ def test_a_mislabelled_set_is_detected() -> None:
     assert "are the ages right?" in doubts[0]
     swapped = np.where(good.gender == "F", "M", "F").astype(object)
     assert "gender" in label_doubts(replace(good, gender=swapped), "val")[0]
-
-
-def test_a_judge_among_the_teachers_is_found() -> None:
-    assert judges_that_taught(["reage age network (UTKFace train split)"], "lite0") == []
-    assert judges_that_taught(["faceres.onnx", "Inception-v3"], "lite0") == ["faceres.onnx"]
-    assert judges_that_taught(["EfficientNet-Lite0", "face_age"], "lite0") == [
-        "face_age.onnx",
-        "EfficientNet-Lite0",
-    ]

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reage.evaluation.report import Kid, Report, from_json
-from reage.evaluation.scores import Score
+from reage.evaluation.bootstrap import Score
+from reage.evaluation.report import Report, from_json
+from reage.evaluation.scores import Kid
 from reage.evaluation.selection import select
 from reage.evaluation.tables import selection_table
 

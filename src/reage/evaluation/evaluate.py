@@ -25,18 +25,22 @@ from reage.evaluation.cost import Cost
 from reage.evaluation.faces import EditedFaces, RealFaces, do_nothing, edited_faces, groups_of
 from reage.evaluation.features import open_extractor, weights_file
 from reage.evaluation.identity import identity_by_gap, real_matches, real_pairs_by_gap
-from reage.evaluation.judges import AGE_JUDGES, JUDGES
+from reage.evaluation.judges import AGE_JUDGES, JUDGES, judges_that_taught
 from reage.evaluation.measurement_cache import Arrays, MeasurementCache
 from reage.evaluation.measurer import Measurer
 from reage.evaluation.metrics import Calibration, acceptance_threshold, calibrate
 from reage.evaluation.movement import years_moved
 from reage.evaluation.protocol import Protocol
 from reage.evaluation.report import FORMAT, CalibrationFacts, DataFacts, ModelFacts, Report, ThresholdFacts
+from reage.evaluation.scores import EditScores
 from reage.evaluation.scoring import FEW, FEWEST, Scorer, label_doubts
 from reage.reager import Reager
 
 FINDERS = ("face_detector.onnx", "face_landmarks.onnx")
 """Networks that judge nothing, but find the faces that are judged."""
+
+WORDS = ("name", "version", "family", "data", "teachers", "training", "figures", "licence", "files", "format")
+"""What a manifest says that changes no edit."""
 
 FALSE_ACCEPTS = 0.01
 """The share of pairs of different people that the threshold of identity accepts."""
@@ -83,19 +87,6 @@ class _Compared:
     doubts: list[str]
 
 
-def judges_that_taught(teachers: Sequence[str], features: str) -> list[str]:
-    """Names of judging networks that stand among the teachers of a model.
-
-    Args:
-        teachers: what the manifest of the model says, in whatever words.
-        features: the key in `features.NAMES` of the network behind KID and FID.
-    """
-    text = " ".join(teachers).lower()
-    networks = {judge: judge.removesuffix(".onnx") for judge in JUDGES}
-    networks["EfficientNet-Lite0" if features == "lite0" else "Inception-v3"] = features
-    return [judge for judge, word in networks.items() if word in text]
-
-
 def evaluate(
     bundle: Bundle,
     index_path: Path,
@@ -126,41 +117,26 @@ def evaluate(
             f"{bundle.manifest.title} was taught by {', '.join(taught)}, which would judge it now"
         )
     index = read_index(index_path)
-    root = Path(index.attrs["root"])
     rows = {split: protocol.draw(index, split) for split in (protocol.split, protocol.reference_split)}
     for split, drawn in rows.items():
         if len(drawn) < FEWEST:
             raise DataError(
                 f"{index_path}: {len(drawn)} usable faces in its split {split}; {FEWEST} are the least"
             )
-    reager = Reager(bundle)
+    root, reager = Path(index.attrs["root"]), Reager(bundle)
     measurer = Measurer(root, reager, open_extractor(protocol.features))
     measured = _measure(bundle, protocol, rows, measurer, cache, progress)
-    seen = np.flatnonzero(
-        measured.edited["found"] & measured.real[protocol.split]["found"][measured.positions]
-    )
-    if len(seen) < 2:
-        raise DataError(
-            f"a face was found in {len(seen)} of {len(measured.positions)} images: too few to judge"
-        )
-    paths = list(rows[protocol.split]["path"].iloc[measured.positions[seen]].astype(str))
+    seen = _with_a_face(protocol, measured)
+    sample = list(rows[protocol.split]["path"].iloc[measured.positions[seen]].astype(str))
     data = DataFacts(
         dataset=str(index.attrs["dataset"]),
         index=_sha256(index_path.read_bytes()),
-        sample=paths,
+        sample=sample,
         no_face_found=int((~measured.edited["found"]).sum()),
     )
     compared = _compare_with_real(protocol, measured, seen)
-    warnings = (
-        [f"judges that taught this model: {', '.join(taught)}; their figures are worthless"] if taught else []
-    )
-    warnings += compared.doubts
-    if protocol.split != "test":
-        warnings.append(
-            f"training may have chosen its best epoch on the split {protocol.split}: it is not unseen"
-        )
-    report = _report(bundle, protocol, data, compared, warnings)
-    return Evaluation(report, [root / path for path in paths], compared.faces, compared.edited, reager)
+    report = _report(bundle, protocol, data, compared, taught)
+    return Evaluation(report, [root / path for path in sample], compared.faces, compared.edited, reager)
 
 
 def _measure(
@@ -189,6 +165,17 @@ def _measure(
     return _Measured(rows, real, positions, edited)
 
 
+def _with_a_face(protocol: Protocol, measured: _Measured) -> Int64:
+    """Positions, among the edited faces, of those that were found both unedited and edited."""
+    unedited = measured.real[protocol.split]["found"][measured.positions]
+    seen = np.flatnonzero(measured.edited["found"] & unedited)
+    if len(seen) < 2:
+        raise DataError(
+            f"a face was found in {len(seen)} of {len(measured.positions)} images: too few to judge"
+        )
+    return seen
+
+
 def _compare_with_real(protocol: Protocol, measured: _Measured, seen: Int64) -> _Compared:
     """The edited faces at the positions ``seen`` among all edited ones, in which a face was found."""
     split, other = protocol.split, protocol.reference_split
@@ -207,18 +194,11 @@ def _compare_with_real(protocol: Protocol, measured: _Measured, seen: Int64) -> 
 
 
 def _report(
-    bundle: Bundle, protocol: Protocol, data: DataFacts, compared: _Compared, warnings: list[str]
+    bundle: Bundle, protocol: Protocol, data: DataFacts, compared: _Compared, taught: list[str]
 ) -> Report:
-    """All scores, in a report that begins its warnings with ``warnings``."""
+    """All scores in a report; ``taught`` are the judges that taught the model."""
     faces, edited, scorer = compared.faces, compared.edited, compared.scorer
     scores = scorer.edit_scores(faces, edited)
-    few = [row for row in scores.realism_by_target if row.realism.fid_count < FEW]
-    if few:
-        counts = ", ".join(f"{row.target:g} ({row.realism.fid_count})" for row in few)
-        warnings = [
-            *warnings,
-            f"few real faces for KID and FID at the targets {counts}; below {FEWEST} none is given",
-        ]
     races = dict(enumerate(UTKFACE_RACES)) if data.dataset == "utkface" else {}
     groups = groups_of(faces, races, protocol.half_band, protocol.ages)
     manifest, curve = bundle.manifest, compared.calibration
@@ -232,7 +212,7 @@ def _report(
         data=data,
         judges=_hashes(JUDGES),
         versions={"reage": __version__, "onnxruntime": onnxruntime.__version__, "numpy": np.__version__},
-        warnings=warnings,
+        warnings=_warnings(protocol, compared, scores, taught),
         calibration=CalibrationFacts(
             judge=AGE_JUDGES[1], faces=len(scorer.reference), band=2 * protocol.half_band,
             estimates=[round(float(v), 2) for v in curve.estimates],
@@ -250,6 +230,25 @@ def _report(
         groups={group.name: scorer.group_scores(faces, edited, group) for group in groups},
         cost=Cost.measure(bundle),
     )  # fmt: skip
+
+
+def _warnings(protocol: Protocol, compared: _Compared, scores: EditScores, taught: list[str]) -> list[str]:
+    """What a reader of the report has to know before its figures."""
+    warnings = []
+    if taught:
+        warnings.append(f"judges that taught this model: {', '.join(taught)}; their figures are worthless")
+    warnings += compared.doubts
+    if protocol.split != "test":
+        warnings.append(
+            f"training may have chosen its best epoch on the split {protocol.split}: it is not unseen"
+        )
+    few = [row for row in scores.realism_by_target if row.realism.fid_count < FEW]
+    if few:
+        counts = ", ".join(f"{row.target:g} ({row.realism.fid_count})" for row in few)
+        warnings.append(
+            f"few real faces for KID and FID at the targets {counts}; below {FEWEST} none is given"
+        )
+    return warnings
 
 
 def _real_faces(rows: pd.DataFrame, measured: Arrays) -> RealFaces:
@@ -282,23 +281,10 @@ def _calibrated_ages(ages: Float64, calibration: Calibration) -> Float64:
 
 
 def _behaviour(bundle: Bundle) -> dict[str, Any]:
-    """Everything in a bundle that its edits depend on, which leaves out its name, its card and its figures."""
+    """Everything in a bundle that its edits depend on."""
     manifest = asdict(bundle.manifest)
-    names = (
-        "size",
-        "inputs",
-        "outputs",
-        "template",
-        "zoom",
-        "reach",
-        "calibration",
-        "source_ages",
-        "target_ages",
-        "full_ages",
-        "detail_sigma",
-    )
     networks = {way: bundle.manifest.files[file] for way, file in bundle.manifest.networks.items()}
-    return {"networks": networks, **{name: manifest[name] for name in names}}
+    return {**{name: value for name, value in manifest.items() if name not in WORDS}, "networks": networks}
 
 
 def _hashes(assets: Sequence[str]) -> dict[str, str]:

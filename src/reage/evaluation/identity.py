@@ -11,10 +11,10 @@ import numpy.typing as npt
 from scipy.spatial.distance import pdist
 
 from reage.arrays import Float64
+from reage.evaluation.bootstrap import mean_score
 from reage.evaluation.faces import EditedFaces, RealFaces
 from reage.evaluation.metrics import same_subject
-from reage.evaluation.report import IdentityAtGap, IdentityScores, RealMatch
-from reage.evaluation.scores import mean_score
+from reage.evaluation.scores import IdentityAtGap, IdentityScores, RealMatch
 
 GAPS = (0, 10, 20, 30, 40, 116)
 """Borders in years of the gaps by which identity is broken down."""

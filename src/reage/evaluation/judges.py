@@ -61,3 +61,16 @@ class Judges:
         (descriptors,) = self._identity.run(["descriptor"], {"image": chips(150, 0.25)})
         ages = np.stack([[face.age for face in first], second.astype(np.float64)], 1)
         return Judgement(ages, descriptors, np.array([face.male_probability for face in first]))
+
+
+def judges_that_taught(teachers: Sequence[str], features: str) -> list[str]:
+    """Names of judging networks that stand among the teachers of a model.
+
+    Args:
+        teachers: what the manifest of the model says, in whatever words.
+        features: the key in `features.NAMES` of the network behind KID and FID.
+    """
+    text = " ".join(teachers).lower()
+    networks = {judge: judge.removesuffix(".onnx") for judge in JUDGES}
+    networks["EfficientNet-Lite0" if features == "lite0" else "Inception-v3"] = features
+    return [judge for judge, word in networks.items() if word in text]

@@ -8,10 +8,10 @@ from typing import Literal
 import numpy as np
 
 from reage.ages import MAX_AGE
+from reage.evaluation.bootstrap import NO_SCORE, Score, ratio_score
 from reage.evaluation.faces import EditedFaces, RealFaces
 from reage.evaluation.judges import AGE_JUDGES
-from reage.evaluation.report import YearsMoved
-from reage.evaluation.scores import NO_SCORE, Score, ratio_score
+from reage.evaluation.scores import YearsMoved
 
 Span = tuple[float, float]
 

@@ -10,10 +10,10 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from reage.evaluation.bootstrap import Score
 from reage.evaluation.judges import AGE_JUDGES
 from reage.evaluation.movement import DIRECTIONS, GAPS, find_moved, span_text
 from reage.evaluation.report import Report
-from reage.evaluation.scores import Score
 from reage.files import writing
 
 COLOURS = ("#1b6ca8", "#d1603d", "#3c8d5a", "#8a5fb0", "#c29b2f", "#5c6b73", "#b03a6b", "#2f9e9e")

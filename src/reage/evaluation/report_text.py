@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from reage.evaluation.identity import ABOUT, APART
 from reage.evaluation.judges import AGE_JUDGES
 from reage.evaluation.movement import ALL_AGES, ALL_GAPS, DIRECTIONS, GAPS, SOURCE_AGES, find_moved, span_text
-from reage.evaluation.report import IdentityAtGap, RealMatch, Report
+from reage.evaluation.report import Report
+from reage.evaluation.scores import IdentityAtGap, RealMatch
 from reage.evaluation.tables import (
     MISSING,
     kid_text,

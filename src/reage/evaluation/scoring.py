@@ -9,10 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from reage.arrays import Float64
+from reage.evaluation.bootstrap import mean_score
 from reage.evaluation.faces import EditedFaces, Group, RealFaces
 from reage.evaluation.judges import AGE_JUDGES
 from reage.evaluation.metrics import frechet_distance, kernel_distance, rising, slope
-from reage.evaluation.report import (
+from reage.evaluation.scores import (
     AgeAtTarget,
     AgeScores,
     EditScores,
@@ -23,7 +24,6 @@ from reage.evaluation.report import (
     Realism,
     RealismAtTarget,
 )
-from reage.evaluation.scores import mean_score
 
 NEAR = 10.0
 """Years from the age that a face looks: a shorter edit is not judged for realism, being nearly the photo itself."""

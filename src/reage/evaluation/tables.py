@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+from reage.evaluation.bootstrap import Score
 from reage.evaluation.judges import AGE_JUDGES
 from reage.evaluation.movement import DIRECTIONS, GAPS, ORDINARY, Span, find_moved, span_text
-from reage.evaluation.report import EditScores, Kid, Report
-from reage.evaluation.scores import Score
+from reage.evaluation.report import Report
+from reage.evaluation.scores import EditScores, Kid
 from reage.evaluation.selection import Selection, select
 
 MISSING = "-"

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from reage.evaluation.scores import mean_score, ratio_score
+from reage.evaluation.bootstrap import mean_score, ratio_score
 
 
 def test_a_mean_lies_in_its_interval_which_narrows_with_more_faces() -> None:
