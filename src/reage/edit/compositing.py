@@ -98,8 +98,10 @@ def composite(
     """
     half, deeper = _full(out) / 2, _full(out) / _full(photo)
     for rows, columns, delta, gain, low in upsample_edit(photo, face, edit, detail_sigma):
-        tile = photo[rows, columns].astype(np.float32) * deeper
-        change = delta * half + gain[..., None] * (tile - (low + 1) * half)
+        change = delta * half
+        if edit.gain.any():
+            tile = photo[rows, columns].astype(np.float32) * deeper
+            change += gain[..., None] * (tile - (low + 1) * half)
         merged = out[rows, columns].astype(np.float32) + change
         out[rows, columns] = np.clip(np.rint(merged), 0, _full(out)).astype(out.dtype)
 
@@ -131,7 +133,7 @@ def upsample_edit(
         extent = (right - left, rows.stop - start)
         changes = _resample(masked, moved, extent, cv2.BORDER_CONSTANT)
         if face.matte is not None:
-            functions = _resample(face.matte.functions, moved, extent, cv2.BORDER_REPLICATE)
+            functions = cv2.warpAffine(face.matte.functions, moved, extent, borderMode=cv2.BORDER_REPLICATE)
             tile = photo[rows, columns].astype(np.float32) * (2 / _full(photo)) - 1
             changes *= evaluate(functions, tile)[..., None]
         blurred = np.broadcast_to(np.float32(0), (*changes.shape[:2], 3))

@@ -26,33 +26,42 @@ a soft border would be seen as a glow."""
 
 @dataclass(frozen=True)
 class Matte:
-    """At a place where the photo has the colour ``c`` in [-1, 1], the mask is ``slopes @ c + offset``, cut to [0, 1].
+    """A mask (S, S) as functions of the photo's colour.
 
-    ``slopes`` (S, S, 3) and ``offset`` (S, S) are smooth.
+    At a place where the photo has the colour ``c`` in [-1, 1], the mask is ``functions[..., :3] @ c + functions[..., 3]``,
+    cut to [0, 1]. The ``functions`` (S, S, 4) are smooth.
     """
 
-    slopes: Float32
-    offset: Float32
+    functions: Float32
 
     def at(self, pixels: Float32) -> Float32:
         """The mask (S, S) for ``pixels`` (S, S, 3) in [-1, 1]."""
-        return evaluate(np.dstack([self.slopes, self.offset]), pixels)
-
-    @property
-    def functions(self) -> Float32:
-        """Slopes and offset in one array (S, S, 4), as `evaluate` takes them."""
-        return np.dstack([self.slopes, self.offset])
+        return evaluate(self.functions, pixels)
 
 
 def evaluate(functions: Float32, pixels: Float32) -> Float32:
     """The mask (H, W) of `Matte.functions` enlarged to (H, W, 4), for the photo's ``pixels`` (H, W, 3) in [-1, 1]."""
-    value = np.einsum("...c,...c", functions[..., :3], pixels) + functions[..., 3]
+    value = functions[..., 3].copy()
+    for channel in range(3):
+        value += functions[..., channel] * pixels[..., channel]
     return np.asarray(np.clip(value, 0, 1), np.float32)
 
 
 def fit_matte(mask: Float32, guide: Float32) -> Matte:
     """The matte that follows ``mask`` (S, S) along the edges of ``guide`` (S, S, 3) in [-1, 1]."""
+    functions = np.zeros((*mask.shape, 4), np.float32)
+    functions[..., 3] = -_TRACE / (1 - 2 * _TRACE)
     radius = max(2, round(_RADIUS * len(mask)))
+    ys, xs = np.nonzero(mask > 0.01)
+    if len(ys):  # further away than two windows there is nothing to fit
+        reach = 2 * radius + 2
+        rows, columns = (slice(max(0, at.min() - reach), at.max() + reach + 1) for at in (ys, xs))
+        functions[rows, columns] = _fitted(mask[rows, columns], guide[rows, columns], radius)
+    return Matte(functions)
+
+
+def _fitted(mask: Float32, guide: Float32, radius: int) -> Float32:
+    """`Matte.functions` of the windows of ``radius`` around each place."""
 
     def mean(values: Float32) -> Float32:
         return np.asarray(cv2.blur(values, (2 * radius + 1, 2 * radius + 1), borderType=cv2.BORDER_REFLECT))
@@ -60,16 +69,9 @@ def fit_matte(mask: Float32, guide: Float32) -> Matte:
     pairs = ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))
     colour, weight = mean(guide), mean(mask)
     together = mean(guide * mask[..., None]) - colour * weight[..., None]
-    products = np.concatenate(
-        [
-            mean(np.dstack([guide[..., i] * guide[..., j] for i, j in part]))
-            for part in (pairs[:3], pairs[3:])
-        ],
-        2,
-    )
     (rr, rg, rb, gg, gb, bb) = (
-        products[..., n] - colour[..., i] * colour[..., j] + (_EPSILON if i == j else 0)
-        for n, (i, j) in enumerate(pairs)
+        mean(guide[..., i] * guide[..., j]) - colour[..., i] * colour[..., j] + (_EPSILON if i == j else 0)
+        for i, j in pairs
     )
     # The inverse of each symmetric 3 x 3 matrix, by cofactors.
     c00, c01, c02 = gg * bb - gb * gb, gb * rb - rg * bb, rg * gb - gg * rb
@@ -81,7 +83,6 @@ def fit_matte(mask: Float32, guide: Float32) -> Matte:
     )
     slopes *= scale[..., None]
     offset = weight - np.einsum("...c,...c", slopes, colour)
-    stretch = np.float32(1 / (1 - 2 * _TRACE))
-    return Matte(
-        mean(slopes.astype(np.float32)) * stretch, (mean(offset.astype(np.float32)) - _TRACE) * stretch
-    )
+    fitted = mean(np.dstack([slopes, offset]).astype(np.float32))
+    fitted[..., 3] -= _TRACE
+    return np.asarray(fitted / np.float32(1 - 2 * _TRACE), np.float32)

@@ -48,11 +48,13 @@ _TO_RGB = np.linalg.inv(_TO_YUV).astype(np.float32)
 
 @dataclass(frozen=True)
 class Part:
-    """Hair, or the skin of the neck, in the head frame: its ``matte``, and where its colours and their change may be
-    measured, ``weight`` (T, T)."""
+    """Hair, or the skin of the neck, in the head frame."""
 
     matte: Matte
+    support: Float32
+    """(T, T): 1 where the matte may be more than 0, else 0."""
     weight: Float32
+    """(T, T) in [0, 1]: where the colours of the part and their change may be measured."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,8 @@ class Surroundings:
             if part is None:
                 continue
             delta = _continued(change, mask, colours, part.weight, like_hair) @ _TO_RGB * np.float32(strength)
-            area = AlignedFace(self.pixels, _large((1 - mask) * _window()), self.matrix, part.matte)
+            reach = (1 - mask) * part.support * _window()
+            area = AlignedFace(self.pixels, _large(reach), self.matrix, part.matte)
             followed.append((area, Edit(_large(delta), np.zeros((SIDE, SIDE), np.float32))))
         return followed
 
@@ -133,10 +136,17 @@ def survey(
         None if neck is None else np.maximum(neck * off_face, _CHEEKS * seen.at.cheeks),
     ]
     parts = [
-        None if mask is None or weight is None else Part(fit_matte(_large(mask) * front, pixels), weight)
+        None
+        if mask is None or weight is None
+        else Part(fit_matte(_large(mask) * front, pixels), _grown(mask), weight)
         for mask, weight in zip((hair, neck), weights, strict=True)
     ]
     return Surroundings(head.matrix, pixels, *parts)
+
+
+def _grown(mask: Float32) -> Float32:
+    """1 where ``mask`` (T, T) is more than 0 or nearly so, else 0."""
+    return np.asarray(cv2.dilate((mask > 0.01).astype(np.float32), np.ones((9, 9), np.uint8)), np.float32)
 
 
 def _large(maps: npt.NDArray[Any]) -> Float32:
@@ -153,10 +163,10 @@ def _continued(change: Float32, mask: Float32, colours: Float32, weight: Float32
     trust = float(rise(known.sum() / unit**2, *_ENOUGH))
     if not trust:
         return np.zeros_like(change)
-    broad = _averaged(colours, weight, _FINE * unit, _FAR * unit)
+    broad = _averaged(colours, weight, _FINE * unit, _FAR * unit) if like_hair else colours
     mean = _Recolouring(broad, change, known, like_hair)(broad)
-    rest = _blur((change - mean) * known[..., None], _NEAR * unit)
-    rest /= _blur(known, _NEAR * unit)[..., None] + 0.1
+    near = _blur(np.dstack([(change - mean) * known[..., None], known]), _NEAR * unit)
+    rest = near[..., :3] / (near[..., 3:] + 0.1)
     return np.asarray(trust * (mean + rest), np.float32)
 
 
@@ -206,7 +216,11 @@ def _averaged(colours: Float32, weight: Float32, sigma: float, far: float) -> Fl
 
 
 def _blur(maps: Float32, sigma: float) -> Float32:
-    return np.asarray(cv2.GaussianBlur(maps, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE), np.float32)
+    """``maps`` (T, T, C) blurred; where they become very smooth, in fewer pixels."""
+    fewer = SMALL if sigma < 4 else SMALL // 4
+    small = cv2.resize(maps, (fewer, fewer), interpolation=cv2.INTER_AREA)
+    small = cv2.GaussianBlur(small, (0, 0), sigma * fewer / SMALL, borderType=cv2.BORDER_REPLICATE)
+    return np.asarray(cv2.resize(small, (SMALL, SMALL), interpolation=cv2.INTER_CUBIC), np.float32)
 
 
 def _window() -> Float32:
