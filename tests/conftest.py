@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from heads import greying_reager
 from reage import Reager
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -22,6 +23,12 @@ def portrait() -> Path:
 def portraits() -> list[Path]:
     """All of the bundled portraits."""
     return sorted(EXAMPLES.glob("*.jpg"))
+
+
+@pytest.fixture(scope="session")
+def greying(tmp_path_factory: pytest.TempPathFactory) -> Reager:
+    """With a stand-in for a model that edits the whole head: see `heads.Greying`."""
+    return greying_reager(tmp_path_factory.mktemp("head") / "bundle")
 
 
 @pytest.fixture(scope="session")

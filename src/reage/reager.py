@@ -7,7 +7,7 @@ sitting.age(to=70).save("me70.jpg")
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, BinaryIO
 
@@ -19,7 +19,7 @@ from reage.arrays import Float32, UInt8
 from reage.bundle import Bundle, open_bundle
 from reage.edit.compositing import AlignedFace, Edit, composite, cut_face
 from reage.edit.masks import face_mask
-from reage.edit.surroundings import Surroundings, survey
+from reage.edit.surroundings import Masks, Surroundings, survey
 from reage.errors import AgeError, NoFaceError
 from reage.face.alignment import align_landmarks, apply_transform, resizing
 from reage.face.apparent_age import AgeReader
@@ -102,16 +102,22 @@ class Reager:
         return cut_face(pixels, matrix, face_mask(landmarks, manifest.size, manifest.reach))
 
     def survey(
-        self, pixels: npt.NDArray[Any], face: AlignedFace, landmarks: Float32, others: Sequence[Float32] = ()
+        self,
+        pixels: npt.NDArray[Any],
+        face: AlignedFace,
+        landmarks: Float32,
+        others: Sequence[Float32] = (),
+        steady: Callable[[Masks], Masks] | None = None,
     ) -> Surroundings | None:
         """Hair and neck of ``face`` in a photo (H, W, 3), with ``landmarks`` (468, 2) in its aligned frame.
 
-        ``others`` are the transforms (2, 3) from the photo to the aligned frames of the other faces. None where hair
+        ``others`` are the transforms (2, 3) from the photo to the aligned frames of the other faces, and ``steady`` is
+        as in `reage.edit.surroundings.survey`. None where hair
         and neck do not follow: the model edits the face alone, or they cannot be told for certain.
         """
         if self.bundle.manifest.reach == "face":
             return None
-        return survey(pixels, face, landmarks, others, self._person_network)
+        return survey(pixels, face, landmarks, others, self._person_network, steady)
 
     @cached_property
     def _person_network(self) -> PersonNetwork:

@@ -3,43 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from heads import GREY
 from reage import Reager
-from reage.assets import asset
-from reage.bundle import DEFAULT, open_bundle, write_bundle
 from reage.edit.compositing import AlignedFace, Edit, composite, upsample_edit
 from reage.edit.masks import FACE_OVAL
 from reage.edit.surroundings import Part, Surroundings
 from reage.face.person import PersonNetwork
 from reage.photo.files import Photo, read_photo
 from reage.reager import Sitting
-
-GREY = 0.5
-"""Light grey, in units of [-1, 1]."""
-
-
-class Greying(Reager):
-    """Stands in for a model of the whole head: everything in the frame goes half-way to light grey."""
-
-    def edit(self, face: AlignedFace, *, to: float, source: float, male: float) -> Edit:
-        size = face.size
-        low = cv2.GaussianBlur(face.pixels, (0, 0), 0.012 * size)
-        return Edit((0.5 * (GREY - low)).astype(np.float32), np.zeros((size, size), np.float32))
-
-
-@pytest.fixture(scope="module")
-def greying(tmp_path_factory: pytest.TempPathFactory) -> Reager:
-    embedded = open_bundle()
-    folder = tmp_path_factory.mktemp("bundle") / "head"
-    contents = {name: (asset(DEFAULT) / name).read_bytes() for name in embedded.manifest.files}
-    write_bundle(folder, replace(embedded.manifest, reach="head"), contents)
-    return Greying(open_bundle(folder))
 
 
 @pytest.fixture(scope="module")

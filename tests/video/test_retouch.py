@@ -15,11 +15,12 @@ from clips import camera, filmed, portrait, write_clip
 from reage import Reager
 from reage.arrays import UInt8
 from reage.cli.main import main
+from reage.edit.compositing import composite
 from reage.errors import NoFaceError
 from reage.photo.files import Photo, read_provenance
 from reage.request import Request
 from reage.video.reader import open_video
-from reage.video.retouch import Role, age_video, cast
+from reage.video.retouch import Role, age_video, cast, retouch
 from reage.video.tracking import Tracker
 
 FPS = 12
@@ -215,3 +216,31 @@ def test_sound_that_cannot_be_copied_is_told(tmp_path: Path, monkeypatch: pytest
     assert outcome.notes == ("its audio (stream 1) was left out: FFmpeg has no decoder for it",)
     with av.open(str(tmp_path / outcome.output)) as container:
         assert [stream.type for stream in container.streams] == ["video"]
+
+
+def test_hair_and_neck_follow_steadily(greying: Reager) -> None:
+    frames = filmed(portrait("house_joaquin-castro"), camera(8, 320, swing=0), noise=3)
+    tracker, unrest = followed(greying, frames), []
+    for smooth in (False, True):
+        (role,) = cast(greying, tracker, Request(75), smooth=smooth)
+        changes = []
+        for number, pixels in enumerate(frames):
+            out = pixels.copy()
+            around = role.edit(greying, pixels, number, number / FPS, smooth=smooth)[:-1]
+            for area, edit in around:
+                composite(pixels, out, area, edit)
+            changes.append(out.astype(float) - pixels)
+        unrest.append(np.mean([np.abs(b - a).mean() for a, b in pairwise(changes)]))
+    assert (np.mean(changes, 0).max(2) > 20).mean() > 0.03  # of the picture: the hair
+    assert unrest[1] < 0.8 * unrest[0]
+
+
+def test_each_person_has_their_own_hair(greying: Reager) -> None:
+    one, other = (clip(name, 2, swing=0) for name in ("house_joaquin-castro", "house_grace-meng"))
+    frames = [np.concatenate(pair, 1) for pair in zip(one, other, strict=True)]
+    roles = roles_of(greying, frames)
+    assert len(roles) == 2
+    half = one[0].shape[1]
+    for role in roles:
+        left = retouch(greying, frames[0], [role], 0, 0.0) != frames[0]
+        assert left[:, :half].any() != left[:, half:].any()

@@ -7,8 +7,9 @@ import pytest
 from clips import camera
 
 from reage.edit.compositing import Edit
+from reage.edit.surroundings import Masks
 from reage.face.alignment import apply_transform, invert_transform, utkface_template
-from reage.video.smoothing import EditSmoother, poses, smoothed
+from reage.video.smoothing import EditSmoother, MaskSmoother, poses, smoothed
 from reage.video.tracking import Track
 
 
@@ -112,3 +113,15 @@ def test_edits_follow_gently_where_a_face_rests_and_at_once_where_it_moves() -> 
         shown = smoother.next(full, moved, 1 / 24, fresh=False)
     assert shown.delta.min() > 0.95
     assert smoother.next(none, rest, 1 / 24, fresh=True) is none
+
+
+def test_masks_follow_with_the_time_constant_and_begin_anew() -> None:
+    nothing, everything = (
+        Masks(*(np.full((4, 4), value, np.float32) for _ in range(3))) for value in (0.0, 1.0)
+    )
+    smoother = MaskSmoother()
+    assert smoother.next(nothing, 0.0, fresh=True) is nothing
+    after = smoother.next(everything, 0.25, fresh=False)
+    for mask in (after.hair, after.neck, after.front):
+        assert mask == pytest.approx(1 - np.exp(-1), abs=1e-5)
+    assert smoother.next(everything, 0.04, fresh=True) is everything

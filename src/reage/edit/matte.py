@@ -28,8 +28,8 @@ a soft border would be seen as a glow."""
 class Matte:
     """A mask (S, S) as functions of the photo's colour.
 
-    At a place where the photo has the colour ``c`` in [-1, 1], the mask is ``functions[..., :3] @ c + functions[..., 3]``,
-    cut to [0, 1]. The ``functions`` (S, S, 4) are smooth.
+    At a place where the photo has the colour ``c`` in [-1, 1], the mask is ``functions[..., :3] @ c +
+    functions[..., 3]``, cut to [0, 1]. The ``functions`` (S, S, 4) are smooth.
     """
 
     functions: Float32

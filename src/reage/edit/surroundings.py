@@ -12,7 +12,7 @@ much the edit nearby differs from the mean: so nothing jumps where ``mask`` ends
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -39,11 +39,28 @@ _NEAR = 0.35
 _ENOUGH = (0.005, 0.03)
 """Areas of hair or neck inside the mask of the face, in squared eye distances: from the first on a mean is followed in
 part, from the second on fully."""
+_FAINT = 0.1
+"""A mask that is nowhere more certain than this is none."""
 _CHEEKS = 0.3
 """How much the skin of the cheeks counts for that of the neck, of which the frame may show little."""
 _TO_YUV = np.array([[0.299, -0.299, 0.701], [0.587, -0.587, -0.587], [0.114, 0.886, -0.114]], np.float32)
 """From RGB to luma (ITU-R BT.601) and the differences of blue and red from it."""
 _TO_RGB = np.linalg.inv(_TO_YUV).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Masks:
+    """How surely each place of the head frame is ``hair`` (T, T), bare ``neck`` (T, T), and not background: ``front``
+    (S, S)."""
+
+    hair: Float32
+    neck: Float32
+    front: Float32
+
+    def towards(self, other: Masks, part: float) -> Masks:
+        """The masks that lie ``part`` of the way to those of ``other``."""
+        pairs = ((self.hair, other.hair), (self.neck, other.neck), (self.front, other.front))
+        return Masks(*(np.asarray(a + np.float32(part) * (b - a), np.float32) for a, b in pairs))
 
 
 @dataclass(frozen=True)
@@ -113,12 +130,13 @@ def survey(
     landmarks: Float32,
     others: Sequence[Float32],
     network: PersonNetwork,
+    steady: Callable[[Masks], Masks] | None = None,
 ) -> Surroundings | None:
     """Hair and neck of ``face`` in ``photo`` (H, W, 3) of uint8 or uint16.
 
     ``landmarks`` (468, 2) lie in the face's aligned frame; ``others`` are the transforms (2, 3) from the photo to the
-    aligned frames of the other faces in it. None where neither hair nor neck is found for certain, or the face is too
-    small for that.
+    aligned frames of the other faces in it. ``steady`` makes the masks of a video's frames follow each other gently.
+    None where neither hair nor neck is found for certain, or the face is too small for that.
     """
     head = cut_head(photo, face, landmarks, others, network)
     if head is None:
@@ -126,22 +144,27 @@ def survey(
     seen = read_colours(head)
     hair = find_hair(seen)
     neck = find_neck(seen, hair)
-    if hair is None and neck is None:
-        return None
+    # The edges of what is in front are finer than those of colours, which are compared in fewer pixels.
+    masks = Masks(_or_nothing(hair), _or_nothing(neck), rise(head.person, 0.4, 0.8))
+    if steady:
+        masks = steady(masks)
     pixels = head.pixels.astype(np.float32) * np.float32(2 / 255) - 1
     off_face = rise(seen.at.beyond, 0, 0.1)
-    front = rise(head.person, 0.4, 0.8)  # its edges are finer than those of colours compared in fewer pixels
-    weights = [
-        None if hair is None else hair * off_face,
-        None if neck is None else np.maximum(neck * off_face, _CHEEKS * seen.at.cheeks),
-    ]
-    parts = [
-        None
-        if mask is None or weight is None
-        else Part(fit_matte(_large(mask) * front, pixels), _grown(mask), weight)
-        for mask, weight in zip((hair, neck), weights, strict=True)
-    ]
-    return Surroundings(head.matrix, pixels, *parts)
+
+    def part(mask: Float32, weight: Float32) -> Part | None:
+        if mask.max() < _FAINT:
+            return None
+        return Part(fit_matte(_large(mask) * masks.front, pixels), _grown(mask), weight)
+
+    parts = (
+        part(masks.hair, masks.hair * off_face),
+        part(masks.neck, np.maximum(masks.neck * off_face, _CHEEKS * seen.at.cheeks)),
+    )
+    return Surroundings(head.matrix, pixels, *parts) if any(parts) else None
+
+
+def _or_nothing(mask: Float32 | None) -> Float32:
+    return np.zeros((SMALL, SMALL), np.float32) if mask is None else mask
 
 
 def _grown(mask: Float32) -> Float32:

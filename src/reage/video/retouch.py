@@ -7,14 +7,15 @@ the whole video, and smoothing may look ahead. Only one frame is in memory at a 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from reage.arrays import UInt8
+from reage.arrays import Float32, UInt8
 from reage.edit.compositing import AlignedFace, Edit, composite
 from reage.errors import NoFaceError, VideoError
 from reage.files import beside, writing
@@ -22,7 +23,7 @@ from reage.photo.photo import Photo, PhotoMeta
 from reage.reager import Reager
 from reage.request import USUAL, FileOptions, Request
 from reage.video.reader import Frame, VideoReader, open_video
-from reage.video.smoothing import EditSmoother, Pose, poses
+from reage.video.smoothing import EditSmoother, MaskSmoother, Pose, poses
 from reage.video.tracking import Track, Tracker
 from reage.video.writer import CRF, WRITABLE_SUFFIXES, can_hold, create_video
 
@@ -42,20 +43,31 @@ class Role:
     male: float
     poses: dict[int, Pose]
     smoother: EditSmoother = field(default_factory=EditSmoother)
+    mask_smoother: MaskSmoother = field(default_factory=MaskSmoother)
     time: float = 0.0
 
     def edit(
-        self, reager: Reager, pixels: UInt8, number: int, time: float, *, smooth: bool = True
+        self,
+        reager: Reager,
+        pixels: UInt8,
+        number: int,
+        time: float,
+        others: Sequence[Float32] = (),
+        *,
+        smooth: bool = True,
     ) -> list[tuple[AlignedFace, Edit]]:
         """What to composite in frame ``number`` (H, W, 3), shown at ``time`` seconds, the edit of the face being the
-        last: frames in order."""
-        pose = self.poses[number]
+        last: frames in order. ``others`` are the transforms (2, 3) to the aligned frames of other faces in it."""
+        pose, step = self.poses[number], time - self.time
         face = reager.align(pixels, pose.matrix, pose.landmarks)
         edit = reager.edit(face, to=self.target, source=self.source, male=self.male)
+        steady = None
         if smooth:
-            edit = self.smoother.next(edit, face.pixels, time - self.time, fresh=pose.fresh)
+            edit = self.smoother.next(edit, face.pixels, step, fresh=pose.fresh)
+            steady = partial(self.mask_smoother.next, step=step, fresh=pose.fresh)
         self.time = time
-        return self.request.applied(face, edit, pose.landmarks, weight=pose.weight)
+        around = reager.survey(pixels, face, pose.landmarks, others, steady)
+        return self.request.applied(face, edit, pose.landmarks, around, weight=pose.weight)
 
     def describe(self) -> str:
         """For people."""
@@ -164,10 +176,11 @@ def retouch(
 ) -> UInt8:
     """Frame ``number`` (H, W, 3), shown at ``time`` seconds, with everybody's edit."""
     out: UInt8 = pixels.copy()
-    for role in roles:
-        if number in role.poses:
-            for area, edit in role.edit(reager, pixels, number, time):
-                composite(pixels, out, area, edit, detail_sigma=reager.bundle.manifest.detail_sigma)
+    present = [role for role in roles if number in role.poses]
+    for role in present:
+        others = [other.poses[number].matrix for other in present if other is not role]
+        for area, edit in role.edit(reager, pixels, number, time, others):
+            composite(pixels, out, area, edit, detail_sigma=reager.bundle.manifest.detail_sigma)
     return out
 
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from reage.arrays import Float32, Float64, Int64
 from reage.edit.compositing import Edit
+from reage.edit.surroundings import Masks
 from reage.face.alignment import align_landmarks, apply_transform, invert_transform
 from reage.video.tracking import Track
 
@@ -183,3 +184,18 @@ class EditSmoother:
             self._edit.gain + weight * (edit.gain - self._edit.gain),
         )
         return self._edit
+
+
+class MaskSmoother:
+    """Smooths where the hair and the neck of one person are over time, in the head frame."""
+
+    def __init__(self) -> None:
+        self._masks: Masks | None = None
+
+    def next(self, masks: Masks, step: float, *, fresh: bool) -> Masks:
+        """The masks for the next frame, ``step`` seconds after the last one; where ``fresh``, nothing came before."""
+        if fresh or self._masks is None:
+            self._masks = masks
+        else:
+            self._masks = self._masks.towards(masks, 1 - float(np.exp(-step / _TIME)))
+        return self._masks
