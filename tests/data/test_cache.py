@@ -186,7 +186,6 @@ def test_the_real_network_sees_no_face_in_noise(root: Path, tmp_path: Path) -> N
         build_cache(index("0.png", "2.png"), root, tmp_path / "c", size=32)
 
 
-@pytest.mark.skipif(not PORTRAITS, reason="there are no portraits in examples/")
 def test_real_faces_are_aligned_to_the_template(root: Path, tmp_path: Path) -> None:
     detector, names = FaceDetector(), []
     for path in PORTRAITS[:2]:
@@ -203,7 +202,6 @@ def test_real_faces_are_aligned_to_the_template(root: Path, tmp_path: Path) -> N
     assert_aligned(open_cache(tmp_path / "c"))
 
 
-@pytest.mark.skipif(not PORTRAITS, reason="there are no portraits in examples/")
 def test_a_face_anywhere_in_a_photo_is_found_too(root: Path, tmp_path: Path) -> None:
     portrait = cv2.resize(cv2.cvtColor(cv2.imread(str(PORTRAITS[0])), cv2.COLOR_BGR2RGB), (300, 300))
     photo = np.full((500, 1200, 3), 120, np.uint8)

@@ -32,6 +32,14 @@ def age_run(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def robust_run(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished run of the age family, trained against adversarial perturbations."""
+    folder = tmp_path_factory.mktemp("runs") / "robust"
+    Trainer(age_settings(cache, options={"robust": "free", "replays": 3}), folder).run()
+    return folder
+
+
+@pytest.fixture(scope="session")
 def delta_run(cache: Path, age_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a finished run of the delta family."""
     folder = tmp_path_factory.mktemp("runs") / "delta"
@@ -55,9 +63,9 @@ def cycle_run(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(params=["age", "delta", "latent", "cycle"])
+@pytest.fixture(params=["age", "robust", "delta", "latent", "cycle"])
 def finished(request: pytest.FixtureRequest) -> Path:
-    """A finished run of each family in turn."""
+    """A finished run of each family in turn, and a robust one."""
     folder: Path = request.getfixturevalue(f"{request.param}_run")
     return folder
 

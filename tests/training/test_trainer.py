@@ -19,12 +19,14 @@ from safetensors.torch import load_file
 from torch import nn
 
 from reage.cli.main import main
+from reage.data.sampling import Shard
 from reage.errors import ConfigError, DataError, WriteError
 from reage.networks.age_net import AgeNet
 from reage.training import checkpoint
 from reage.training.checkpoint import checkpoints, read_about
 from reage.training.config import TrainSettings
 from reage.training.describe import describe
+from reage.training.editing import to_tensor
 from reage.training.families.delta import DeltaFamily
 from reage.training.trainer import Trainer
 from reage.training.updater import Updater, update_average, usable_precision
@@ -439,10 +441,34 @@ def test_the_log_has_figures_and_validation_at_their_steps(age_run: Path, delta_
     assert log(age_run)[-1]["test"].keys() == seen.keys()
     assert figures["images_per_second"] > 0
     assert {"age/age", "age/gender", "age/years", "age/norm"} <= figures.keys()
-    assert 0 <= seen["years_error"] < 100
-    assert 0 <= seen["gender_right"] <= 1
     assert {"generator/age", "generator/norm", "critic/accuracy", "critic/norm"} <= log(delta_run)[0].keys()
     assert {"teacher_reads_25", "teacher_reads_75", "change_50"} <= log(delta_run)[-2]["validation"].keys()
+
+
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_the_figures_of_the_log_are_those_of_the_weights_on_all_faces_of_the_split(
+    split: str, age_run: Path, cache: Path
+) -> None:
+    weights = "weights" if split == "validation" else "best"  # the last epoch's, and the best one's
+    network = AgeNet((8, 16, 24))
+    checkpoint.load_weights(age_run / f"{weights}.safetensors", {"age": network})
+    rows = pd.read_parquet(cache / "rows.parquet")
+    chosen = (rows["split"] == {"validation": "val", "test": "test"}[split]).to_numpy()
+    faces = to_tensor(torch.from_numpy(np.load(cache / "images.npy")[chosen]))
+    with torch.no_grad():
+        logits, male = network.eval()(faces)
+    years = (logits.softmax(1) @ torch.arange(101.0)).numpy()
+    found = [entry[split] for entry in log(age_run) if split in entry][-1]
+    assert found["years_error"] == pytest.approx(np.abs(years - rows["age"][chosen]).mean(), rel=1e-4)
+    right = (male > 0).numpy() == (rows["gender"][chosen] == "M")
+    assert found["gender_right"] == pytest.approx(right.mean())
+
+
+def test_a_robust_run_also_reports_its_error_under_attack(robust_run: Path) -> None:
+    seen = [entry["validation"] for entry in log(robust_run) if "validation" in entry]
+    assert len(seen) == 2
+    for figures in seen:
+        assert figures["years_error_attacked"] > figures["years_error"]
 
 
 def test_each_epoch_leaves_a_sheet_of_a_row_a_face(finished: Path) -> None:
@@ -547,17 +573,26 @@ def test_the_generator_learns_to_move_the_age_that_the_teacher_reads(tmp_path: P
     assert after["teacher_reads_75"] - after["teacher_reads_25"] > 5
 
 
-@pytest.mark.parametrize("gap", [4, 15])
 @pytest.mark.parametrize("targets", [(16, 85), (30, 60)])
-def test_asked_ages_lie_among_the_targets_and_apart_from_the_face(
-    gap: float, targets: tuple[float, float], cache: Path, age_run: Path
+@pytest.mark.parametrize("near", [0.0, 1.0])
+def test_target_ages_lie_in_their_range_and_wrong_ages_are_clearly_wrong(
+    near: float, targets: tuple[float, float], cache: Path, age_run: Path
 ) -> None:
-    settings = delta_settings(cache, age_run, options={"targets": targets})
+    low, high = targets
+    settings = delta_settings(cache, age_run, options={"targets": targets, "near": near}, batch=64)
     family = DeltaFamily(settings)
-    rng = np.random.default_rng(0)
-    for age in (0.0, 10.0, 16.0, 33.5, 45.0, 88.0, 116.0):
-        asked = family._far_ages(np.full(400, age, np.float32), rng, gap)
-        assert asked.min() >= targets[0]
-        assert asked.max() <= targets[1]
-        assert np.abs(asked - age).min() >= gap - 1e-4
-        assert np.ptp(asked) >= 0.5 * (targets[1] - targets[0] - 2 * gap)
+    drawn = [family.draw(step, Shard()) for step in range(8)]
+    ages = torch.cat([each.source.age for each in drawn])
+    asked, wrong = torch.cat([each.target for each in drawn]), torch.cat([each.wrong for each in drawn])
+    for found in (asked, wrong):
+        assert found.min() >= low
+        assert found.max() <= high
+    assert (wrong - ages).abs().min() >= 15 - 1e-4
+    if near:
+        limited = (asked - ages).abs()[
+            (asked > low) & (asked < high)
+        ]  # the others were drawn beyond the range
+        assert 20 < limited.max() <= 25 + 1e-4
+    else:
+        assert (asked - ages).abs().min() >= 4 - 1e-4
+        assert asked.max() - asked.min() > 0.9 * (high - low)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, Literal
 
 import cv2
@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
+from reage.arrays import UInt8
 from reage.assets import portraits
 from reage.data.augment import draw_affine, draw_colour, shift_colour, warp_affine
 from reage.data.cache import Aligner, open_cache
@@ -161,7 +162,7 @@ class AgeFamily(Family):
 
         The columns are labelled with the age and the L2 norm of the perturbation at 96 px.
         """
-        faces = self._portraits()
+        faces = self._portraits
         if not faces:
             return None
         face = to_tensor(torch.from_numpy(np.stack(faces)).to(self.device))
@@ -178,7 +179,9 @@ class AgeFamily(Family):
                 columns.append(f"{age:.0f}, {radius:g}")
         return Sheet(torch.stack(cells, 1).cpu().numpy(), [f"{i}" for i in range(len(faces))], columns)
 
-    def _portraits(self) -> list[npt.NDArray[np.uint8]]:
+    @cached_property
+    def _portraits(self) -> list[UInt8]:
+        """The bundled portraits, aligned: each (S, S, 3)."""
         align, faces = Aligner(self.size), []
         for path in portraits():
             picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
