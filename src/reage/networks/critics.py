@@ -95,5 +95,5 @@ class PatchCritic(nn.Module):
         )  # fmt: skip
 
     def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.layers(x).float()
+        out: Tensor = HEAD_SCALE * self.layers(x).float()
         return out

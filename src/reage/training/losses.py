@@ -48,6 +48,14 @@ def relativistic_loss(logits: list[Tensor], reference: list[Tensor], mask: Tenso
     return _mean_on_face(logits, reference, mask, lambda difference: F.softplus(-difference).mean())
 
 
+def paired_loss(logits: Tensor, reference: Tensor) -> Tensor:
+    """``softplus(reference - logits)``: small where each face looks more real than the one it is paired with.
+
+    `relativistic_loss` for one logit a face: ``logits`` and ``reference`` are (B,).
+    """
+    return F.softplus(reference.float() - logits.float()).mean()
+
+
 def pairwise_accuracy(real: list[Tensor], fake: list[Tensor], mask: Tensor) -> Tensor:
     """Share of places where the critic finds the real face more real than the edited one; 0.5 is chance.
 

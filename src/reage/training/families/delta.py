@@ -127,13 +127,13 @@ class DeltaFamily(EditingFamily):
         real_view, fake_view, mask = drawn.views(source.face, fake, drawn.shifts[0])
         with torch.no_grad():
             real_places, _ = self._look(real_view)
-            real_patches = self._patches(real_view)
+            real_texture = self._texture(real_view, mask)
         places, pooled = self._look(fake_view)
         change = (fake - source.face).abs().mean((1, 2, 3))
         tone = gaussian_blur((fake - source.face) * drawn.inner, TONE_SIGMA * fake.shape[-1])
         parts = {
             "realism": losses.relativistic_loss(places, real_places, mask),
-            "texture": losses.relativistic_loss([self._patches(fake_view)], [real_patches], mask),
+            "texture": losses.paired_loss(self._texture(fake_view, mask), real_texture),
             "match": losses.nonsaturating_loss(self._judge(pooled, target, source.male)),
             "age": self._age_loss(warp_affine(fake, drawn.affine), target),
             "change": change.mean(),
@@ -158,16 +158,25 @@ class DeltaFamily(EditingFamily):
             distances.append(teacher.distance(logits, target).mean())
         return torch.stack(distances).mean()
 
-    def _patches(self, face: Tensor) -> Tensor:
+    def _texture(self, face: Tensor, mask: Tensor) -> Tensor:
+        """How real the patches of each face look, on average over its mask: logits (B,).
+
+        Averaged before faces are compared: where an edit is weak, single patches hardly differ, but together they do.
+        """
         with self.autocast():
-            patches: Tensor = self.networks["texture"](face.contiguous(memory_format=torch.channels_last))
-        return patches
+            patches = self.networks["texture"](face.contiguous(memory_format=torch.channels_last))
+        return _mean_on_mask(patches, mask)
 
     def _texture_loss(self, drawn: _Step, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         real, fake, mask = drawn.views(drawn.source.face, drawn.fake, drawn.shifts[1])
-        real_patches, fake_patches = [self._patches(real)], [self._patches(fake)]
-        loss = losses.relativistic_loss(real_patches, fake_patches, mask)
-        return loss, {"accuracy": losses.pairwise_accuracy(real_patches, fake_patches, mask)}
+        real, fake = real.detach().requires_grad_(), fake.detach().requires_grad_()
+        real_logits, fake_logits = self._texture(real, mask), self._texture(fake, mask)
+        loss = losses.paired_loss(real_logits, fake_logits)
+        # On real and on edited faces, as Huang et al., "The GAN is dead; long live the GAN!", 2024: the generator then
+        # cannot please the critic by a pattern that hardly shows.
+        slope = losses.r1_penalty(real_logits, real) + losses.r1_penalty(fake_logits, fake)
+        figures = {"accuracy": (real_logits > fake_logits).float().mean(), "slope": slope}
+        return loss + 0.5 * self.options.texture_r1 * slope, figures
 
     def _judge(self, pooled: list[Tensor], age: Tensor, male: Tensor) -> Tensor:
         critic = self.networks["critic"]
@@ -305,8 +314,11 @@ class _Step:
 def _realness(look: Tensor | tuple[list[Tensor], list[Tensor]], mask: Tensor) -> Tensor:
     """How real a critic finds the places of each face that lie on ``mask`` (B, 1, S, S), on average: (B,)."""
     maps = [look] if isinstance(look, Tensor) else look[0]
-    means = []
-    for places in maps:
-        weight = F.adaptive_avg_pool2d(mask, (places.shape[2], places.shape[3]))
-        means.append((places.float() * weight).sum((1, 2, 3)) / weight.sum((1, 2, 3)))
-    return torch.stack(means).mean(0)
+    return torch.stack([_mean_on_mask(places, mask) for places in maps]).mean(0)
+
+
+def _mean_on_mask(places: Tensor, mask: Tensor) -> Tensor:
+    """The mean of a map (B, 1, h, w), weighted by a mask (B, 1, S, S): (B,)."""
+    weight = F.adaptive_avg_pool2d(mask, (places.shape[2], places.shape[3]))
+    mean: Tensor = (places.float() * weight).sum((1, 2, 3)) / weight.sum((1, 2, 3))
+    return mean

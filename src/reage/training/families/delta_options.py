@@ -29,45 +29,48 @@ class DeltaOptions(Settings):
         0.5, ge=0, le=1, description="Share of targets drawn within 25 years of the source's age."
     )
     generator_rate: float = Field(7e-5, gt=0, description="Peak learning rate of the generator.")
-    critic_rate: float = Field(4e-4, gt=0, description="Peak learning rate of the critic.")
+    critic_rate: float = Field(1e-3, gt=0, description="Peak learning rate of the critic.")
     texture_rate: float = Field(1e-3, gt=0, description="Peak learning rate of the critic of small patches.")
     critic_updates: int = Field(1, ge=1, description="Updates of the critic in a step.")
     texture_updates: int = Field(2, ge=1, description="Updates of the critic of small patches in a step.")
+    texture_r1: float = Field(
+        0.1, ge=0, description="Weight of that critic's gradient penalty, on real and edited faces."
+    )
     head_start: int = Field(
         150,
         ge=0,
         description="Steps at the start in which only the critics learn, such as which face fits which age.",
     )
     realism: float = Field(
-        1.0, ge=0, description="Weight of the critic's first question: is each place real or edited?"
+        2.0, ge=0, description="Weight of the critic's first question: is each place real or edited?"
     )
     texture: float = Field(
         1.0, ge=0, description="Weight of the same question about small patches, for a critic of their own."
     )
     match: float = Field(
-        0.5, ge=0, description="Weight of the critic's second question: does the face fit its age and gender?"
+        1.0, ge=0, description="Weight of the critic's second question: does the face fit its age and gender?"
     )
-    age: float = Field(0.12, ge=0, description="Weight of the teachers' age loss, at the start of the run.")
+    age: float = Field(1.0, ge=0, description="Weight of the teachers' age loss, at the start of the run.")
     age_end: float | None = Field(
         None, ge=0, description="Its weight at the end; between, it changes linearly. Default: the same."
     )
-    change: float = Field(1.0, ge=0, description="Weight of the mean absolute change.")
+    change: float = Field(0.4, ge=0, description="Weight of the mean absolute change.")
     tone: float = Field(
-        30.0,
+        15.0,
         ge=0,
         description="Weight of the mean squared change of broad areas of the face, against smears.",
     )
     excess: float = Field(
-        3000.0,
+        1500.0,
         ge=0,
         description="Weight of the mean squared excess of that change over 0.12, against dark strokes.",
     )
-    gain: float = Field(0.05, ge=0, description="Weight of the mean squared gain of detail.")
-    smooth: float = Field(0.1, ge=0, description="Weight of the total variation of the delta.")
+    gain: float = Field(0.2, ge=0, description="Weight of the mean squared gain of detail.")
+    smooth: float = Field(0.25, ge=0, description="Weight of the total variation of the delta.")
     mismatch: float = Field(
         0.3, ge=0, description="Weight of the critic's loss on real faces with a wrong age or gender."
     )
-    r1: float = Field(0.05, ge=0, description="Weight of the critic's R1 gradient penalty.")
+    r1: float = Field(0.0, ge=0, description="Weight of the critic's R1 gradient penalty.")
     r1_every: int = Field(16, ge=1, description="Steps from one gradient penalty to the next.")
     translate: float = Field(
         0.0, ge=0, le=0.25, description="Largest random shift of what the critics see, in parts of the side."
