@@ -57,7 +57,7 @@ Judges never taught this model. `reage evaluate --index INDEX` measures all of i
 
 ## Limits
 
-- From 60 years on, forehead and cheeks of smooth faces get brownish or pale stains: on 3 of the 7 bundled portraits at 75
+- From 60 years on, forehead and cheeks of smooth faces get brownish or pale stains: 3 of the 7 bundled portraits at 75
   (`docs/ages.jpg`). At 20, skin can look blurred (1 of 7). Hair does not turn grey.
 - It moves apparent age less than asked for, at both ends. Judges of age err by years on real faces too.
 - Identity is kept partly because the shape of the head does not change: hair and hairline nearly stay as they are, and
