@@ -65,6 +65,11 @@ def to_lab(pixels: npt.NDArray[np.uint8]) -> Float32:
     return np.asarray(cv2.cvtColor(pixels.astype(np.float32) / 255, cv2.COLOR_RGB2LAB), np.float32)
 
 
+def hue(lab: Float32) -> Float32:
+    """The chroma (..., 2) of colours ``lab`` (..., 3) in parts of their lightness, which shading hardly changes."""
+    return np.asarray(lab[..., 1:] / np.maximum(lab[..., :1], 5), np.float32)
+
+
 def _clusters(colours: Float32, parts: int) -> list[Float32]:
     """Groups of like colours, none of them too small: k-means, begun by lightness so that it is repeatable."""
     parts = min(parts, len(colours) // _FEWEST)

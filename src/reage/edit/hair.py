@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 
 from reage.arrays import Bool, Float32
-from reage.edit.colours import ANY_COLOUR, ColourModel
-from reage.edit.head import Places, rise
-from reage.edit.head_colours import HeadColours
+from reage.edit.colours import ANY_COLOUR, ColourModel, hue
+from reage.edit.head import SIDE, UNIT, Places, rise
+from reage.edit.head_colours import SMALL, HeadColours
 
 _FEWEST = 0.25
 """Part of the rim of the head that must look like hair: what is left around a bald crown is not learned from."""
@@ -26,8 +26,18 @@ _SMOOTH = 0.85
 """Skin has at most this texture, in parts of that of the cheeks: brown hair in the sun has more."""
 
 
+_SUCH_COLOURS = 0.8
+"""Part of hair that must have a colour that hair has without dye, so that coloured hats are none."""
+_CROWN = 2.2
+"""Hair above the face is smaller than this, in squared eye distances, unless some of it lies beside the face, too."""
+_BESIDE = 0.08
+"""Area of that some, in squared eye distances."""
+
+
 def find_hair(seen: HeadColours) -> Float32 | None:
     """How surely each place (T, T) is hair, 0 to 1; None where it is not to be trusted."""
+    if not seen.skin_model:
+        return None
     at, skin = seen.at, seen.skin
     rim = (at.beyond > 0.12) & (at.beyond < 0.75) & (at.up > 0.1)
     visible = rim & seen.inner
@@ -61,14 +71,15 @@ def _scalp(seen: HeadColours, model: ColourModel, seeds: Bool) -> Bool:
     known = seen.skin_model.means
     found = []
     for number, colour in enumerate(model.means):
-        hue_off = np.hypot(*(colour[1:] / colour[0] - known[:, 1:] / known[:, :1]).T)
-        is_skin_lit = hue_off.min(initial=1) < _SKIN_HUE and colour[0] > _SKIN_SHADE * known[:, 0].mean()
+        off = np.linalg.norm(hue(colour) - hue(known), axis=1).min()
+        may_be_skin = off < _SKIN_HUE and colour[0] > _SKIN_SHADE * known[:, 0].mean()
         of_it = seeds & (nearest == number)
-        found.append(is_skin_lit and of_it.any() and np.median(seen.texture[of_it]) < smooth)
+        found.append(may_be_skin and of_it.any() and np.median(seen.texture[of_it]) < smooth)
     return np.array(found, bool)
 
 
 def _posterior(seen: HeadColours, density: Float32, skin: Float32) -> Float32:
+    """How surely each place (T, T) is hair, given the ``density`` of hair and that of ``skin`` at its colour."""
     at = seen.at
     hair = _hair_prior(at) * density
     clothes = 0.9 * rise(at.under, -0.2, 0.7) * seen.clothes
@@ -123,10 +134,8 @@ def _is_believable(seen: HeadColours, model: ColourModel, hair: Float32) -> bool
     if not sure.any():
         return False
     a, b = np.moveaxis(seen.lab[sure][..., 1:], -1, 0)
-    dyed = (a < -6) | (b < -9) | (a > 32) | (np.hypot(a, b) > 48)
-    if dyed.mean() > 0.2:
-        return False
-    if _is_hat(seen, sure):
+    natural = (a > -6) & (a < 32) & (b > -9) & (np.hypot(a, b) < 48)  # neither green, nor blue, nor garish
+    if natural.mean() < _SUCH_COLOURS or _is_hat(seen, sure):
         return False
     throat = seen.someone & (at.under > 0.08) & (at.under < 0.5) & (np.abs(at.aside) < 0.4)
     falls = all(_is_long(seen, hair, side) for side in (at.aside < 0, at.aside >= 0))
@@ -136,15 +145,15 @@ def _is_believable(seen: HeadColours, model: ColourModel, hair: Float32) -> bool
 def _is_hat(seen: HeadColours, sure: Bool) -> bool:
     """Whether what is ``sure`` (T, T) to lie above the face is of another colour than what lies beside it, or a large
     thing that nothing lies beside."""
-    at = seen.at
+    at, unit = seen.at, UNIT * SMALL / SIDE
     top, sides = sure & (at.over > 0.5), sure & (at.up < 0.3) & (at.beyond > 0) & (at.beyond < 0.5)
-    if sides.sum() < 30:
-        return bool(top.sum() > 850)
-    above, beside = (np.median(seen.lab[part], 0) for part in (top, sides))
-    if np.hypot(*(above - beside)[1:]) > 16 or abs(above[0] - beside[0]) > 40:
+    if sides.sum() < _BESIDE * unit**2 or not top.any():
+        return bool(top.sum() > _CROWN * unit**2)
+    light, *chroma = np.abs(np.median(seen.lab[top], 0) - np.median(seen.lab[sides], 0))
+    if np.hypot(*chroma) > 16 or light > 40:
         return True
     shades = [np.histogram(seen.lab[part][:, 0], 25, (0, 100))[0] / part.sum() for part in (top, sides)]
-    return bool(sides.sum() >= 60 and np.minimum(*shades).sum() < 0.15)
+    return bool(sides.sum() > 2 * _BESIDE * unit**2 and np.minimum(*shades).sum() < 0.15)
 
 
 def _is_like(seen: HeadColours, model: ColourModel, where: Bool) -> bool:

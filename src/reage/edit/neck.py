@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from reage.arrays import Float32
-from reage.edit.colours import ANY_COLOUR, ColourModel
+from reage.edit.colours import ANY_COLOUR, ColourModel, hue
 from reage.edit.head import rise
 from reage.edit.head_colours import HeadColours
 
@@ -25,11 +25,10 @@ def find_neck(seen: HeadColours, hair: Float32 | None) -> Float32 | None:
     throat = (
         seen.someone & (at.under > -0.1) & (at.under < 0.55) & (np.abs(at.aside) < 0.5) & (at.beyond > 0.05)
     )
-    hue = lab[..., 1:] / np.maximum(lab[..., :1], 5)
     known = seen.skin_model.means
     if not len(known) or not throat.any():
         return None
-    off = np.min([np.hypot(*np.moveaxis(hue - part[1:] / part[0], -1, 0)) for part in known], axis=0)
+    off = np.min([np.linalg.norm(hue(lab) - hue(part), axis=2) for part in known], axis=0)
     alike = (off < _HUE) & (lab[..., 0] > 0.35 * known[:, 0].mean()) & (lab[..., 1] > 4)
     seeds = throat & alike
     if seeds.sum() < _FEWEST * throat.sum():
