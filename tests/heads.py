@@ -12,6 +12,7 @@ from reage import Reager
 from reage.assets import asset
 from reage.bundle import DEFAULT, open_bundle, write_bundle
 from reage.edit.compositing import AlignedFace, Edit
+from reage.edit.masks import Reach
 
 GREY = 0.5
 """Light grey, in units of [-1, 1]."""
@@ -26,9 +27,9 @@ class Greying(Reager):
         return Edit((0.5 * (GREY - low)).astype(np.float32), np.zeros((size, size), np.float32))
 
 
-def greying_reager(folder: Path) -> Reager:
-    """One with a bundle in ``folder``, whose manifest says that the model edits the whole head."""
+def greying_reager(folder: Path, reach: Reach = "head") -> Reager:
+    """One with a bundle in ``folder``, whose manifest says that the model edits the whole head, or the face alone."""
     embedded = open_bundle()
     contents = {name: (asset(DEFAULT) / name).read_bytes() for name in embedded.manifest.files}
-    write_bundle(folder, replace(embedded.manifest, reach="head"), contents)
+    write_bundle(folder, replace(embedded.manifest, reach=reach), contents)
     return Greying(open_bundle(folder))

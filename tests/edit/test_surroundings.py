@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from heads import GREY
+from heads import GREY, greying_reager
 from reage import Reager
 from reage.edit.compositing import AlignedFace, Edit, composite, upsample_edit
 from reage.edit.masks import FACE_OVAL
@@ -269,8 +269,8 @@ def test_regions_switch_hair_and_neck_off(sittings: dict[str, Sitting]) -> None:
     assert change(hair & outside, neck=0, forehead=0) == pytest.approx(change(hair & outside), rel=0.02)
 
 
-def test_a_model_of_the_face_alone_leaves_hair_and_neck(reager: Reager, portrait: Path) -> None:
-    sitting = reager.open(portrait)
+def test_a_model_of_the_face_alone_leaves_hair_and_neck(portrait: Path, tmp_path: Path) -> None:
+    sitting = greying_reager(tmp_path / "face", reach="face").open(portrait)
     assert sitting.faces[0].around is None
     assert len(sitting.age(to=75).changes[0].edits) == 1
 
