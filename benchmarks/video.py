@@ -31,7 +31,7 @@ from reage.video.retouch import age_video, cast, follow
 from reage.video.tracking import Tracker
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parent / "tests"))
+sys.path.insert(0, str(HERE.parent / "tests" / "video"))
 
 from clips import camera, filmed, portrait, write_clip  # noqa: E402  (from the tests' folder)
 
