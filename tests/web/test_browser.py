@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +30,7 @@ def browser() -> Iterator[Browser]:
         assert not os.environ.get("REAGE_NEEDS_BROWSER"), "chromium is not installed"
         pytest.skip("chromium is not installed: apt-get install chromium")
     with sync_playwright() as playwright:
-        offline = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
+        offline = "--host-resolver-rules=MAP rebound.example 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
         started = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", offline])
         yield started
         started.close()
@@ -205,3 +208,48 @@ def test_on_a_phone_the_result_is_in_sight_after_opening(page: Page, portrait: P
     expect(page.locator("#picture")).to_be_in_viewport(ratio=0.9, timeout=WAIT)
     expect(page.locator("#age")).to_be_in_viewport(timeout=WAIT)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+@pytest.fixture
+def other_site(browser: Browser, tmp_path: Path) -> Iterator[Page]:
+    """A page of another web site, at another port."""
+    (tmp_path / "index.html").write_text("<p>another site</p>")
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        page = browser.new_page()
+        page.goto(f"http://127.0.0.1:{server.server_port}/")
+        yield page
+        page.close()
+        server.shutdown()
+
+
+def test_another_web_site_can_neither_use_nor_frame_the_page(other_site: Page, address: str) -> None:
+    ask = """async (address) => {
+      const send = (mode, path, body) => fetch(address + path, {method: 'POST', mode, body, credentials: 'include'})
+        .then(answer => answer.type + answer.status, error => error.name);
+      const form = new FormData();
+      form.append('files', new Blob(['photo']), 'me.jpg');
+      return [await send('cors', 'gradio_api/upload', form), await send('cors', 'gradio_api/call/v2/models', '{}')];
+    }"""
+    assert other_site.evaluate(ask, address) == [
+        "TypeError",
+        "TypeError",
+    ]  # refused, and without CORS headers
+    with other_site.expect_response(lambda answer: "upload" in answer.url) as upload:
+        other_site.evaluate(ask.replace("'cors'", "'no-cors'"), address)
+    assert upload.value.status == 403
+    other_site.evaluate(
+        "address => { document.body.innerHTML = `<iframe src=${address}></iframe>`; }", address
+    )
+    other_site.wait_for_timeout(2000)
+    assert not [frame for frame in other_site.frames if frame.url.startswith(address)]
+
+
+def test_the_page_does_not_open_under_a_name_that_is_not_its_own(browser: Browser, address: str) -> None:
+    page = browser.new_page()
+    answer = page.goto(address.replace("127.0.0.1", "rebound.example"))
+    assert answer is not None
+    assert answer.status == 403
+    assert "does not answer to the name 'rebound.example'" in page.inner_text("body")
+    page.close()

@@ -49,7 +49,9 @@ class OpenPhoto:
         """Bytes of memory that it takes: pixels, and the faces cut from them."""
         photos = (self.sitting.photo, self.small.photo)
         pixels = sum(p.pixels.nbytes + (0 if p.alpha is None else p.alpha.nbytes) for p in photos)
-        return pixels + sum(f.aligned.pixels.nbytes + f.aligned.mask.nbytes for f in self.sitting.faces)
+        faces = self.sitting.faces
+        cut = sum(f.aligned.pixels.nbytes + f.aligned.mask.nbytes for f in faces)
+        return pixels + cut + sum(f.around.pixels.nbytes for f in faces if f.around)
 
     def place(self, name: str, kind: str = "result") -> Path:
         """Path for a new file called ``name``, in a new folder whose name nobody can guess.

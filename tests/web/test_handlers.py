@@ -1,0 +1,215 @@
+"""What the page shows after each thing that a visitor can do, without a browser."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import numpy as np
+import pytest
+from gradio.components import Component
+from PIL import Image
+
+from reage.assets import asset
+from reage.errors import AgeError
+from reage.photo.files import read_photo, read_provenance
+from reage.web import texts
+from reage.web.controls import Controls
+from reage.web.handlers import Handlers
+from reage.web.service import Service
+
+EXAMPLES = Path(__file__).parent.parent.parent / "examples"
+
+
+class Visitor:
+    """Sets components, and sees what the handlers make of them."""
+
+    def __init__(self, service: Service) -> None:
+        self.controls = asyncio.run(_build(service))
+        self.handlers = Handlers(service, self.controls)
+        self.request = gr.Request(session_hash="a page", client={"host": "127.0.0.1"})
+        self.shown: dict[Component, Any] = {
+            component: component.value
+            for component in (*vars(self.controls).values(), *self.controls.regions.values())
+            if isinstance(component, Component)
+        }
+        self.properties: dict[Component, dict[str, Any]] = {}
+
+    def sees(self, updates: dict[Component, Any]) -> None:
+        for component, update in updates.items():
+            if isinstance(update, Component):
+                self.properties[component] = update.constructor_args
+                if "value" in update.constructor_args:
+                    self.shown[component] = update.constructor_args["value"]
+            else:
+                self.shown[component] = update
+
+    def opens(self, path: Path) -> None:
+        self.sees(self.handlers.open_file({**self.shown, self.controls.upload: str(path)}, self.request))
+
+    def sets(self, component: Component, value: Any) -> None:
+        self.shown[component] = value
+        self.sees(self.handlers.change(self.shown))
+
+    def presses(self, label: str) -> None:
+        self.sees(self.handlers.preset(label)(self.shown))
+
+    def chooses(self, face: int) -> None:
+        chosen = gr.SelectData(None, {"index": face, "value": None})
+        self.sees(self.handlers.choose_face(self.shown, chosen))
+
+    @property
+    def age(self) -> int:
+        return int(self.shown[self.controls.age])
+
+    @property
+    def result(self) -> str:
+        return str(self.shown[self.controls.result])
+
+
+async def _build(service: Service) -> Controls:
+    """In a running event loop: Gradio makes locks, and without one would leave a loop of its own unclosed."""
+    with gr.Blocks():
+        return Controls(service)
+
+
+@pytest.fixture
+def visitor(tmp_path: Path) -> Visitor:
+    """With a second model to choose, which can show ages from 30 to 59.5."""
+    models, folder = tmp_path / "models", tmp_path / "served"
+    shutil.copytree(asset("default_bundle"), models / "narrow")
+    manifest = models / "narrow" / "manifest.json"
+    changed = {"name": "narrow", "target_ages": [30, 59.5]}
+    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), **changed}))
+    folder.mkdir()
+    return Visitor(Service(folder, models=models))
+
+
+@pytest.fixture
+def couple(tmp_path: Path) -> Path:
+    """A photo of two people; the first face, the larger one, is at the right."""
+    left, right = (
+        read_photo(EXAMPLES / f"{name}.jpg").pixels for name in ("house_grace-meng", "senate_angus-king")
+    )
+    canvas = np.full((500, 900, 3), 128, np.uint8)
+    canvas[:400, :400] = np.asarray(Image.fromarray(left).resize((400, 400)))
+    canvas[:, 400:] = np.asarray(Image.fromarray(right).resize((500, 500)))
+    Image.fromarray(canvas).save(tmp_path / "couple.jpg", quality=92)
+    return tmp_path / "couple.jpg"
+
+
+def test_nothing_is_shown_before_a_photo_is_open(visitor: Visitor) -> None:
+    visitor.sets(visitor.controls.age, 50)
+    assert visitor.result == texts.NOTHING_OPEN
+    visitor.presses("80")
+    assert visitor.result == texts.NOTHING_OPEN
+
+
+def test_every_setting_belongs_to_a_face_and_comes_back_with_it(visitor: Visitor, couple: Path) -> None:
+    controls = visitor.controls
+    visitor.opens(couple)
+    assert visitor.properties[controls.picture]["slider_position"] > 60  # the line is over the first face
+    settings = {
+        controls.age: 30,
+        controls.source: 70,
+        controls.strength: 1.2,
+        controls.gender: "male",
+        controls.regions["eyes"]: 0.5,
+    }
+    for component, value in settings.items():
+        visitor.sets(component, value)
+    visitor.chooses(1)
+    assert visitor.properties[controls.picture]["slider_position"] < 40
+    assert {component: visitor.shown[component] for component in settings} == {
+        controls.age: 33,
+        controls.source: None,
+        controls.strength: 1,
+        controls.gender: texts.AS_IT_LOOKS,
+        controls.regions["eyes"]: 1,
+    }
+    assert "Person 2" not in visitor.result
+    visitor.presses("80")
+    assert "Person 1" in visitor.result
+    assert "Person 2" in visitor.result
+    visitor.chooses(0)
+    assert {component: visitor.shown[component] for component in settings} == settings
+
+
+def test_a_slider_moved_just_before_another_face_is_chosen_counts(visitor: Visitor, couple: Path) -> None:
+    visitor.opens(couple)
+    visitor.shown[visitor.controls.age] = 25  # and `change` has not come through yet
+    visitor.chooses(1)
+    assert "asked for 25" in visitor.result
+    visitor.chooses(0)
+    assert visitor.age == 25
+
+
+def test_older_and_younger_are_said_for_each_face_and_unchanged_undoes(
+    visitor: Visitor, couple: Path
+) -> None:
+    visitor.opens(couple)
+    visitor.sets(visitor.controls.everybody, True)
+    visitor.presses(texts.YOUNGER)
+    asked = [request.to for request in visitor.shown[visitor.controls.asked].values()]
+    assert len(set(asked)) == 2
+    visitor.presses(texts.UNCHANGED)
+    assert visitor.result.startswith("Nothing is changed")
+    assert visitor.shown[visitor.controls.picture][0] == visitor.shown[visitor.controls.picture][1]
+    with pytest.raises(AgeError, match="choose an age first"):
+        visitor.handlers.download(visitor.shown)
+
+
+def test_the_download_is_what_is_shown(visitor: Visitor, couple: Path) -> None:
+    visitor.opens(couple)
+    visitor.presses("40")
+    visitor.chooses(1)
+    visitor.presses("60")
+    visitor.sees(visitor.handlers.download(visitor.shown))
+    mark = read_provenance(Path(visitor.shown[visitor.controls.file]))
+    assert mark is not None
+    assert [face["target_age"] for face in mark["faces"]] == [40, 60]
+
+
+def test_another_model_brings_its_own_ages(visitor: Visitor, couple: Path) -> None:
+    controls = visitor.controls
+    visitor.opens(couple)
+    assert visitor.properties[controls.age]["minimum"] == 16
+    title = visitor.handlers.service.models()[1]["title"]
+    visitor.shown[controls.model] = title
+    visitor.sees(visitor.handlers.choose_model(visitor.shown))
+    assert title in visitor.shown[controls.about]
+    for slider in (controls.age, controls.first, controls.last):
+        limits = visitor.properties[slider]
+        assert (limits["minimum"], limits["maximum"]) == (30, 59)
+        assert 30 <= visitor.shown[slider] <= 59
+    shown = {label: visitor.properties.get(button, {}) for label, button in controls.presets.items()}
+    visible = {label for label, properties in shown.items() if properties.get("visible", True)}
+    assert visible == {texts.UNCHANGED, texts.YOUNGER, texts.OLDER, "40"}
+    visitor.presses(texts.OLDER)
+    assert visitor.age <= 59
+
+
+def test_a_strip_shows_the_chosen_faces_and_a_film_one(visitor: Visitor, couple: Path) -> None:
+    controls = visitor.controls
+    visitor.opens(couple)
+    visitor.sees(visitor.handlers.make_strip(visitor.shown))
+    one = read_photo(Path(visitor.shown[controls.strip]))
+    visitor.sets(controls.everybody, True)
+    visitor.sees(visitor.handlers.make_strip(visitor.shown))
+    both = read_photo(Path(visitor.shown[controls.strip]))
+    assert both.height > 1.8 * one.height
+    visitor.shown[controls.kind] = "gif"
+    visitor.sees(visitor.handlers.make_film(visitor.shown))
+    assert visitor.shown[controls.moving].endswith(".gif")
+    assert visitor.shown[controls.film] is None
+
+
+def test_who_leaves_the_page_leaves_no_photo(visitor: Visitor, couple: Path) -> None:
+    visitor.opens(couple)
+    assert len(visitor.handlers.service.store) == 1
+    visitor.handlers.leave(visitor.request)
+    assert len(visitor.handlers.service.store) == 0
