@@ -1,7 +1,7 @@
 """What happens when a visitor does something on the page.
 
-Each handler takes what components hold and returns what they shall hold: both are dictionaries by component, so that
-no order of arguments has to be kept anywhere.
+Each handler takes what the components hold and returns what those that change hold from now on. Both are dictionaries
+by component, so that no order of arguments has to be kept anywhere.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Asked = dict[int, Request]
 
 
 class Handlers:
-    """Answers to what visitors do with ``controls``, worked out by ``service``."""
+    """Answers to what visitors do with ``controls``; ``service`` does the work. Errors are `ReageError`s."""
 
     def __init__(self, service: Service, controls: Controls) -> None:
         self.service = service
@@ -196,7 +196,8 @@ class Handlers:
 
         The line between before and after is put ``across`` a face if one is named, and else stays where it is.
         """
-        preview = self.service.preview(photo.token, *_effective(photo, asked))
+        with photo.turn:
+            preview = self.service.preview(photo.token, *_effective(photo, asked))
         pictures: Any = (str(preview.before), str(preview.after))
         if across is not None:
             x0, _, x1, _ = photo.sitting.faces[across].box

@@ -41,6 +41,8 @@ class OpenPhoto:
     """The open page (a session of Gradio) that it belongs to; None for photos opened over HTTP."""
     upload: Path | None = None
     """The file that it was read from, which need not exist any more."""
+    turn: threading.Lock = field(default_factory=threading.Lock)
+    """Held while a change of it is worked out, so that answers come in the order in which they were asked for."""
     _made: dict[str, list[Path]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
