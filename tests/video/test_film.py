@@ -17,6 +17,7 @@ from reage import Reager
 from reage.arrays import UInt8
 from reage.cli.main import main
 from reage.cli.options import parse_span
+from reage.edit.masks import REGIONS
 from reage.errors import (
     AgeError,
     ExistsError,
@@ -201,13 +202,13 @@ def test_the_command(portrait: Path, tmp_path: Path) -> None:
 def test_regions_that_are_left_out_stay_young(sitting: Sitting, tmp_path: Path) -> None:
     look = Look(1, 4, 200, labels=False)
     whole = write_film(sitting, (20, 80), tmp_path / "whole.webp", look=look)
-    without = dict.fromkeys(("forehead", "eyes", "cheeks", "mouth", "neck"), 0.0)
+    without = dict.fromkeys(REGIONS, 0.0)
     still = write_film(sitting, (20, 80), tmp_path / "still.webp", Request(regions=without), look)
     ends = [[frames_of(path)[0][i].astype(int) for i in (0, -1)] for path in (whole, still)]
     assert np.abs(ends[0][1] - ends[0][0]).max() > 40
     assert np.abs(ends[1][1] - ends[1][0]).max() < 8
     mark = read_provenance(still)
     assert mark is not None
-    assert "regions forehead 0" in str(mark)
+    assert "regions hair 0, forehead 0" in str(mark)
     with pytest.raises(RegionError, match="did you mean 'eyes'"):
         write_film(sitting, (20, 80), tmp_path / "no.webp", Request(regions={"eye": 0.5}))

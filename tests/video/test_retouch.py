@@ -16,6 +16,7 @@ from reage import Reager
 from reage.arrays import UInt8
 from reage.cli.main import main
 from reage.edit.compositing import composite
+from reage.edit.masks import REGIONS
 from reage.errors import NoFaceError
 from reage.photo.files import Photo, read_provenance
 from reage.request import Request
@@ -199,7 +200,7 @@ def test_clear_ends(tmp_path: Path) -> None:
 
 def test_regions_that_are_left_out_stay_as_they_were(reager: Reager) -> None:
     frames = clip("house_grace-meng", 3)
-    none = dict.fromkeys(("forehead", "eyes", "cheeks", "mouth", "neck"), 0.0)
+    none = dict.fromkeys(REGIONS, 0.0)
     (whole,), (kept,) = roles_of(reager, frames), roles_of(reager, frames, regions=none)
     changes = [np.abs(role.edit(reager, frames[0], 0, 0.0)[-1][1].delta).max() for role in (whole, kept)]
     assert changes[0] > 0.05
