@@ -62,7 +62,7 @@ def test_a_report_has_every_measure_and_what_made_it(report: Path) -> None:
     assert nothing.age[AGE_JUDGES[0]].slope.value == 0
     assert nothing.identity.accepted.value == 1
     assert model.preservation.same_age_l1.value < 0.5
-    assert model.preservation.outside.value < 1
+    assert model.preservation.outside.value < 8  # hair lies outside the outline of a face
     assert found.real_pairs is not None
     assert sum(row.identity.accepted.count for row in found.real_pairs) == 6  # six people are there twice
     moved = [find_moved(found.years_moved, AGE_JUDGES[0], "older", gap=gap) for gap in (ALL_GAPS, *GAPS)]
@@ -146,7 +146,7 @@ def test_a_model_that_edits_otherwise_is_measured_anew_and_one_of_another_name_i
     arguments = ("--index", index, *SMALL, "--cache", report / "measurements")
     renamed = embedded_but(tmp_path / "renamed", name="renamed", data="other words")
     assert run("evaluate", renamed, *arguments, "-o", tmp_path / "one").exit_code == 0
-    further = embedded_but(tmp_path / "further", reach="head")
+    further = embedded_but(tmp_path / "further", reach="face")
     done = run("evaluate", further, *arguments, "-o", tmp_path / "other")
     assert isinstance(done.exception, AssertionError)
 

@@ -125,7 +125,7 @@ def test_one_changed_byte_is_told(signed: Path, place: float) -> None:
 
 def test_a_changed_mark_is_told(signed: Path) -> None:
     data = signed.read_bytes()
-    before, after = b"<reage:TargetAge>70.0<", b"<reage:TargetAge>50.0<"
+    before, after = b'reage:TargetAge="70.0"', b'reage:TargetAge="50.0"'
     assert data.count(before) == 1
     signed.write_bytes(data.replace(before, after))
     assert verify_file(signed).is_contradicted

@@ -561,7 +561,15 @@ def test_the_generator_learns_to_move_the_age_that_the_teacher_reads(tmp_path: P
         sample_every=100,
     )
     Trainer(teaching, tmp_path / "age").run()
-    options = {"age": 1.0, "change": 0.1, "generator_rate": 2e-3}
+    options = {
+        "age": 1.0,
+        "change": 0.1,
+        "generator_rate": 2e-3,
+        "realism": 0,
+        "texture": 0,
+        "match": 0,
+        "gain": 0,
+    }
     settings = delta_settings(
         cache, tmp_path / "age", options=options, steps=60, batch=8, ema=0.9, log_every=50, sample_every=60
     )
