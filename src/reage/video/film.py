@@ -1,4 +1,7 @@
-"""A film of one face growing older: `reage film`. MP4 needs the extra ``video``; GIF and WebP need nothing more."""
+"""A film of one face growing older: `reage film`. MP4 needs the extra ``video``; GIF and WebP need nothing more.
+
+A little over 300 lines, since what a film shows and how it is planned are read together.
+"""
 
 from __future__ import annotations
 
