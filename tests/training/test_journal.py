@@ -1,4 +1,4 @@
-"""Experiment trackers are told what the log is told."""
+"""Experiment trackers get the figures that the log gets."""
 
 import json
 import sqlite3

@@ -261,8 +261,8 @@ def test_figures_on_the_test_split_are_taken_again_where_a_longer_run_found_bett
             "years_error": tested if split == "test" else next(errors)
         }
         trainer.run()
-        told: dict[str, Any] = json.loads(target.read_text())
-        return told
+        metrics: dict[str, Any] = json.loads(target.read_text())
+        return metrics
 
     assert run(2, 1.5)["years_error"] == 1.5
     assert run(2, 2.5)["years_error"] == 1.5  # nothing new
@@ -284,8 +284,8 @@ def test_an_empty_validation_split_is_told_at_the_start_and_an_empty_test_split_
     with pytest.raises(DataError, match="none is in the split val"):
         Trainer(cycle_settings(tmp_path / "val"), tmp_path / "run")
     Trainer(age_settings(tmp_path / "test", steps=1), tmp_path / "run").run()
-    told = json.loads((tmp_path / "run" / "metrics" / "test_metrics.json").read_text())
-    assert "none is in the split test" in told["missing"]
+    metrics = json.loads((tmp_path / "run" / "metrics" / "test_metrics.json").read_text())
+    assert "none is in the split test" in metrics["missing"]
 
 
 def test_a_figure_that_there_is_not_cannot_be_the_best(cache: Path, tmp_path: Path) -> None:

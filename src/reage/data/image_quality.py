@@ -34,7 +34,7 @@ class Measurement:
     sharpness: float = 0.0
     """Variance of the Laplacian of the grey image, in squared levels: comparable between images of one size only."""
     md5: str = ""
-    """Of the file, in hexadecimal; empty if there is no file, or nothing in it."""
+    """The MD5 of the file, in hexadecimal; empty if there is no file, or nothing in it."""
     thumb: UInt8 = field(default_factory=lambda: np.zeros((THUMBNAIL, THUMBNAIL), np.uint8))
     """The grey image, reduced to (32, 32)."""
 
