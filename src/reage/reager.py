@@ -89,7 +89,9 @@ class Reager:
                 "no face found; try a photo where a face is at least 40 pixels high, upright and not covered"
             )
         with watch("analyse"):
-            faces = tuple(self._prepare(i, found, photo, pixels) for i in range(len(found)))
+            manifest = self.bundle.manifest
+            matrices = [align_landmarks(face.landmarks_photo, manifest.size, manifest.zoom) for face in found]
+            faces = tuple(self._prepare(i, face, matrices, photo, pixels) for i, face in enumerate(found))
         return Sitting(self, photo, faces, dict(watch.seconds))
 
     def read_age(self, pixels: npt.NDArray[Any], face: Face) -> float:
@@ -112,8 +114,8 @@ class Reager:
         """Hair and neck of ``face`` in a photo (H, W, 3), with ``landmarks`` (468, 2) in its aligned frame.
 
         ``others`` are the transforms (2, 3) from the photo to the aligned frames of the other faces, and ``steady`` is
-        as in `reage.edit.surroundings.survey`. None where hair
-        and neck do not follow: the model edits the face alone, or they cannot be told for certain.
+        as in `reage.edit.surroundings.survey`. Returns None where hair and neck do not follow: the model edits the face
+        alone, or they cannot be told for certain.
         """
         if self.bundle.manifest.reach == "face":
             return None
@@ -128,15 +130,16 @@ class Reager:
         edit = self.bundle.edit(face.pixels, source_age=source, target_age=to, male=male)
         return edit.without_colour() if face.is_grey else edit
 
-    def _prepare(self, index: int, found: Sequence[Face], photo: Photo, pixels: UInt8) -> SittingFace:
-        landmarks, manifest = found[index].landmarks_photo, self.bundle.manifest
-        reading = self.age_reader.read(pixels, landmarks)
-        matrices = [align_landmarks(face.landmarks_photo, manifest.size, manifest.zoom) for face in found]
-        matrix = matrices.pop(index)
-        landmarks = apply_transform(matrix, landmarks[:, :2])
-        aligned = self.align(photo.pixels, matrix, landmarks)
-        around = self.survey(photo.pixels, aligned, landmarks, matrices)
-        return SittingFace(index, found[index], reading.age, reading.male_probability, aligned, around)
+    def _prepare(
+        self, index: int, face: Face, matrices: Sequence[Float32], photo: Photo, pixels: UInt8
+    ) -> SittingFace:
+        """Face ``index`` of a photo; ``matrices`` (2, 3) lead from the photo to the aligned frame of each face."""
+        estimate = self.age_reader.read(pixels, face.landmarks_photo)
+        landmarks = apply_transform(matrices[index], face.landmarks_photo[:, :2])
+        aligned = self.align(photo.pixels, matrices[index], landmarks)
+        others = [*matrices[:index], *matrices[index + 1 :]]
+        around = self.survey(photo.pixels, aligned, landmarks, others)
+        return SittingFace(index, face, estimate.age, estimate.male_probability, aligned, around)
 
 
 class Sitting:

@@ -99,9 +99,6 @@ _PHOTO = (
         help="Quality of JPEG, WebP and HEIC files; default: 95, but a JPEG as its input was coded, and a WebP "
         "lossless where its input is.",
     ),
-    click.option(
-        "--max-pixels", type=click.IntRange(1), help="Largest photo read, in pixels (default: 200 million)."
-    ),
 )
 
 
@@ -120,7 +117,10 @@ target_options = _together(*_TARGET)
 """The age to show: --to, --by or --direction."""
 face_options = _together(*_FACE, *_MODEL)
 """What else is asked of faces, and with which model."""
-photo_options = _together(*_PHOTO)
+max_pixels_option = click.option(
+    "--max-pixels", type=click.IntRange(1), help="Largest photo read, in pixels (default: 200 million)."
+)
+photo_options = _together(*_PHOTO, max_pixels_option)
 """How photographs are read and written."""
 
 

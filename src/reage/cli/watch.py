@@ -12,6 +12,7 @@ from reage.cli.options import (
     face_options,
     make_file_options,
     make_request,
+    max_pixels_option,
     need_extra,
     parse_span,
     target_options,
@@ -38,9 +39,7 @@ from reage.cli.options import (
 @click.option("--there-and-back", is_flag=True, help="Return to the first age: a loop without a jump.")
 @click.option("--whole", is_flag=True, help="Show the whole photo instead of head and shoulders.")
 @face_options
-@click.option(
-    "--max-pixels", type=click.IntRange(1), help="Largest photo read, in pixels (default: 200 million)."
-)
+@max_pixels_option
 def film(
     source_photo: Path,
     ages: str,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -34,6 +34,7 @@ from reage.evaluation.protocol import Protocol
 from reage.evaluation.report import FORMAT, CalibrationFacts, DataFacts, ModelFacts, Report, ThresholdFacts
 from reage.evaluation.scores import EditScores
 from reage.evaluation.scoring import FEW, FEWEST, Scorer, label_doubts
+from reage.progress import Progress
 from reage.reager import Reager
 
 FINDERS = ("face_detector.onnx", "face_landmarks.onnx")
@@ -44,9 +45,6 @@ WORDS = ("name", "version", "family", "data", "teachers", "training", "figures",
 
 FALSE_ACCEPTS = 0.01
 """The share of pairs of different people that the threshold of identity accepts."""
-
-Progress = Callable[[str, int, int | None], None]
-"""Is told what is being done, how much of it is done, and of how much."""
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,14 @@ import numpy as np
 from reage._version import __version__
 from reage.arrays import Int64
 from reage.errors import ExistsError, ReageError, WriteError
-from reage.evaluation.evaluate import Evaluation, Progress
+from reage.evaluation.evaluate import Evaluation
 from reage.evaluation.plots import plot_groups, plot_moved, plot_targets, plot_trade
 from reage.evaluation.report import Report, from_json, to_json
 from reage.evaluation.report_text import as_markdown
 from reage.face.framing import head_tile
 from reage.files import writing
 from reage.photo.files import Provenance, write_photo
+from reage.progress import Progress
 from reage.sheets import sheet_photo
 
 RANDOM_FACES = 12

@@ -50,8 +50,9 @@ def calibrate(shown: Shown, targets: tuple[float, float], sources: Sequence[floa
     for source in sources:
         given = np.unique([*np.linspace(*targets, TARGETS), source])
         given = given[(given >= targets[0]) & (given <= targets[1])]
-        ages = np.array([shown(source, age) for age in given])
-        gaps = _rising(given - source, ages - shown(source, source))
+        unedited = shown(source, source)
+        ages = np.array([unedited if age == source else shown(source, age) for age in given])
+        gaps = _rising(given - source, ages - unedited)
         row = _inverse(given - source, gaps)
         rows.append([round(float(gap), 2) for gap in row])
         table = {"source_ages": [source], "gaps": list(GAPS), "network_gaps": [rows[-1]]}

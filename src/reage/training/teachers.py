@@ -14,6 +14,7 @@ from reage.errors import ConfigError
 from reage.networks.age_net import BINS, AgeNet, expected_age
 from reage.training.checkpoint import load_weights
 from reage.training.editing import to_tensor
+from reage.training.losses import age_distance
 
 CURVE_FACES = 1500
 """Faces that a curve is made from, at most."""
@@ -46,7 +47,7 @@ class Teacher:
         low = age.clamp(0, BINS - 1.001).floor()
         part = age.clamp(0, BINS - 1.001) - low
         wanted = self.curve[low.long()] * (1 - part) + self.curve[low.long() + 1] * part
-        return (expected_age(logits) - wanted).abs() / scale
+        return age_distance(logits, wanted, scale)
 
     def age_of(self, estimate: Tensor) -> Tensor:
         """The age of people of whom the network estimates ``estimate`` (B,), in years: the inverse of the curve."""

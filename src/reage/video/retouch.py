@@ -7,11 +7,11 @@ the whole video, and smoothing may look ahead. Only one frame is in memory at a 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -27,8 +27,8 @@ from reage.video.smoothing import EditSmoother, MaskSmoother, Pose, poses
 from reage.video.tracking import Track, Tracker
 from reage.video.writer import CRF, WRITABLE_SUFFIXES, can_hold, create_video
 
-Progress = Callable[[str, int, int | None], None]
-"""Told what is being done, frames done, and how many there are, if that is known."""
+if TYPE_CHECKING:
+    from reage.progress import Progress
 
 
 @dataclass

@@ -232,19 +232,20 @@ class DeltaFamily(EditingFamily):
         figures, errors = {}, []
         apart: dict[str, list[Tensor]] = {"critic": [], "texture": []}
         gaps = []
+        with self.autocast():
+            sources = {name: _realness(networks[name](batch.face), batch.mask) for name in apart}
         for age in (25.0, 50.0, 75.0):
             target = torch.full_like(batch.age, age)
             fake = self.repaint(networks, batch, target)
             estimate = self._estimated_age(fake)
             with self.autocast():
-                looks = {name: (networks[name](batch.face), networks[name](fake)) for name in apart}
+                edits = {name: _realness(networks[name](fake), batch.mask) for name in apart}
             errors.append((estimate - age).abs().mean())
             figures[f"teacher_reads_{age:.0f}"] = round(float(estimate.mean()), 2)
             figures[f"change_{age:.0f}"] = round(float((fake - batch.face).abs().mean()), 4)
             gaps.append((target - batch.age).abs())
-            for name, (real, edited) in looks.items():
-                ours, theirs = (_realness(look, batch.mask) for look in (edited, real))
-                apart[name].append(theirs > ours)
+            for name, realness in edits.items():
+                apart[name].append(sources[name] > realness)
         far = torch.cat(gaps) >= 25
         for name, seen in apart.items():
             share = torch.cat(seen).float()
