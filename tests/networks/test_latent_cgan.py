@@ -5,7 +5,8 @@ import torch
 from torch import nn
 
 from reage.networks.conditioning import FiLM
-from reage.networks.latent_cgan import AgeingModel, DiscriminatorOutput, LatentShape, build_networks
+from reage.networks.latent_cgan import AgeingModel, build_networks
+from reage.networks.latent_shape import DiscriminatorOutput, LatentShape
 from reage.networks.layers import GatedReLU, SelfAttention
 
 VERSIONS = {
@@ -36,14 +37,57 @@ def test_each_version_has_gated_blocks_where_it_should_and_nowhere_else(version:
     assert having(networks, SelfAttention) == having(networks, FiLM) == set()
 
 
-def test_the_founding_sizes_are_those_of_the_founding_project() -> None:
-    networks = build_networks(LatentShape())
+@pytest.mark.parametrize("original", [True, False])
+def test_the_founding_sizes_are_those_of_the_founding_project(original: bool) -> None:
+    networks = build_networks(LatentShape(original=original))
     face = torch.zeros(2, 3, 64, 64)
     latent, _ = networks["encoder"](face)
     embedded = networks["age_embedding"](torch.tensor([20.0, 70.0]))
     assert latent.shape == (2, 256)
     assert embedded.shape == (2, 64)
     assert networks["generator"](latent, embedded, [None] * 3).shape == face.shape
+
+
+def test_the_original_networks_have_as_many_weights_as_those_of_the_founding_project() -> None:
+    """Counted by hand from its layers; Keras counts the running statistics of batch norm, too."""
+    counts = {
+        name: sum(p.numel() for p in net.parameters())
+        for name, net in build_networks(LatentShape(original=True)).items()
+    }
+    assert counts == {
+        "encoder": (3 * 8 + 8 * 16 + 16 * 32) * 9 + 56 + 2 * 48 + 33 * 256,
+        "age_embedding": 2 * 64 + 65 * 64,
+        "generator": 321 * 1024 + (64 * 64 + 64 * 32 + 32 * 16 + 16 * 16) * 16 + 128 + (16 * 9 + 1) * 3,
+        "discriminator": (3 * 64 + 64 * 128 + 128 * 256 + 256 * 512 + 512 * 512) * 9
+        + 1472
+        + 2 * 1408
+        + 2 * 513,
+    }
+    assert counts == {
+        "encoder": 14_576, "age_embedding": 4_288, "generator": 439_859, "discriminator": 3_914_626,
+    }  # fmt: skip
+
+
+def test_the_original_networks_see_pixels_from_zero_and_read_ages_in_range() -> None:
+    torch.manual_seed(0)
+    networks = build_networks(LatentShape(original=True, size=32))
+    black = torch.full((1, 3, 32, 32), -1.0)
+    assert networks["encoder"](black)[0].abs().max() == 0  # nothing but biases of zero
+    ages = networks["discriminator"](20 * torch.randn(4, 3, 32, 32)).age
+    assert (ages >= 0).all()
+    assert (ages <= 116).all()
+    with torch.no_grad():
+        networks["generator"].to_rgb.bias.fill_(-9.0)  # type: ignore[operator, union-attr]
+    assert AgeingModel(networks)(black, torch.tensor([40.0])).min() == -1
+
+
+@pytest.mark.parametrize("size", [32, 64, 128])
+@pytest.mark.parametrize("original", [True, False])
+@pytest.mark.parametrize("gated", [False, True])
+def test_faces_come_out_of_each_form_as_they_went_in(size: int, original: bool, gated: bool) -> None:
+    networks = build_networks(small(size=size, original=original, gated_generator=gated, gated_others=gated))
+    painted = AgeingModel(networks)(torch.rand(2, 3, size, size) * 2 - 1, torch.tensor([3.0, 116.0]))
+    assert painted.shape == (2, 3, size, size)
 
 
 @pytest.mark.parametrize("size", [32, 64, 128])
@@ -96,13 +140,13 @@ def test_attention_is_the_identity_at_first_and_then_sees_every_place() -> None:
     assert (attend(h) - attend(changed))[..., 0, 0].abs().max() > 1e-4
 
 
+@pytest.mark.parametrize("original", [False, True])
 @pytest.mark.parametrize("version", VERSIONS)
-def test_the_gradient_reaches_every_weight(version: str) -> None:
+def test_the_gradient_reaches_every_weight(version: str, original: bool) -> None:
     torch.manual_seed(0)
     shape, _ = VERSIONS[version]
-    networks = build_networks(
-        LatentShape(**{**shape.__dict__, "size": 32, "width": 8, "skips": True, "film": True})
-    )
+    options = {"size": 32, "width": 8, "skips": True, "film": True, "original": original}
+    networks = build_networks(LatentShape(**{**shape.__dict__, **options}))
     face = torch.rand(2, 3, 32, 32) * 2 - 1
     output: DiscriminatorOutput = networks["discriminator"](
         AgeingModel(networks)(face, torch.tensor([20.0, 60.0]))

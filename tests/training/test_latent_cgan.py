@@ -1,5 +1,6 @@
 """The latent-cgan family: its files, its four networks by epoch, and what they paint."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -10,7 +11,8 @@ from PIL import Image
 
 from reage.errors import AgeError, ConfigError, ExistsError, NoFaceError
 from reage.photo.provenance import read_provenance
-from reage.training.config import load_recipe
+from reage.training.config import load_recipe, validate
+from reage.training.export import export_run
 from reage.training.families.latent_cgan import LatentOptions
 from reage.training.inference import infer_image, load_models
 from reage.training.trainer import Trainer
@@ -18,6 +20,10 @@ from reage.training.trainer import Trainer
 from .tiny import SIZE, latent_settings
 
 ROOT = Path(__file__).parents[2]
+ORIGINAL = {
+    "original": True, "gated_blocks": "none", "skips": False, "attention": False, "film": False,
+    "age_distribution": False, "identity": 0, "r1": 0,
+}  # fmt: skip
 PORTRAIT = ROOT / "examples" / "astronaut_eileen-collins.jpg"
 
 
@@ -42,7 +48,7 @@ def test_the_latest_epoch_is_the_last_that_is_whole(latent_run: Path, tmp_path: 
     shutil.copytree(latent_run, tmp_path / "run")
     (tmp_path / "run" / "D_epoch2.safetensors").unlink()
     models, first = load_models(tmp_path / "run"), load_models(latent_run, 1)
-    assert torch.equal(models.E.latent.weight, first.E.latent.weight)
+    assert torch.equal(models.E.state_dict()["latent.weight"], first.E.state_dict()["latent.weight"])
 
 
 @pytest.mark.parametrize("epoch", [0, 3, "last", "best"])
@@ -104,8 +110,40 @@ def test_the_founding_recipe_is_that_of_the_founding_project() -> None:
     assert (options.latent, options.age_embedding, options.betas) == (256, 64, (0.5, 0.999))
     assert (options.adversarial, options.age, options.reconstruction) == (1, 10, 10)
     assert options.generator_rate == options.discriminator_rate == 2e-4
-    assert not any((options.skips, options.attention, options.film, options.age_distribution))
-    assert options.identity == 0
+    assert options.original
+    assert settings.clip is None
+    assert (settings.ema, settings.warmup, settings.decay_from, settings.precision) == (0, 0, 1, "fp32")
+
+
+def test_the_original_networks_refuse_what_the_founding_project_did_not_have() -> None:
+    with pytest.raises(ConfigError, match="there are no skips, attention, film, age_distribution, identity"):
+        validate(LatentOptions, {"original": True}, "options")
+
+
+def test_a_run_of_the_original_networks_trains_exports_and_paints(cache: Path, tmp_path: Path) -> None:
+    settings = latent_settings(cache, options=ORIGINAL, steps=2, clip=None)
+    trainer = Trainer(settings, tmp_path / "run")
+    trainer.run()
+    logged = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert 0 < logged[0]["G/reconstruction"] < 1
+    assert 0 < logged[0]["D/age"] < 1  # (age / 116) squared
+    export_run(tmp_path / "run", tmp_path / "bundle", name="original")
+    infer_image(PORTRAIT, 70, tmp_path / "old.png", run=tmp_path / "run")
+
+
+def test_gradients_are_clipped_only_where_a_limit_is_set(cache: Path, tmp_path: Path) -> None:
+    settings = latent_settings(cache, options=ORIGINAL, steps=1, clip=None)
+    free = Trainer(settings, tmp_path / "free")
+    held = Trainer(settings.model_copy(update={"clip": 1e-3}), tmp_path / "held")
+    norms = []
+    for trainer in (free, held):
+        trainer.updater.update(0)
+        gradients = [
+            p.grad for p in trainer.family.networks["discriminator"].parameters() if p.grad is not None
+        ]
+        norms.append(torch.cat([gradient.flatten() for gradient in gradients]).norm().item())
+    assert norms[0] > 0.1
+    assert norms[1] == pytest.approx(1e-3, rel=1e-2)
 
 
 def test_the_generator_learns_to_paint_what_the_discriminator_reads_as_the_age(tmp_path: Path) -> None:

@@ -2,14 +2,12 @@
 
 ``G(E(face), A(age))`` generates the face at that age; ``D`` says whether a face is real and how old it is (Mirza and
 Osindero, "Conditional Generative Adversarial Nets", 2014; the age head after Odena et al., "AC-GAN", 2017). Gated
-ReLU blocks, skips, self-attention and FiLM are options. Without them these are the networks that the project began
-with.
+ReLU blocks, skips, self-attention and FiLM are options. The networks of the founding project are in `latent_original`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -18,46 +16,17 @@ from torch import Tensor, nn
 from reage.ages import MAX_AGE
 from reage.networks.age_net import BINS
 from reage.networks.conditioning import AgeFeatures, FiLM
+from reage.networks.latent_original import (
+    OriginalAgeEmbedding,
+    OriginalDiscriminator,
+    OriginalEncoder,
+    OriginalGenerator,
+)
+from reage.networks.latent_shape import BOTTOM, DiscriminatorOutput, LatentShape
 from reage.networks.layers import GatedReLU, GroupNorm, SelfAttention
 
 ATTENTION_SIDE = 16
 """Side of the maps that get self-attention."""
-BOTTOM = 4
-"""Side of the smallest maps."""
-
-
-@dataclass(frozen=True)
-class LatentShape:
-    """What the four networks of one model have in common."""
-
-    size: int = 64
-    """Side of the faces in pixels: 32, 64, 128 or 256."""
-    width: int = 64
-    """Channels of the finest maps."""
-    latent: int = 256
-    """Length of the latent vector."""
-    age: int = 64
-    """Length of the embedded age."""
-    conditional: bool = True
-    """Whether the model knows ages at all."""
-    gated_generator: bool = False
-    """Gated ReLU blocks in G."""
-    gated_others: bool = False
-    """Gated ReLU blocks in E, A and D."""
-    skips: bool = False
-    """U-Net skips from E to G."""
-    attention: bool = False
-    """Self-attention in E, G and D."""
-    film: bool = False
-    """The age modulates every level of G, beside the latent."""
-    age_distribution: bool = False
-    """Ages as distributions: radial basis functions in A, logits over years in D."""
-
-    @property
-    def widths(self) -> list[int]:
-        """Channels of the maps from half the side of the face down to `BOTTOM`."""
-        levels = (self.size // BOTTOM).bit_length() - 1
-        return [self.width * min(2**level, 8) for level in range(levels)]
 
 
 class _Down(nn.Module):
@@ -167,20 +136,6 @@ class Generator(nn.Module):
         return torch.tanh(self.to_rgb(h).float())
 
 
-@dataclass
-class DiscriminatorOutput:
-    """What the discriminator says of a batch of faces."""
-
-    real: Tensor
-    """Logits of being real (B,)."""
-    age: Tensor | None
-    """The age in years (B,); None where the model is not conditional."""
-    age_logits: Tensor | None
-    """Logits (B, 101) of the ages 0 to 100; None unless ``age_distribution`` is set."""
-    maps: list[Tensor]
-    """Its feature maps (B, C, h, w), finest first."""
-
-
 class Discriminator(nn.Module):
     """Faces (B, 3, S, S) in [-1, 1] -> `DiscriminatorOutput`."""
 
@@ -219,12 +174,17 @@ class AgeingModel(nn.Module):
             out: Tensor = self.generator(latent, None, maps) + 0 * target_age[:, None, None, None]
         else:
             out = self.generator(latent, self.age_embedding(target_age), maps)
-        return out
+        return out.clamp(-1, 1)  # that of the founding project paints values below -1
 
 
 def build_networks(shape: LatentShape) -> dict[str, nn.Module]:
     """New networks by name: encoder, age_embedding (where the model is conditional), generator, discriminator."""
-    networks: dict[str, nn.Module] = {"encoder": Encoder(shape)}
-    if shape.conditional:
-        networks["age_embedding"] = AgeEmbedding(shape)
-    return {**networks, "generator": Generator(shape), "discriminator": Discriminator(shape)}
+    kinds: dict[str, Callable[[LatentShape], nn.Module]] = {
+        "encoder": OriginalEncoder if shape.original else Encoder,
+        "age_embedding": OriginalAgeEmbedding if shape.original else AgeEmbedding,
+        "generator": OriginalGenerator if shape.original else Generator,
+        "discriminator": OriginalDiscriminator if shape.original else Discriminator,
+    }
+    if not shape.conditional:
+        del kinds["age_embedding"]
+    return {name: kind(shape) for name, kind in kinds.items()}

@@ -84,8 +84,10 @@ class TrainSettings(Settings):
         le=1,
         description="Fraction of the run after which the learning rates fall linearly, to 5 % of their peak.",
     )
-    clip: float = Field(
-        5.0, gt=0, description="Largest norm of a gradient; longer ones are scaled down to it."
+    clip: float | None = Field(
+        5.0,
+        gt=0,
+        description="Largest norm of a gradient; longer ones are scaled down to it. null: no limit.",
     )
     ema: float = Field(
         0.998,

@@ -15,14 +15,7 @@ from reage._version import __version__
 from reage.errors import ConfigError, NoFaceError
 from reage.face.alignment import align_landmarks, warp
 from reage.face.detection import FaceDetector
-from reage.networks.latent_cgan import (
-    AgeEmbedding,
-    AgeingModel,
-    Discriminator,
-    Encoder,
-    Generator,
-    build_networks,
-)
+from reage.networks.latent_cgan import AgeingModel, build_networks
 from reage.photo.files import Photo, Provenance, read_photo, write_photo
 from reage.photo.photo import eight_bits
 from reage.request import check_age
@@ -36,10 +29,10 @@ from reage.training.families.latent_cgan import LatentFamily, LatentOptions, lat
 class Models(NamedTuple):
     """Encoder E, age embedding A (None where the model is not conditional), generator G and discriminator D."""
 
-    E: Encoder
-    A: AgeEmbedding | None
-    G: Generator
-    D: Discriminator
+    E: nn.Module
+    A: nn.Module | None
+    G: nn.Module
+    D: nn.Module
 
 
 DEFAULT_RUN = Path("runs/latent-cgan")
@@ -58,7 +51,7 @@ def load_models(folder: str | os.PathLike[str], epoch: int | str = "latest") -> 
     run, options = Path(folder), _options(Path(folder))
     number = whole_epoch(run, epoch)
     files = {name: run / f"{letter}_epoch{number}.safetensors" for name, letter in _letters(options).items()}
-    networks = build_networks(latent_shape(options, int(read_about(files["encoder"])["size"])))
+    networks = build_networks(latent_shape(options, _size(run, number)))
     for name, path in files.items():
         load_weights(path, {name: networks[name]})
         networks[name].eval()
@@ -137,7 +130,7 @@ def infer_image(
     faces = FaceDetector().detect(pixels)
     if not faces:
         raise NoFaceError(f"{image_path}: no face found")
-    size = _size(models)
+    size = _size(Path(run), number)
     face = warp(pixels, align_landmarks(faces[0].landmarks_photo, size), (size, size))
     tensor = to_tensor(torch.from_numpy(np.ascontiguousarray(face))[None])
     networks: dict[str, nn.Module] = {"encoder": models.E, "generator": models.G}
@@ -152,5 +145,6 @@ def infer_image(
     return write_photo(Photo(to_uint8(aged)[0].numpy()), out_path, mark=mark, overwrite=overwrite)
 
 
-def _size(models: Models) -> int:
-    return 4 << len(models.E.down.levels)
+def _size(run: Path, epoch: int) -> int:
+    """Side in pixels of the faces that the networks of a run were trained on."""
+    return int(read_about(run / f"E_epoch{epoch}.safetensors")["size"])

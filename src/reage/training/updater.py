@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -127,7 +128,7 @@ class Updater:
         self._average_over_processes(parameters)
         if self.scaler is not None:
             self.scaler.unscale_(optimiser)
-        norm = torch.nn.utils.clip_grad_norm_(parameters, self._settings.clip)
+        norm = torch.nn.utils.clip_grad_norm_(parameters, self._settings.clip or math.inf)
         self._require_finite(objective.name, means["loss"], norm)
         if self.scaler is None:
             optimiser.step()

@@ -7,16 +7,17 @@ from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from reage.ages import MAX_AGE
 from reage.data.sampling import Shard, step_rng
 from reage.errors import ConfigError
-from reage.networks.latent_cgan import AgeingModel, DiscriminatorOutput, LatentShape, build_networks
+from reage.networks.latent_cgan import AgeingModel, build_networks
+from reage.networks.latent_shape import DiscriminatorOutput, LatentShape
 from reage.training import losses
 from reage.training.config import Betas, Settings, TrainSettings, validate
-from reage.training.families.base import CPU, Batch, Compute, EditingFamily, Exported, Networks
+from reage.training.families.base import CHUNK, CPU, Batch, Compute, EditingFamily, Exported, Networks
 from reage.training.updater import Objective
 
 
@@ -33,6 +34,11 @@ class LatentOptions(Settings):
     )
     gated_blocks: Literal["none", "generator", "all"] = Field(
         "none", description="Which networks have ReLU blocks gated like an LSTM cell: none, G, or all four."
+    )
+    original: bool = Field(
+        False,
+        description="The networks and losses of the founding project: set skips, attention, film and age_distribution "
+        "to false, identity and r1 to 0; width has no meaning.",
     )
     width: int = Field(64, ge=8, description="Channels of the finest maps.")
     latent: int = Field(256, ge=1, description="Length of the latent vector.")
@@ -61,6 +67,14 @@ class LatentOptions(Settings):
     discriminator_rate: float = Field(2e-4, gt=0, description="Peak learning rate of D (Adam).")
     betas: Betas = Field((0.5, 0.999), description="Decay rates of Adam's moments.")
     r1: float = Field(0.0, ge=0, description="Weight of the discriminator's R1 gradient penalty.")
+
+    @model_validator(mode="after")
+    def _original_has_none_of_the_improvements(self) -> LatentOptions:
+        improvements = ("skips", "attention", "film", "age_distribution", "identity", "r1")
+        present = [name for name in improvements if getattr(self, name)]
+        if self.original and present:
+            raise ValueError(f"with original: true there are no {', '.join(present)}; set them to false or 0")
+        return self
 
 
 class LatentFamily(EditingFamily):
@@ -117,12 +131,22 @@ class LatentFamily(EditingFamily):
         return output
 
     def _age_loss(self, output: DiscriminatorOutput, age: Tensor) -> Tensor:
-        """``mean |age - target| / MAX_AGE``, plus a soft cross entropy where ages are distributions, too."""
+        """``mean |age - target| / MAX_AGE``, plus a soft cross entropy where ages are distributions, too.
+
+        That of the founding project is ``mean ((age - target) / MAX_AGE)^2``.
+        """
         assert output.age is not None
-        loss = (output.age - age).abs().mean() / MAX_AGE
+        error = (output.age - age) / MAX_AGE
+        if self.options.original:
+            return error.square().mean()
+        loss = error.abs().mean()
         if output.age_logits is not None:
             loss = loss + 0.05 * losses.soft_age_cross_entropy(output.age_logits, age)
         return loss
+
+    def _reconstruction_loss(self, painted: Tensor, face: Tensor) -> Tensor:
+        """Mean L1 distance; that of the founding project is of pixels in [0, 1], which halves it."""
+        return F.l1_loss(painted, face) * (0.5 if self.options.original else 1)
 
     def _generator_loss(self, drawn: _Step, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         options, source = self.options, drawn.source
@@ -134,9 +158,9 @@ class LatentFamily(EditingFamily):
         if options.conditional:
             parts["age"] = self._age_loss(output, drawn.target)
             cycled, again = self._generate(self.networks, fake, source.age)
-            parts["reconstruction"] = F.l1_loss(cycled, source.face)
+            parts["reconstruction"] = self._reconstruction_loss(cycled, source.face)
         else:
-            parts["reconstruction"] = F.l1_loss(fake, source.face)
+            parts["reconstruction"] = self._reconstruction_loss(fake, source.face)
         if options.identity:
             with torch.no_grad():
                 real_maps = self._discriminate(source.face).maps
@@ -164,16 +188,24 @@ class LatentFamily(EditingFamily):
     def validate(self, networks: Networks, split: str) -> dict[str, float]:
         """Losses on fixed faces: reconstruction at the source age; age and adversarial loss at 50 years."""
         pool = self.pool(split)
-        batch = self.batch(pool, pool.evenly_spaced(64))
+        chosen = pool.evenly_spaced(64)
+        sums: dict[str, Tensor] = {}
+        for start in range(0, len(chosen), CHUNK):
+            batch = self.batch(pool, chosen[start : start + CHUNK])
+            for name, value in self._validation_losses(networks, batch).items():
+                sums[name] = sums.get(name, 0) + value * len(batch)
+        return {name: round(float(value) / len(chosen), 5) for name, value in sums.items()}
+
+    def _validation_losses(self, networks: Networks, batch: Batch) -> dict[str, Tensor]:
         same = self.repaint(networks, batch, batch.age)
-        figures = {"reconstruction": F.l1_loss(same, batch.face)}
+        figures = {"reconstruction": self._reconstruction_loss(same, batch.face)}
         target = torch.full_like(batch.age, 50)
         with self.autocast():
             output = networks["discriminator"](self.repaint(networks, batch, target))
         figures["adversarial"] = losses.nonsaturating_loss(output.real)
         if self.options.conditional:
             figures["age"] = self._age_loss(output, target)
-        return {name: round(float(value), 5) for name, value in figures.items()}
+        return figures
 
     def examples(self) -> dict[str, tuple[Any, ...]]:
         face, age = torch.zeros(1, 3, self.size, self.size), torch.full((1,), 40.0)
@@ -219,6 +251,7 @@ def latent_shape(options: LatentOptions, size: int) -> LatentShape:
         width=options.width,
         latent=options.latent,
         age=options.age_embedding,
+        original=options.original,
         conditional=options.conditional,
         gated_generator=options.gated_blocks != "none",
         gated_others=options.gated_blocks == "all",
