@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 
 from reage.data.augment import (
+    blacken_corners,
+    centre_crop,
     draw_affine,
     draw_colour,
     draw_crop,
@@ -29,7 +31,8 @@ def affine(x: Tensor, degrees: float = 0, scale: float = 0, shift: float = 0, se
 
 
 def crop(x: Tensor, margin: float = 0, degrees: float = 0, seed: int = 0) -> Tensor:
-    drawn = draw_crop(len(x), np.random.default_rng(seed), degrees=degrees, margin=margin)
+    turn = (-degrees, degrees)
+    drawn = draw_crop(len(x), np.random.default_rng(seed), turn=turn, zoom=1, margin=margin)
     return warp_affine(x, torch.from_numpy(drawn))
 
 
@@ -125,6 +128,31 @@ def test_a_random_crop_magnifies_and_never_leaves_the_picture() -> None:
     assert cut[..., 0].min() < 1
     assert cut[..., -1].max() > 38
     assert cut[..., 0].std() > 1
+
+
+def test_a_crop_of_an_enlarged_face_keeps_to_its_middle() -> None:
+    row = torch.arange(40.0).expand(64, 1, 40, 40)
+    drawn = draw_crop(64, np.random.default_rng(0), turn=(0, 0), zoom=1.25, margin=0.2)
+    cut = warp_affine(row, torch.from_numpy(drawn))
+    assert cut.min() > 3.5  # the middle four fifths: from 3.5 to 35.5
+    assert cut.max() < 35.5
+    assert cut[..., 0].min() < 5
+    assert cut[..., -1].max() > 34
+    middle = warp_affine(row, torch.from_numpy(centre_crop(64, zoom=1.25, margin=0.2)))
+    torch.testing.assert_close(middle[0, 0, 0, 1:] - middle[0, 0, 0, :-1], torch.full((39,), 1 / 1.5))
+
+
+def test_a_turn_is_counterclockwise_and_leaves_black_corners_where_asked() -> None:
+    x = torch.zeros(1, 1, 41, 41)
+    x[0, 0, 20, 34] = 1  # at three o'clock
+    crop = torch.from_numpy(draw_crop(1, np.random.default_rng(0), turn=(45, 45), zoom=1, margin=0))
+    turned = blacken_corners(warp_affine(x, crop), crop)
+    row, column = divmod(int(turned.argmax()), 41)
+    assert (row, column) == (10, 30)  # halfway to twelve
+    assert turned[0, 0, 0, 0] == turned[0, 0, -1, -1] == -1
+    assert turned[0, 0, 0, 20] == 0
+    share = float((turned == -1).float().mean())
+    assert share == pytest.approx(3 - 2 * 2**0.5, abs=0.02)  # of a square turned by 45 degrees
 
 
 def test_gradients_pass_through_each_change() -> None:

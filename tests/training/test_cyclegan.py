@@ -1,6 +1,7 @@
 """The cyclegan family: unpaired pools, both directions, and checkpoints of the aging-gan project."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,10 @@ from torch import Tensor, nn
 from reage.bundle import open_bundle
 from reage.data.sampling import Shard
 from reage.errors import ConfigError, DataError, ExistsError
+from reage.training.config import load_recipe
 from reage.training.families.cyclegan import CycleFamily
-from reage.training.importing import import_aging_gan, read_aging_gan
-from reage.training.trainer import Trainer
+from reage.training.importing import AGING_GAN_ZOOM, import_aging_gan, read_aging_gan
+from reage.training.trainer import Trainer, resolved
 
 from .tiny import cycle_settings
 
@@ -27,7 +29,7 @@ def family(cache: Path, **options: object) -> CycleFamily:
 
 
 def test_young_and_old_faces_are_of_their_ages_and_equally_many(cache: Path) -> None:
-    made, ages = family(cache, margin=0, rotation=0), pd.read_parquet(cache / "rows.parquet")["age"]
+    made, ages = family(cache, margin=0, rotation=[0, 0]), pd.read_parquet(cache / "rows.parquet")["age"]
     known = torch.from_numpy(np.load(cache / "images.npy").astype(np.float32) / 127.5 - 1).permute(0, 3, 1, 2)
     known = torch.cat([known, known.flip(3)])  # any of them may be mirrored
     seen: dict[str, set[int]] = {"young": set(), "old": set()}
@@ -50,6 +52,40 @@ def test_what_is_drawn_for_a_step_is_the_same_in_one_part_and_in_several(cache: 
     for name in ("young", "old", "coins"):
         joined = torch.cat([getattr(part, name) for part in parts])
         torch.testing.assert_close(joined, getattr(whole, name))
+
+
+def drawn_faces(made: CycleFamily, cache: Path, steps: range) -> dict[str, list[int]]:
+    """The numbers, in the cache, of the young and of the old faces that are drawn for ``steps``."""
+    known = torch.from_numpy(np.load(cache / "images.npy").astype(np.float32) / 127.5 - 1).permute(0, 3, 1, 2)
+    found: dict[str, list[int]] = {"young": [], "old": []}
+    for step in steps:
+        drawn = made.draw(step, Shard())
+        for name, numbers in found.items():
+            distance = (getattr(drawn, name)[:, None] - known).abs().mean((2, 3, 4))
+            assert distance.min(1).values.max() < 0.01
+            numbers += distance.argmin(1).tolist()
+    return found
+
+
+def test_a_pass_shows_every_face_once_in_an_order_of_its_own(cache: Path) -> None:
+    options = {"margin": 0, "rotation": [0, 0], "flip": False, "passes": True}
+    made = CycleFamily(cycle_settings(cache, options=options, batch=2))
+    settings = resolved(made.settings.model_copy(update={"steps_per_epoch": 0}), made)
+    taking_part = int(re.search(r"train, young: (\d+)", made.census()[0])[1])  # type: ignore[index]
+    steps = taking_part // settings.batch
+    assert settings.steps_per_epoch == steps >= 2
+    first = drawn_faces(made, cache, range(steps))
+    second = drawn_faces(made, cache, range(steps, 2 * steps))
+    for name in ("young", "old"):
+        assert len(set(first[name])) == len(set(second[name])) == steps * settings.batch
+        assert first[name] != second[name]
+
+
+def test_a_pass_over_fewer_faces_than_a_step_takes_is_refused(cache: Path) -> None:
+    made = family(cache, passes=True)
+    settings = made.settings.model_copy(update={"steps_per_epoch": 0, "batch": 64})
+    with pytest.raises(DataError, match="no step of 64 faces; make the batch smaller"):
+        resolved(settings, made)
 
 
 def test_ages_of_which_there_are_no_faces_are_refused(cache: Path) -> None:
@@ -83,6 +119,52 @@ def cycle_bundle(cycle_run: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     folder = tmp_path_factory.mktemp("bundles") / "cycle"
     export_run(cycle_run, folder, name="cycle")
     return folder
+
+
+# -- what the aging-gan project did --
+
+RECIPES = Path(__file__).parents[2] / "recipes"
+
+
+def test_the_recipe_has_the_settings_of_the_aging_gan_project(cache: Path, tmp_path: Path) -> None:
+    """The known answers are the defaults of that project's own command line, data pipeline and networks."""
+    settings = load_recipe(RECIPES / "aging-gan.yaml", [f"data.cache={cache}", "batch=4"])
+    made = CycleFamily(settings)
+    assert (settings.epochs, settings.clip, settings.ema, settings.seed) == (100, 1.0, 0.0, 42)
+    for name, network in made.networks.items():
+        theirs = LAYOUT["critic" if "critic" in name else "generator"].values()
+        ours = [list(value.shape) for value in network.state_dict().values()]
+        assert sorted(ours) == sorted(theirs)
+    assert not made.memory
+    rates = {each.name: (each.learning_rate, each.weight_decay, each.l2) for each in made.objectives}
+    assert rates == {
+        "generators": (2e-4, 1e-4, True),
+        "young_critic": (1e-4, 1e-4, True),
+        "old_critic": (1e-4, 1e-4, True),
+    }
+    trainer = Trainer(settings.model_copy(update={"steps_per_epoch": 1}), tmp_path)
+    groups = [group for each in trainer.updater.optimisers.values() for group in each.param_groups]
+    assert not any(group["decoupled_weight_decay"] for group in groups)  # L2, as in torch's Adam
+    exported = CycleFamily.exported(settings, 256)
+    assert exported.zoom == pytest.approx(AGING_GAN_ZOOM, rel=1e-4)
+
+
+def test_a_critic_of_faces_judges_the_mean_of_the_patches(cache: Path) -> None:
+    """With critics that say 1 of a half and 0 of the other, no patch is right, and each face is half right."""
+    found = {}
+    for judged in ("patches", "faces"):
+        made = family(cache, judged=judged, r1=0, replay=0)
+        made.networks["old_critic"] = _LeftIsReal()
+        drawn = made.draw(0, Shard())
+        made.objectives[0].loss(drawn, 0)
+        found[judged] = float(made.objectives[2].loss(drawn, 0)[0])
+    assert found["patches"] == pytest.approx(0.5 * (0.5 + 0.5))
+    assert found["faces"] == pytest.approx(0.5 * (0.25 + 0.25))
+
+
+class _LeftIsReal(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([torch.ones(len(x), 1, 4, 2), torch.zeros(len(x), 1, 4, 2)], 3)
 
 
 # -- checkpoints of the aging-gan project --

@@ -58,12 +58,16 @@ def scale(faces: Tensor | UInt8) -> float:
     return 6 / 127.5 / float(slope)
 
 
-@pytest.mark.parametrize("margin", [0.0, 0.1, 0.25])
-def test_cyclegan_is_validated_and_shown_at_the_scale_of_its_training(margin: float, ramps: Path) -> None:
-    options = {"margin": margin, "rotation": 0, "young": [16, 45], "old": [46, 90]}
+@pytest.mark.parametrize(("zoom", "margin"), [(1.0, 0.0), (1.0, 0.25), (1.2, 0.0), (1.1, 0.2)])
+def test_cyclegan_is_validated_and_shown_at_the_scale_of_its_training(
+    zoom: float, margin: float, ramps: Path
+) -> None:
+    options = {"zoom": zoom, "margin": margin, "rotation": [0, 0], "young": [16, 45], "old": [46, 90]}
     family = CycleFamily(cycle_settings(ramps, options=options))
     trained = scale(family.draw(3, Shard()).young)
-    assert trained == pytest.approx(1 + margin, rel=0.01)
+    assert trained == pytest.approx(zoom * (1 + margin), rel=0.01)
+    exported = CycleFamily.exported(family.settings, SIZE)
+    assert exported.zoom == pytest.approx(trained, rel=0.01)
     pool = family.pool("val", (16, 45))
     assert scale(family.batch(pool, pool.evenly_spaced(4)).face) == pytest.approx(trained, rel=0.01)
     sheet = family.sheet(family.networks)

@@ -23,10 +23,10 @@ def test_tensorboard_gets_figures_and_sample_sheets(cache: Path, tmp_path: Path)
     Trainer(cycle_settings(cache, trackers=["tensorboard"]), tmp_path / "run").run()
     events = EventAccumulator(str(tmp_path / "run" / "reage"))
     events.Reload()
-    scalars = {event.step: event.value for event in events.Scalars("critics/loss")}
+    scalars = {event.step: event.value for event in events.Scalars("old_critic/loss")}
     assert list(scalars) == [2, 4, 6]
     lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
-    assert scalars[2] == pytest.approx(lines[0]["critics/loss"], abs=1e-5)
+    assert scalars[2] == pytest.approx(lines[0]["old_critic/loss"], abs=1e-5)
     assert [event.step for event in events.Scalars("validation/cycle")] == [3, 6]
     assert len(events.Images("samples")) == 2
 

@@ -506,6 +506,9 @@ def test_the_learning_rate_rises_stays_and_falls_to_a_twentieth(cache: Path, tmp
     trainer = Trainer(age_settings(cache, steps=100, warmup=10, decay_from=0.6), tmp_path)
     found = [trainer.updater.learning_rate_factor(step) for step in (0, 4, 9, 10, 60, 80, 90, 99)]
     assert found == pytest.approx([0.1, 0.5, 1, 1, 1, 0.5, 0.25, 0.05])
+    to_zero = Trainer(age_settings(cache, steps=100, warmup=0, decay_from=0.5, decay_to=0), tmp_path)
+    found = [to_zero.updater.learning_rate_factor(step) for step in (0, 50, 75, 99)]
+    assert found == pytest.approx([1, 1, 0.5, 0.02])
 
 
 @pytest.mark.parametrize(

@@ -89,6 +89,7 @@ def train(
 
     trainer = Trainer(settings, output or Path("runs") / recipe.stem, resume=resume)
     trainer.run()
+    settings = trainer.settings
     if trainer.accelerator.is_main_process:
         count = trainer.accelerator.num_processes
         several = f", in {count} processes" if count > 1 else ""

@@ -7,10 +7,11 @@ step is the same however its faces are divided among processes.
 from __future__ import annotations
 
 import numpy as np
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from reage.arrays import Float32
+from reage.arrays import Float32, Float64
 
 
 def draw_affine(
@@ -27,29 +28,47 @@ def draw_affine(
     """
     angle = np.deg2rad(rng.uniform(-degrees, degrees, count))
     step = 1 / rng.uniform(*zoom, count)
-    move = rng.uniform(-2 * shift, 2 * shift, (count, 2))
+    return _similarities(angle, step, rng.uniform(-2 * shift, 2 * shift, (count, 2)))
+
+
+def _similarities(angle: Float64, step: Float64, move: Float64) -> Float32:
+    """Matrices (N, 2, 3) that turn by ``angle`` (N,) in radians, scale by ``step`` (N,) and then shift by (N, 2)."""
     cos, sin = np.cos(angle) * step, np.sin(angle) * step
     rows = [np.stack([cos, -sin, move[:, 0]], 1), np.stack([sin, cos, move[:, 1]], 1)]
     return np.stack(rows, 1).astype(np.float32)
 
 
-def draw_crop(count: int, rng: np.random.Generator, *, degrees: float, margin: float) -> Float32:
+def draw_crop(
+    count: int, rng: np.random.Generator, *, turn: tuple[float, float], zoom: float, margin: float
+) -> Float32:
     """Draw random crops as matrices (count, 2, 3) for `warp_affine`.
 
-    Each enlarges the face to ``1 + margin`` times its side, rotates it by up to ``degrees`` and cuts out a window of
-    the original size at a random place.
+    The middle of the face, its side divided by ``zoom``, is enlarged to ``1 + margin`` times the side of the face; a
+    window of the side of the face is cut out of that at a random place, and turned about its own middle by an angle
+    between ``turn``, in degrees counterclockwise.
     """
-    zoom = 1 + margin
-    return draw_affine(count, rng, degrees=degrees, zoom=(zoom, zoom), shift=0.5 * (1 - 1 / zoom))
+    angle = np.deg2rad(rng.uniform(*turn, count))
+    step = 1 / (zoom * (1 + margin))
+    move = rng.uniform(-1, 1, (count, 2)) * (1 / zoom - step)
+    return _similarities(angle, np.full(count, step), move)
 
 
-def centre_crop(count: int, *, margin: float) -> Float32:
-    """The crop of `draw_crop` without its randomness, as matrices (count, 2, 3) for `warp_affine`.
-
-    Each enlarges the face to ``1 + margin`` times its side and cuts out the middle.
-    """
-    step = 1 / (1 + margin)
+def centre_crop(count: int, *, zoom: float, margin: float) -> Float32:
+    """The crop of `draw_crop` without its randomness, as matrices (count, 2, 3) for `warp_affine`."""
+    step = 1 / (zoom * (1 + margin))
     return np.tile(np.array([[step, 0, 0], [0, step, 0]], np.float32), (count, 1, 1))
+
+
+def blacken_corners(x: Tensor, matrices: Tensor) -> Tensor:
+    """Blacken what turning uncovers: where images (B, C, H, W) in [-1, 1] lie outside of their turned window.
+
+    ``matrices`` (B, 2, 3) of `draw_crop` are those by which the images were warped.
+    """
+    linear = matrices[:, :, :2].to(x.device)
+    turned = F.pad(linear / torch.linalg.det(linear).sqrt()[:, None, None], (0, 1))
+    grid = F.affine_grid(turned, list(x.shape), align_corners=False)
+    inside = (grid.abs() <= 1).all(3)[:, None]
+    return torch.where(inside, x, torch.full_like(x, -1))
 
 
 def warp_affine(x: Tensor, matrices: Tensor) -> Tensor:

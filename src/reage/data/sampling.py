@@ -139,6 +139,24 @@ class FacePool:
         chosen = np.searchsorted(self._cumulative, rng.random(count)).clip(0, len(self) - 1)
         return chosen, rng.random(count) < 0.5
 
+    def in_pass(self, step: int, count: int, seed: int) -> npt.NDArray[np.intp]:
+        """Indices of the ``count`` faces of ``step``, where every face is drawn once before any is drawn again.
+
+        Each pass has an order of its own, which depends on ``seed``; what is left at its end, fewer than ``count``, is
+        left out of it. Raises `DataError` where there are fewer faces than that.
+        """
+        number, place = divmod(step, self.steps_per_pass(count))
+        order = np.random.default_rng([seed, number]).permutation(len(self))
+        return order[place * count : (place + 1) * count]
+
+    def steps_per_pass(self, count: int) -> int:
+        """Steps of ``count`` faces in one pass of `in_pass`; raises `DataError` where there are fewer faces."""
+        if len(self) < count:
+            raise DataError(
+                f"a pass over {len(self)} faces has no step of {count} faces; make the batch smaller"
+            )
+        return len(self) // count
+
     def draw(
         self,
         count: int,

@@ -71,7 +71,9 @@ class TrainSettings(Settings):
     epochs: int = Field(
         20, ge=1, description="Epochs; each ends with validation, a sample sheet and a checkpoint."
     )
-    steps_per_epoch: int = Field(500, ge=1, description="Training steps in an epoch.")
+    steps_per_epoch: int = Field(
+        500, ge=0, description="Training steps in an epoch; 0: as many as one pass over the faces takes."
+    )
     batch: int = Field(16, ge=1, description="Faces that a process passes through the networks at once.")
     accumulate: int = Field(1, ge=1, description="Batches whose gradients are added up for one step.")
     precision: Literal["fp32", "bf16", "fp16"] = Field(
@@ -82,7 +84,10 @@ class TrainSettings(Settings):
         0.6,
         ge=0,
         le=1,
-        description="Fraction of the run after which the learning rates fall linearly, to 5 % of their peak.",
+        description="Fraction of the run after which the learning rates fall linearly.",
+    )
+    decay_to: float = Field(
+        0.05, ge=0, le=1, description="Fraction of their peak to which the learning rates fall."
     )
     clip: float | None = Field(
         5.0,

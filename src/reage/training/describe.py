@@ -20,7 +20,8 @@ def describe(settings: TrainSettings) -> str:
     Also how many faces take part. Raises as `Trainer` does.
     """
     family = family_type(settings.family)(settings)
-    lines = [resolved(settings, family).model_dump_json(indent=2)]
+    settings = resolved(settings, family)
+    lines = [settings.model_dump_json(indent=2)]
     for name, inputs in family.examples().items():
         network = family.networks[name]
         parameters = sum(p.numel() for p in network.parameters())

@@ -69,7 +69,8 @@ class Trainer:
         device = self.accelerator.device
         compute = Compute(device, autocast(settings.precision, device))
         self.family: Family = family_type(settings.family)(settings, compute)
-        self.settings = resolved(settings, self.family)
+        self.settings = resolved(settings, self.family, int(self.accelerator.num_processes))
+        self.family.settings = self.settings
         networks = self.family.networks
         if settings.start_from and not resume:
             load_weights(settings.start_from / "weights.safetensors", networks)
@@ -278,6 +279,14 @@ class Trainer:
         return {**self.family.networks, **self.updater.averages}
 
 
-def resolved(settings: TrainSettings, family: Family) -> TrainSettings:
-    """``settings`` with every option of the family written out, defaults among them."""
-    return settings.model_copy(update={"options": family.options.model_dump(mode="json")})
+def resolved(settings: TrainSettings, family: Family, processes: int = 1) -> TrainSettings:
+    """``settings`` with every option of the family written out, defaults among them, and with the steps of an epoch.
+
+    Raises `DataError` where an epoch is to be one pass over the faces, and they are fewer than a step takes.
+    """
+    steps = settings.steps_per_epoch
+    if not steps:
+        pools = [pool_of("train") for pool_of in family.domains().values()]
+        steps = min(pools, key=len).steps_per_pass(settings.batch * settings.accumulate * processes)
+    options = family.options.model_dump(mode="json")
+    return settings.model_copy(update={"options": options, "steps_per_epoch": steps})

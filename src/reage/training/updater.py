@@ -29,7 +29,7 @@ Loss = Callable[[Any, int], tuple[Tensor, dict[str, Tensor]]]
 
 @dataclass
 class Objective:
-    """A loss, and the networks that minimise it with an optimiser (AdamW) of their own: those of the generator, say.
+    """A loss, and the networks that minimise it with an Adam optimiser of their own: those of the generator, say.
 
     ``loss(drawn, step)`` takes what `Family.draw` returned, and returns the scalar to minimise, a mean over the batch,
     and figures for the log. The networks of other objectives are held fixed meanwhile: they get no gradient.
@@ -42,6 +42,8 @@ class Objective:
     """Its peak; `Updater.learning_rate_factor` scales it."""
     betas: tuple[float, float] = (0.0, 0.99)
     weight_decay: float = 0.0
+    l2: bool = False
+    """Whether weight decay is added to the gradient, as in Adam; if not, it is applied to the weights, as in AdamW."""
     starts: int = 0
     """The first step that updates its networks. Until then its loss is computed all the same, without gradients, since
     other objectives take from it what it leaves in ``drawn``, such as the generated faces."""
@@ -138,12 +140,12 @@ class Updater:
         return {f"{objective.name}/{key}": value for key, value in {**means, "norm": norm}.items()}
 
     def learning_rate_factor(self, step: int) -> float:
-        """What learning rates are multiplied by at ``step``: a linear rise, a plateau, a linear fall to 5 %."""
+        """What learning rates are multiplied by at ``step``: a linear rise, a plateau, a linear fall."""
         settings = self._settings
         rise = min(1.0, (step + 1) / max(1, settings.warmup))
         done = step / settings.steps
         fall = min(1.0, (1 - done) / max(1e-9, 1 - settings.decay_from))
-        return rise * max(0.05, fall)
+        return rise * max(settings.decay_to, fall)
 
     def _average_over_processes(self, parameters: list[nn.Parameter]) -> None:
         # Not DistributedDataParallel: its hooks want one forward and one backward pass of a wrapped module,
@@ -207,7 +209,8 @@ def usable_precision(wanted: str) -> str:
 
 def _optimiser(objective: Objective, networks: dict[str, nn.Module]) -> torch.optim.Optimizer:
     parameters = [p for name in objective.networks for p in networks[name].parameters()]
-    return torch.optim.AdamW(
+    kind = torch.optim.Adam if objective.l2 else torch.optim.AdamW
+    return kind(
         parameters,
         objective.learning_rate,
         betas=objective.betas,

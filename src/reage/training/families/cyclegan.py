@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from torch import Tensor, nn
 
-from reage.data.augment import centre_crop, draw_crop, warp_affine
+from reage.data.augment import blacken_corners, centre_crop, draw_crop, warp_affine
 from reage.data.sampling import FacePool, Shard, step_rng
 from reage.errors import DataError
 from reage.networks.cyclegan import Norm, PatchDiscriminator, ReplayBuffer, ResNetGenerator
@@ -20,6 +20,17 @@ from reage.training import losses
 from reage.training.config import Ages, Betas, Settings, TrainSettings, validate
 from reage.training.families.base import CPU, Batch, Compute, EditingFamily, Exported, Networks
 from reage.training.updater import Objective
+
+
+def _rising(turn: tuple[float, float]) -> tuple[float, float]:
+    if turn[0] > turn[1]:
+        raise ValueError("give the smaller angle first")
+    return turn
+
+
+Angle = Annotated[float, Field(ge=-180, le=180)]
+Turn = Annotated[tuple[Angle, Angle], AfterValidator(_rising)]
+"""A range of angles in degrees, the smaller first."""
 
 
 class CycleOptions(Settings):
@@ -36,6 +47,10 @@ class CycleOptions(Settings):
     norm: Norm = Field(
         "instance", description="Normalisation of the networks; the aging-gan project has batch."
     )
+    judged: Literal["patches", "faces"] = Field(
+        "patches",
+        description="What the critics judge: each patch, or, as in aging-gan, each face by the mean of its patches.",
+    )
     spectral: bool = Field(False, description="Spectral normalisation in the critics.")
     r1: float = Field(0.0, ge=0, description="Weight of the critics' R1 gradient penalty.")
     replay: int = Field(
@@ -51,18 +66,35 @@ class CycleOptions(Settings):
     generator_rate: float = Field(2e-4, gt=0, description="Peak learning rate of the generators (Adam).")
     critic_rate: float = Field(2e-4, gt=0, description="Peak learning rate of the critics (Adam).")
     betas: Betas = Field((0.5, 0.999), description="Decay rates of Adam's moments.")
-    weight_decay: float = Field(0.0, ge=0, description="Weight decay of all networks (AdamW).")
+    weight_decay: float = Field(0.0, ge=0, description="Weight decay of all networks.")
+    optimiser: Literal["adamw", "adam"] = Field(
+        "adamw",
+        description="adamw applies weight decay to the weights; adam adds it to the gradient (L2), as aging-gan.",
+    )
+    passes: bool = Field(
+        False,
+        description="Draw every face once before any is drawn again, in a new order in each pass; false: at random.",
+    )
+    flip: bool = Field(True, description="Mirror half of the faces, left for right.")
+    zoom: float = Field(
+        1.0, ge=1, le=2, description="Faces are first enlarged about their middle by this factor."
+    )
     margin: float = Field(
         0.1,
         ge=0,
         le=1,
         description="Faces are enlarged to 1 + margin times their side and cropped, in training at a random place.",
     )
-    rotation: float = Field(5.0, ge=0, le=90, description="Largest random rotation, in degrees.")
+    rotation: Turn = Field(
+        (-5.0, 5.0), description="Range of the random rotation, in degrees counterclockwise."
+    )
+    corners: Literal["mirrored", "black"] = Field(
+        "mirrored", description="What is shown in the corners that a rotation uncovers; aging-gan has black."
+    )
 
 
 class CycleFamily(EditingFamily):
-    """In a step both generators learn first, together; both critics then learn from the same fakes."""
+    """In a step both generators learn first, together; each critic then learns from the same fakes."""
 
     averaged = ("older", "younger")
     letters = {"older": "G", "younger": "F", "young_critic": "DX", "old_critic": "DY"}  # noqa: RUF012
@@ -83,14 +115,18 @@ class CycleFamily(EditingFamily):
         pools = self.pool(ages=options.young), self.pool(ages=options.old)
         count = min(len(pool) for pool in pools)
         self._young, self._old = (pool.subset(count, settings.seed) for pool in pools)
+        decay, l2 = options.weight_decay, options.optimiser == "adam"
         self.objectives = [
             Objective(
                 "generators", ["older", "younger"], self._generator_loss,
-                options.generator_rate, options.betas, options.weight_decay,
+                options.generator_rate, options.betas, decay, l2,
             ),
-            Objective(
-                "critics", ["young_critic", "old_critic"], self._critic_loss,
-                options.critic_rate, options.betas, options.weight_decay,
+            *(
+                Objective(
+                    f"{age}_critic", [f"{age}_critic"], partial(self._critic_loss, age),
+                    options.critic_rate, options.betas, decay, l2,
+                )
+                for age in ("young", "old")
             ),
         ]  # fmt: skip
 
@@ -104,24 +140,39 @@ class CycleFamily(EditingFamily):
         return {name: partial(pool_of, name=name) for name in ages}
 
     def draw(self, step: int, shard: Shard) -> _Step:
-        rng, count = step_rng(self.settings.seed, step), self.settings.batch * shard.count
+        options, seed = self.options, self.settings.seed
+        rng, count = step_rng(seed, step), self.settings.batch * shard.count
         faces = []
-        for pool in (self._young, self._old):
-            batch = Batch(pool.draw(count, rng, shard=shard, masks=False), self.device)
-            crop = draw_crop(count, rng, degrees=self.options.rotation, margin=self.options.margin)
-            faces.append(warp_affine(batch.face, torch.from_numpy(shard.slice(crop))))
+        for number, pool in enumerate((self._young, self._old)):
+            chosen, mirrored = pool.choose(count, rng)
+            if options.passes:
+                chosen = pool.in_pass(step, count, seed + number)
+            flips = shard.slice(mirrored) if options.flip else None
+            batch = Batch(pool.take(shard.slice(chosen), flips, masks=False), self.device)
+            crop = draw_crop(count, rng, turn=options.rotation, zoom=options.zoom, margin=options.margin)
+            faces.append(self._cropped(batch.face, torch.from_numpy(shard.slice(crop))))
         coins = torch.from_numpy(shard.slice(rng.random((count, 2, 2))))
         return _Step(faces[0], faces[1], coins)
 
+    def _cropped(self, face: Tensor, crop: Tensor) -> Tensor:
+        warped = warp_affine(face, crop)
+        return blacken_corners(warped, crop) if self.options.corners == "black" else warped
+
     def framed(self, face: Tensor) -> Tensor:
-        return warp_affine(face, torch.from_numpy(centre_crop(len(face), margin=self.options.margin)))
+        crop = centre_crop(len(face), zoom=self.options.zoom, margin=self.options.margin)
+        return warp_affine(face, torch.from_numpy(crop))
+
+    def _verdict(self, networks: Networks, age: str, face: Tensor) -> Tensor:
+        """Logits of the critic of ``age``, young or old, for faces (B, 3, S, S): (B, 1, h, w), of patches or faces."""
+        logits: Tensor = networks[f"{age}_critic"](face)
+        return logits.mean((2, 3), keepdim=True) if self.options.judged == "faces" else logits
 
     def _generator_loss(self, drawn: _Step, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         options, nets = self.options, self.networks
         with self.autocast():
             drawn.old_fake, drawn.young_fake = nets["older"](drawn.young), nets["younger"](drawn.old)
-            old_logits = nets["old_critic"](drawn.old_fake)
-            young_logits = nets["young_critic"](drawn.young_fake)
+            old_logits = self._verdict(nets, "old", drawn.old_fake)
+            young_logits = self._verdict(nets, "young", drawn.young_fake)
             parts = {
                 "adversarial": losses.least_squares_loss(old_logits, 1)
                 + losses.least_squares_loss(young_logits, 1),
@@ -136,26 +187,23 @@ class CycleFamily(EditingFamily):
         drawn.old_fake, drawn.young_fake = drawn.old_fake.detach(), drawn.young_fake.detach()
         return total, parts
 
-    def _critic_loss(self, drawn: _Step, step: int) -> tuple[Tensor, dict[str, Tensor]]:
-        sides = {
+    def _critic_loss(self, age: str, drawn: _Step, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        real, fake, coins = {
             "young": (drawn.young, drawn.young_fake, drawn.coins[:, 0]),
             "old": (drawn.old, drawn.old_fake, drawn.coins[:, 1]),
-        }
-        total, figures = torch.zeros((), device=drawn.young.device), {}
-        for name, (real, fake, coins) in sides.items():
-            critic, memory = self.networks[f"{name}_critic"], self.memory.get(f"{name}_fakes")
-            if isinstance(memory, ReplayBuffer):
-                fake = memory.exchange(fake, coins)
-            if self.options.r1:
-                real = real.detach().requires_grad_()
-            with self.autocast():
-                verdict, fake_verdict = critic(real), critic(fake)
-            loss = 0.5 * (losses.least_squares_loss(verdict, 1) + losses.least_squares_loss(fake_verdict, 0))
-            figures[name] = loss
-            total = total + loss
-            if self.options.r1:
-                total = total + 0.5 * self.options.r1 * losses.r1_penalty(verdict.mean((1, 2, 3)), real)
-        return total, figures
+        }[age]
+        memory, r1 = self.memory.get(f"{age}_fakes"), self.options.r1
+        if isinstance(memory, ReplayBuffer):
+            fake = memory.exchange(fake, coins)
+        if r1:
+            real = real.detach().requires_grad_()
+        with self.autocast():
+            verdict, fake_verdict = (self._verdict(self.networks, age, face) for face in (real, fake))
+        loss = 0.5 * (losses.least_squares_loss(verdict, 1) + losses.least_squares_loss(fake_verdict, 0))
+        figures = {"adversarial": loss.detach()}
+        if r1:
+            loss = loss + 0.5 * r1 * losses.r1_penalty(verdict.mean((1, 2, 3)), real)
+        return loss, figures
 
     def repaint(self, networks: Networks, batch: Batch, target: Tensor) -> Tensor:
         older = target > batch.age
@@ -202,7 +250,9 @@ class CycleFamily(EditingFamily):
     def exported(cls, settings: TrainSettings, size: int) -> Exported:
         options = validate(CycleOptions, settings.options, "options")
         younger, older = options.full_ages
-        return cycle_exported(_generators(options), older=older, younger=younger, zoom=1 + options.margin)
+        return cycle_exported(
+            _generators(options), older=older, younger=younger, zoom=options.zoom * (1 + options.margin)
+        )
 
 
 @dataclass
