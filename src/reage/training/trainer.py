@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 import math
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from reage.training.checkpoint import (
     save_weights,
 )
 from reage.training.config import TrainSettings
+from reage.training.console import epoch_line, losses_line, say
 from reage.training.families import Compute, Family, family_type
 from reage.training.journal import AverageMeter, Journal, usable_trackers
 from reage.training.realism import KidMeter
@@ -105,6 +105,8 @@ class Trainer:
                 self._loop()
             if self.step == self.settings.steps:
                 self._test()
+                if self.accelerator.is_main_process:
+                    say("Training finished.")
         except Diverged as error:
             raise ConfigError(f"{error} at step {self.step}; {self._advice()}") from error
         except OSError as error:
@@ -123,7 +125,7 @@ class Trainer:
             with writing(self.folder / "settings.json") as path:
                 path.write_text(self.settings.model_dump_json(indent=2))
         if self.accelerator.is_main_process:
-            print(*self.family.census(), sep="\n", file=sys.stderr, flush=True)
+            say("\n".join(self.family.census()))
         self.journal.start(self.step, self.settings)
 
     def _loop(self) -> None:
@@ -132,6 +134,8 @@ class Trainer:
         with progress_bar(shown=shown) as progress:
             progress(settings.family, self.step, settings.steps)
             meter = AverageMeter(settings.batch * self.updater.shards)
+            if shown and self.step < settings.steps:
+                say(epoch_line(self.step, settings))
             while self.step < settings.steps:
                 late = time.monotonic() - last_save > settings.checkpoint_minutes * 60
                 stop, late = self._in_any_process(self.stopped_by is not None, late and shown)
@@ -145,9 +149,14 @@ class Trainer:
                 self.step += 1
                 progress(settings.family, self.step, settings.steps, f"{meter.rate:.0f} images/s")
                 if self.step % settings.log_every == 0:
-                    self.journal.write(self.step, meter.means(self.accelerator))
+                    figures = meter.means(self.accelerator)
+                    self.journal.write(self.step, figures)
+                    if shown:
+                        say(losses_line(self.step, settings, self.family, figures))
                 if self.step % settings.steps_per_epoch == 0:
                     self._end_epoch()
+                    if shown and self.step < settings.steps:
+                        say(epoch_line(self.step, settings))
                     last_save = time.monotonic()
                     meter.restart_clock()
         if self._saved_step != self.step:

@@ -104,6 +104,8 @@ class Family(ABC):
     """Networks of which an exponential moving average is kept, which samples and export use."""
     letters: ClassVar[Mapping[str, str]] = {}
     """What networks are called in the files of `TrainSettings.epoch_files`, where it is not their name."""
+    console: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    """The figures of the lines on the console, by the names they have there; if empty, the losses of objectives."""
     best_by: ClassVar[str]
     """The validation figure that is least in the best epoch, where there is no KID."""
 

@@ -85,6 +85,10 @@ class LatentFamily(EditingFamily):
     """
 
     letters = {"encoder": "E", "age_embedding": "A", "generator": "G", "discriminator": "D"}  # noqa: RUF012
+    console = {  # noqa: RUF012
+        "D_loss": ("D/loss",), "G_loss": ("G/loss",), "Adv(D/G)": ("D/adversarial", "G/adversarial"),
+        "Age(D/G)": ("D/age", "G/age"), "Rec": ("G/reconstruction",),
+    }  # fmt: skip
     best_by = "reconstruction"
     gender = False
     options_type = LatentOptions
