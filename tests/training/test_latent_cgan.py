@@ -1,6 +1,7 @@
 """The latent-cgan family: its files, its four networks by epoch, and what they paint."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -48,7 +49,7 @@ def test_the_latest_epoch_is_the_last_that_is_whole(latent_run: Path, tmp_path: 
     shutil.copytree(latent_run, tmp_path / "run")
     (tmp_path / "run" / "D_epoch2.safetensors").unlink()
     models, first = load_models(tmp_path / "run"), load_models(latent_run, 1)
-    assert torch.equal(models.E.state_dict()["latent.weight"], first.E.state_dict()["latent.weight"])
+    assert torch.equal(models.E.latent.weight, first.E.latent.weight)
 
 
 @pytest.mark.parametrize("epoch", [0, 3, "last", "best"])
@@ -73,14 +74,43 @@ def test_a_classic_gan_trains_without_an_age_embedding(cache: Path, tmp_path: Pa
 
 
 def test_the_face_in_a_picture_is_painted_and_marked(latent_run: Path, tmp_path: Path) -> None:
-    written = infer_image(PORTRAIT, 70, tmp_path / "old.png", run=latent_run, epoch=2)
-    infer_image(PORTRAIT, 20, tmp_path / "young.png", run=latent_run)
-    with Image.open(written) as old, Image.open(tmp_path / "young.png") as young:
-        assert old.size == (SIZE, SIZE)
-        assert np.abs(np.asarray(old, float) - np.asarray(young, float)).max() > 0
-    mark = read_provenance(written)
+    old = infer_image(PORTRAIT, 70, tmp_path / "old.png", run=latent_run, epoch=2)
+    young = infer_image(PORTRAIT, 20, run=latent_run)
+    assert old.shape == young.shape == (SIZE, SIZE, 3)
+    assert (old != young).any()
+    with Image.open(tmp_path / "old.png") as written:
+        assert np.array_equal(np.asarray(written), old)
+    assert {path.name for path in tmp_path.iterdir()} == {"old.png"}
+    mark = read_provenance(tmp_path / "old.png")
     assert mark is not None
     assert mark["edits"] == ["face painted at 70 years"]
+
+
+def test_without_a_name_the_newest_run_is_taken(
+    latent_run: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match=r"no run with files of epochs in .*runs: train"):
+        load_models()
+    shutil.copytree(latent_run, tmp_path / "runs" / "older")
+    classic = latent_settings(cache, options={"conditional": False}, steps=1)
+    Trainer(classic, tmp_path / "runs" / "newer").run()
+    for path in (tmp_path / "runs" / "older").iterdir():
+        os.utime(path, (1e9, 1e9))
+    assert load_models().A is None
+    assert load_models("runs/older").A is not None
+    assert np.array_equal(infer_image(PORTRAIT, 50), infer_image(PORTRAIT, 50, run="runs/newer"))
+    assert np.array_equal(infer_image(PORTRAIT, 50, models=load_models()), infer_image(PORTRAIT, 50))
+
+
+def test_the_picture_can_be_enlarged(latent_run: Path, tmp_path: Path) -> None:
+    large = infer_image(PORTRAIT, 70, tmp_path / "old.png", run=latent_run, upscale=256)
+    assert large.shape == (256, 256, 3)
+    small = infer_image(PORTRAIT, 70, run=latent_run)
+    means = large.reshape(SIZE, 8, SIZE, 8, 3).mean((1, 3))
+    assert np.corrcoef(means.ravel(), small.ravel())[0, 1] > 0.9
+    with pytest.raises(ConfigError, match="a picture of 32 px can be enlarged to 32 to 4096 px, not to 31"):
+        infer_image(PORTRAIT, 70, run=latent_run, upscale=31)
 
 
 def test_what_cannot_be_painted_is_said(latent_run: Path, tmp_path: Path) -> None:

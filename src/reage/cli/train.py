@@ -105,8 +105,11 @@ def train(
 @click.option("--to", "target", type=float, required=True, help="Age to paint, 0 to 116 years.")
 @click.option("-o", "--output", type=PATH, required=True, help="The picture to write.")
 @click.option("--epoch", default="latest", show_default=True, help="A number, or latest.")
+@click.option("--upscale", type=int, metavar="PX", help="Enlarge the picture to this side, such as 256.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing file.")
-def infer(run: Path, image: Path, target: float, output: Path, epoch: str, overwrite: bool) -> None:
+def infer(
+    run: Path, image: Path, target: float, output: Path, epoch: str, upscale: int | None, overwrite: bool
+) -> None:
     """The picture a latent-cgan RUN itself paints of the face in IMAGE, small as the network makes it.
 
     For whole photographs, export the run and use `reage photo`.
@@ -114,7 +117,7 @@ def infer(run: Path, image: Path, target: float, output: Path, epoch: str, overw
     need_extra("train", "torch", "onnx", "pydantic", "safetensors", "pandas")
     from reage.training.inference import infer_image
 
-    infer_image(image, target, output, run=run, epoch=epoch, overwrite=overwrite)
+    infer_image(image, target, output, run=run, epoch=epoch, upscale=upscale, overwrite=overwrite)
     click.echo(f"{output}: written")
 
 

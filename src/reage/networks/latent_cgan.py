@@ -62,6 +62,7 @@ class Encoder(nn.Module):
 
     def __init__(self, shape: LatentShape) -> None:
         super().__init__()
+        self.size = shape.size
         self.down = _Down(shape, normalised=True)
         self.latent = nn.Linear(shape.widths[-1] * BOTTOM**2, shape.latent)
 

@@ -60,6 +60,7 @@ class OriginalEncoder(nn.Module):
 
     def __init__(self, shape: LatentShape) -> None:
         super().__init__()
+        self.size = shape.size
         self.down = _blocks(ENCODER_WIDTHS, 2, gated=shape.gated_others)
         self.latent = nn.Linear(ENCODER_WIDTHS[-1], shape.latent)
         self.apply(_keras_weights)

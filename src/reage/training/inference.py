@@ -7,15 +7,31 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 import torch
 from torch import nn
 
 from reage._version import __version__
+from reage.arrays import UInt8
 from reage.errors import ConfigError, NoFaceError
 from reage.face.alignment import align_landmarks, warp
 from reage.face.detection import FaceDetector
-from reage.networks.latent_cgan import AgeingModel, build_networks
+from reage.files import refuse_existing
+from reage.networks.latent_cgan import (
+    AgeEmbedding,
+    AgeingModel,
+    Discriminator,
+    Encoder,
+    Generator,
+    build_networks,
+)
+from reage.networks.latent_original import (
+    OriginalAgeEmbedding,
+    OriginalDiscriminator,
+    OriginalEncoder,
+    OriginalGenerator,
+)
 from reage.photo.files import Photo, Provenance, read_photo, write_photo
 from reage.photo.photo import eight_bits
 from reage.request import check_age
@@ -29,34 +45,53 @@ from reage.training.families.latent_cgan import LatentFamily, LatentOptions, lat
 class Models(NamedTuple):
     """Encoder E, age embedding A (None where the model is not conditional), generator G and discriminator D."""
 
-    E: nn.Module
-    A: nn.Module | None
-    G: nn.Module
-    D: nn.Module
+    E: Encoder | OriginalEncoder
+    A: AgeEmbedding | OriginalAgeEmbedding | None
+    G: Generator | OriginalGenerator
+    D: Discriminator | OriginalDiscriminator
 
 
-DEFAULT_RUN = Path("runs/latent-cgan")
+RUNS = Path("runs")
+"""Where runs are looked for: in the current folder, as `reage train` makes them."""
+LARGEST = 4096
+"""Largest side in pixels of an enlarged picture."""
 
 
-def load_models(folder: str | os.PathLike[str], epoch: int | str = "latest") -> Models:
+def load_models(folder: str | os.PathLike[str] | None = None, epoch: int | str = "latest") -> Models:
     """Load the networks of one epoch of a run, in eval mode, from ``E_epoch7.safetensors`` and its siblings.
 
     Args:
-        folder: a run folder of the family ``latent-cgan``, trained with ``epoch_files: true``.
+        folder: a run folder of the family ``latent-cgan``, trained with ``epoch_files: true``; by default the
+            `newest_run`.
         epoch: its number, or "latest" for the last one of which there are all files.
 
     Raises:
-        ConfigError: the folder is no such run, or has no such epoch.
+        ConfigError: the folder is no such run, or has no such epoch; or there is no run to be found.
     """
-    run, options = Path(folder), _options(Path(folder))
+    run = newest_run() if folder is None else Path(folder)
+    options = _options(run)
     number = whole_epoch(run, epoch)
     files = {name: run / f"{letter}_epoch{number}.safetensors" for name, letter in _letters(options).items()}
-    networks = build_networks(latent_shape(options, _size(run, number)))
+    networks = build_networks(latent_shape(options, int(read_about(files["encoder"])["size"])))
     for name, path in files.items():
         load_weights(path, {name: networks[name]})
         networks[name].eval()
     parts: list[nn.Module | None] = [networks.get(name) for name in LatentFamily.letters]
     return Models(*parts)  # type: ignore[arg-type]
+
+
+def newest_run(runs: str | os.PathLike[str] = RUNS) -> Path:
+    """The run folder in ``runs`` that wrote the networks of an epoch last.
+
+    Raises:
+        ConfigError: there is none with such files.
+    """
+    files = sorted(Path(runs).glob("*/E_epoch*.safetensors"), key=lambda path: path.stat().st_mtime)
+    if not files:
+        raise ConfigError(
+            f"no run with files of epochs in {Path(runs).resolve()}: train recipes/latent-cgan.yaml, or name the run"
+        )
+    return files[-1].parent
 
 
 def whole_epoch(folder: str | os.PathLike[str], epoch: int | str = "latest") -> int:
@@ -97,54 +132,73 @@ def _epochs(run: Path, letter: str) -> set[int]:
 def infer_image(
     image_path: str | os.PathLike[str],
     target_age: float,
-    out_path: str | os.PathLike[str],
+    out_path: str | os.PathLike[str] | None = None,
     *,
-    run: str | os.PathLike[str] = DEFAULT_RUN,
+    run: str | os.PathLike[str] | None = None,
     epoch: int | str = "latest",
+    models: Models | None = None,
+    upscale: int | None = None,
     overwrite: bool = False,
-) -> Path:
-    """Generate the largest face of a picture at another age, and write it as small as the network makes it.
+) -> UInt8:
+    """Generate the largest face of a picture at another age, as small as the network makes it.
 
     Args:
         image_path: the picture.
         target_age: in years, 0 to 116.
-        out_path: the picture to write, S x S pixels, marked as edited by AI.
-        run: a run folder; see `load_models`.
+        out_path: where to write what is generated, marked as edited by AI; None writes nothing.
+        run: a run folder; by default the `newest_run`.
         epoch: see `load_models`.
+        models: networks that were loaded before; ``run`` and ``epoch`` are then only named in the mark.
+        upscale: side in pixels to enlarge the picture to, up to 4096; by default it has that of the network, S.
         overwrite: whether an existing ``out_path`` may be replaced.
 
     Returns:
-        The path written.
+        The picture (S, S, 3), or (``upscale``, ``upscale``, 3), sRGB.
 
     Raises:
         PhotoError: the picture cannot be read.
         NoFaceError: it has no face.
         AgeError: the age is out of range.
-        ConfigError: the run or epoch cannot be read.
+        ConfigError: the run or epoch cannot be read, or ``upscale`` is smaller than S or too large.
         ExistsError: ``out_path`` exists.
     """
     check_age(target_age)
-    number = whole_epoch(run, epoch)
-    models = load_models(run, number)
+    if out_path is not None:
+        refuse_existing(out_path, overwrite)  # before the work, not after it
+    name = "latent-cgan"
+    if models is None or run is not None:
+        folder = newest_run() if run is None else Path(run)
+        number = whole_epoch(folder, epoch)
+        name = f"{folder.name}, epoch {number}"
+        models = models or load_models(folder, number)
+    size = models.E.size
+    if upscale is not None and not size <= upscale <= LARGEST:
+        raise ConfigError(
+            f"a picture of {size} px can be enlarged to {size} to {LARGEST} px, not to {upscale}"
+        )
+    painted = _paint(models, _largest_face(image_path, size), target_age)
+    if upscale is not None:
+        painted = cv2.resize(painted, (upscale, upscale), interpolation=cv2.INTER_CUBIC).astype(np.uint8)
+    if out_path is not None:
+        edits = (f"face painted at {target_age:g} years",)
+        mark = Provenance(tool=f"reage {__version__}", model=name, edits=edits)
+        write_photo(Photo(painted), out_path, mark=mark, overwrite=overwrite)
+    return painted
+
+
+def _largest_face(image_path: str | os.PathLike[str], size: int) -> UInt8:
+    """The largest face of a picture in the aligned frame of ``size`` px; raises `NoFaceError`."""
     pixels = eight_bits(read_photo(image_path).pixels)
     faces = FaceDetector().detect(pixels)
     if not faces:
         raise NoFaceError(f"{image_path}: no face found")
-    size = _size(Path(run), number)
-    face = warp(pixels, align_landmarks(faces[0].landmarks_photo, size), (size, size))
-    tensor = to_tensor(torch.from_numpy(np.ascontiguousarray(face))[None])
+    return warp(pixels, align_landmarks(faces[0].landmarks_photo, size), (size, size))
+
+
+def _paint(models: Models, face: UInt8, age: float) -> UInt8:
+    """What the networks make of an aligned face (S, S, 3) at ``age`` in years: (S, S, 3)."""
     networks: dict[str, nn.Module] = {"encoder": models.E, "generator": models.G}
     if models.A is not None:
         networks["age_embedding"] = models.A
-    aged = AgeingModel(networks)(tensor, torch.tensor([float(target_age)]))
-    mark = Provenance(
-        tool=f"reage {__version__}",
-        model=f"{Path(run).name}, epoch {number}",
-        edits=(f"face painted at {target_age:g} years",),
-    )
-    return write_photo(Photo(to_uint8(aged)[0].numpy()), out_path, mark=mark, overwrite=overwrite)
-
-
-def _size(run: Path, epoch: int) -> int:
-    """Side in pixels of the faces that the networks of a run were trained on."""
-    return int(read_about(run / f"E_epoch{epoch}.safetensors")["size"])
+    tensor = to_tensor(torch.from_numpy(np.ascontiguousarray(face))[None])
+    return to_uint8(AgeingModel(networks)(tensor, torch.tensor([float(age)])))[0].numpy()
