@@ -76,7 +76,7 @@ def read_age_net(run: Path) -> AgeNet:
         widths = json.loads((run / "settings.json").read_text())["options"]["widths"]
     except (OSError, ValueError, KeyError) as error:
         raise ConfigError(
-            f"teachers: {run} is not a run folder; train one with recipes/age.yaml: {error}"
+            f"{run} is not a run folder of an age network; train one with recipes/age.yaml: {error}"
         ) from error
     net = AgeNet(tuple(widths))
     load_weights(run / "weights.safetensors", {"age": net})

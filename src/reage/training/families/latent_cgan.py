@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -18,6 +19,7 @@ from reage.networks.latent_shape import DiscriminatorOutput, LatentShape
 from reage.training import losses
 from reage.training.config import Betas, Settings, TrainSettings, validate
 from reage.training.families.base import CHUNK, CPU, Batch, Compute, EditingFamily, Exported, Networks
+from reage.training.likeness import Likeness
 from reage.training.updater import Objective
 
 
@@ -63,6 +65,15 @@ class LatentOptions(Settings):
         ge=0,
         description="Weight of the identity loss: the latent and the discriminator's maps must stay close.",
     )
+    embedding: float = Field(
+        0.0,
+        ge=0,
+        description="Weight of a second identity loss: what another network sees of the person must stay close.",
+    )
+    embedder: Path = Field(
+        Path("weights/age"),
+        description="Run folder of the age network whose features, but for those that tell the age, are embeddings.",
+    )
     generator_rate: float = Field(2e-4, gt=0, description="Peak learning rate of E, A and G (Adam).")
     discriminator_rate: float = Field(2e-4, gt=0, description="Peak learning rate of D (Adam).")
     betas: Betas = Field((0.5, 0.999), description="Decay rates of Adam's moments.")
@@ -70,7 +81,7 @@ class LatentOptions(Settings):
 
     @model_validator(mode="after")
     def _original_has_none_of_the_improvements(self) -> LatentOptions:
-        improvements = ("skips", "attention", "film", "age_distribution", "identity", "r1")
+        improvements = ("skips", "attention", "film", "age_distribution", "identity", "embedding", "r1")
         present = [name for name in improvements if getattr(self, name)]
         if self.original and present:
             raise ValueError(f"with original: true there are no {', '.join(present)}; set them to false or 0")
@@ -103,6 +114,9 @@ class LatentFamily(EditingFamily):
         generators = [name for name in self.networks if name != "discriminator"]
         self.averaged = tuple(generators)
         self._pool = self.pool()
+        self._likeness: Likeness | None = None
+        if options.embedding:
+            self._likeness = Likeness(options.embedder, self._pool, self.device)
         self.objectives = [
             Objective("G", generators, self._generator_loss, options.generator_rate, options.betas),
             Objective(
@@ -171,8 +185,17 @@ class LatentFamily(EditingFamily):
             parts["identity"] = losses.feature_matching_loss(output.maps, real_maps)
             if again is not None:
                 parts["identity"] = parts["identity"] + losses.cosine_distance(again, latent.detach())
+        if self._likeness is not None:
+            parts["embedding"] = self._embedding_loss(self._likeness, fake, source.face)
         total = torch.stack([getattr(options, name) * value for name, value in parts.items()]).sum()
         return total, parts
+
+    def _embedding_loss(self, likeness: Likeness, fake: Tensor, face: Tensor) -> Tensor:
+        with self.autocast():
+            with torch.no_grad():
+                wanted = likeness.embed(face)
+            embedded = likeness.embed(fake)
+        return losses.cosine_distance(embedded, wanted)
 
     def _discriminator_loss(self, drawn: _Step, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         options, source = self.options, drawn.source
