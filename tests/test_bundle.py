@@ -33,6 +33,56 @@ def painting_network(offset: float) -> bytes:
         [helper.make_tensor_value_info("image", TensorProto.FLOAT, shape)],
         [helper.make_tensor("offset", TensorProto.FLOAT, [1], [offset])],
     )
+    return _serialised(graph)
+
+
+def looping_network(rounds: int) -> bytes:
+    """A network that computes for so many rounds before it paints."""
+    shape = [1, 3, SIZE, SIZE]
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["go"], ["on"]), helper.make_node("Tanh", ["x"], ["y"])],
+        "body",
+        [
+            helper.make_tensor_value_info("i", TensorProto.INT64, []),
+            helper.make_tensor_value_info("go", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("x", TensorProto.FLOAT, shape),
+        ],
+        [
+            helper.make_tensor_value_info("on", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("y", TensorProto.FLOAT, shape),
+        ],
+    )
+    graph = helper.make_graph(
+        [helper.make_node("Loop", ["rounds", "true", "face"], ["image"], body=body)],
+        "looping",
+        [helper.make_tensor_value_info("face", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, shape)],
+        [
+            helper.make_tensor("rounds", TensorProto.INT64, [], [rounds]),
+            helper.make_tensor("true", TensorProto.BOOL, [], [True]),
+        ],
+    )
+    return _serialised(graph)
+
+
+def heavy_network() -> bytes:
+    """A network of constants alone, but for the sum at its end: it could be computed when it is opened."""
+    nodes = [helper.make_node("ConstantOfShape", ["side"], ["m0"])]
+    nodes += [helper.make_node("MatMul", [f"m{i}", "m0"], [f"m{i + 1}"]) for i in range(8)]
+    nodes.append(helper.make_node("ReduceMean", ["m8"], ["mean"], keepdims=0))
+    nodes.append(helper.make_node("Add", ["face", "mean"], ["image"]))
+    shape = [1, 3, SIZE, SIZE]
+    graph = helper.make_graph(
+        nodes,
+        "heavy",
+        [helper.make_tensor_value_info("face", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, shape)],
+        [helper.make_tensor("side", TensorProto.INT64, [2], [1500, 1500])],
+    )
+    return _serialised(graph)
+
+
+def _serialised(graph: Any) -> bytes:
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     return bytes(model.SerializeToString())
 
@@ -100,10 +150,10 @@ SHA256 = "0" * 64
         ({"name": ""}, "'name' in the manifest must be a line"),
         ({"version": 2}, "'version'"),
         ({"family": "a\nb"}, "'family'"),
-        ({"size": "64"}, "'size' in the manifest must be a whole number of pixels from 16 to 4096, not '64'"),
+        ({"size": "64"}, "'size' in the manifest must be a whole number of pixels from 16 to 512, not '64'"),
         ({"size": 64.0}, "'size'"),
         ({"size": True}, "'size'"),
-        ({"size": 10**9}, "'size'"),
+        ({"size": 513}, "'size'"),
         ({"networks": 3}, "'networks' in the manifest must be a table"),
         ({"networks": {"older": "older.onnx"}}, "'any', or the files of 'older' and 'younger', not"),
         ({"networks": {"any": "older.onnx", "sideways": "older.onnx"}}, "'networks'"),
@@ -280,9 +330,28 @@ def test_a_network_that_does_not_answer_as_the_manifest_says_is_refused(tmp_path
             bundle.check()
 
 
+def test_a_network_that_never_answers_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    bundle = open_bundle(write(tmp_path / "endless", older=looping_network(1 << 50)))
+    monkeypatch.setattr("reage.bundle.ANSWER_SECONDS", 0.5)
+    with pytest.raises(BundleError, match=r"cannot be run: it did not answer within 0\.5 seconds"):
+        bundle.check()
+    monkeypatch.undo()
+    open_bundle(write(tmp_path / "short", older=looping_network(3))).check()
+    assert capfd.readouterr().err == ""
+
+
+def test_a_network_is_not_computed_before_it_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bundle = open_bundle(write(tmp_path / "heavy", older=heavy_network()))
+    monkeypatch.setattr("reage.bundle.ANSWER_SECONDS", 0.01)
+    with pytest.raises(BundleError, match="did not answer"):
+        bundle.check()
+
+
 def test_a_card_that_is_no_text_does_no_harm(tmp_path: Path) -> None:
-    path = write(tmp_path / "bundle", card=b"# Card \xff")
-    assert open_bundle(path).card.startswith("# Card ")
+    path = write(tmp_path / "bundle", card=b"# Card \xff\x1b[2J\r\nand more")
+    assert open_bundle(path).card == "# Card \ufffd\ufffd[2J\nand more"
 
 
 def test_an_existing_bundle_is_not_replaced(tmp_path: Path) -> None:
@@ -297,6 +366,16 @@ def test_bundles_are_found_in_a_folder_after_the_embedded_one(tmp_path: Path) ->
     write(tmp_path / "two.zip")
     names = [bundle.path.name for bundle in find_bundles(tmp_path)]
     assert names[1:] == ["one", "two.zip"]
+    with zipfile.ZipFile(tmp_path / "holiday.zip", "w") as archive:
+        archive.writestr("beach.txt", b"not a model")
+    refused: list[BundleError] = []
+    assert len(find_bundles(tmp_path, refused.append)) == 3
+    assert [str(error) for error in refused] == [
+        f"{tmp_path / 'holiday.zip'} is not a model bundle: it has no file manifest.json"
+    ]
+    result = CliRunner().invoke(main, ["models", "list", str(tmp_path)])
+    assert result.exit_code == 0
+    assert result.stderr == f"Note: {refused[0]}\n"
     with pytest.raises(BundleError, match="typo is not a folder"):
         find_bundles(tmp_path / "typo")
     result = CliRunner().invoke(main, ["models", "list", str(tmp_path / "typo")])

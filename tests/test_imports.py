@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -39,6 +40,19 @@ def test_the_runtime_imports_without_the_training_stack() -> None:
         "import reage, reage.reager, reage.batch, reage.bundle, reage.cli.main, reage.sheets\n"
         "import reage.video.film\nreage.Reager"
     )
+
+
+def test_no_network_tells_anybody_that_it_is_used(tmp_path: Path) -> None:
+    code = """
+import os, tempfile, threading
+import reage
+from reage.assets import asset
+from reage.onnx_session import open_session
+open_session(asset('face_age.onnx'), threads=1)
+print(os.environ['ORT_DISABLE_TELEMETRY'], os.listdir(tempfile.gettempdir()))
+"""
+    before = f"import os; os.environ['TMPDIR'] = {str(tmp_path)!r}; os.environ.pop('ORT_DISABLE_TELEMETRY', None)\n"
+    assert run(code, before) == "1 []\n"
 
 
 def test_import_and_help_load_no_heavy_module() -> None:

@@ -7,6 +7,7 @@ sitting.age(to=70).save("me70.jpg")
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from reage._version import __version__
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from reage.edit.compositing import Edit
     from reage.errors import ReageError
     from reage.reager import Reager
+
+# ONNX Runtime 1.32 and later tell Microsoft when they are used, and keep an identifier among the temporary files,
+# unless this is set before they are imported. What people do with their photos is nobody else's business.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __all__ = ["Edit", "ReageError", "Reager", "__version__", "open_bundle"]
 

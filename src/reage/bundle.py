@@ -11,6 +11,7 @@ import errno
 import hashlib
 import lzma
 import os
+import re
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -30,7 +31,7 @@ from reage.errors import BundleError, ReageError, one_line
 from reage.files import checked_name, refuse_existing, writing, writing_folder
 from reage.manifest import Manifest, parse_manifest
 from reage.onnx_file import refuse_external_data
-from reage.onnx_session import open_session
+from reage.onnx_session import open_session, run_within
 
 DEFAULT = "default_bundle"
 """The folder of the embedded bundle among the assets."""
@@ -39,6 +40,10 @@ _CARD = "MODEL_CARD.md"
 _MAX_MANIFEST = 1 << 20
 _MAX_BYTES = 1 << 30
 """Bytes of the largest manifest, and of all other files together."""
+
+ANSWER_SECONDS = 60.0
+"""How long a network may take for one face. The embedded one takes a thirtieth of a second."""
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 _Read = Callable[[str, int], bytes]
 """Reads a file of a bundle by its name; raises `BundleError` if it has more than so many bytes."""
@@ -71,8 +76,9 @@ class Bundle:
 
     @property
     def card(self) -> str:
-        """The text of its model card; empty where it has none."""
-        return self._contents.get(_CARD, b"").decode(errors="replace")
+        """The text of its model card, without characters that would steer a terminal; empty where it has none."""
+        text = self._contents.get(_CARD, b"").decode(errors="replace")
+        return _CONTROLS.sub("\N{REPLACEMENT CHARACTER}", text.replace("\r\n", "\n"))
 
     def network(self, direction: str) -> bytes:
         """The ONNX file of the network that serves ``direction``, a key of the manifest's ``networks``."""
@@ -81,7 +87,8 @@ class Bundle:
     @cached_property
     def _sessions(self) -> dict[str, Any]:
         try:
-            return {direction: open_session(self.network(direction)) for direction in self.manifest.networks}
+            foreign = self.path != asset(DEFAULT)
+            return {key: open_session(self.network(key), foreign=foreign) for key in self.manifest.networks}
         except ReageError:
             raise
         except Exception as error:  # ONNX Runtime raises many types, none of them documented
@@ -102,7 +109,7 @@ class Bundle:
             male: the probability that the person is male, 0 to 1.
 
         Raises:
-            BundleError: the network cannot be loaded, or does not answer as the manifest says.
+            BundleError: the network cannot be loaded, or does not answer within a minute as the manifest says.
         """
         manifest = self.manifest
         source = float(np.clip(source_age, *manifest.source_ages))
@@ -129,12 +136,13 @@ class Bundle:
         """The network's outputs for one face, (3, S, S) and, where it has one, (1, S, S)."""
         manifest = self.manifest
         try:
-            results = session.run(manifest.outputs, {name: feeds[name] for name in manifest.inputs})
+            given = {name: feeds[name] for name in manifest.inputs}
+            results = run_within(session, manifest.outputs, given, seconds=ANSWER_SECONDS)
         except Exception as error:  # ONNX Runtime raises many types, none of them documented
             raise BundleError(f"{self.path}: its network cannot be run: {one_line(error)}") from error
         for name, channels, result in zip(manifest.outputs, (3, 1), results, strict=False):
             expected = (1, channels, manifest.size, manifest.size)
-            if np.shape(result) != expected or not np.isfinite(result).all():
+            if not _is_floats(result) or np.shape(result) != expected or not np.isfinite(result).all():
                 raise BundleError(
                     f"{self.path}: its network answers with {name} of {np.shape(result)} or infinite values, where "
                     f"the manifest promises {expected}"
@@ -177,6 +185,11 @@ def open_bundle(path: str | os.PathLike[str] | None = None, *, origin: str = "")
     return Bundle(place, manifest, contents, origin)
 
 
+def _is_floats(value: Any) -> bool:
+    """Whether an answer of ONNX Runtime is an array of floats; a network may answer with texts and lists, too."""
+    return isinstance(value, np.ndarray) and value.dtype.kind == "f"
+
+
 def _check_network(name: str, network: bytes) -> None:
     try:
         refuse_external_data(network)
@@ -184,17 +197,27 @@ def _check_network(name: str, network: bytes) -> None:
         raise BundleError(f"its network {name} is refused: {error}") from error
 
 
-def find_bundles(folder: Path | None = None) -> list[Bundle]:
+def find_bundles(
+    folder: Path | None = None, on_refused: Callable[[BundleError], object] | None = None
+) -> list[Bundle]:
     """The embedded bundle, and those that lie in ``folder``: its folders with a manifest, and its zip files.
 
-    Raises `BundleError` where ``folder`` is none, and for a bundle that `open_bundle` refuses.
+    A folder may hold other zip files, too: what `open_bundle` refuses is left out, and ``on_refused`` is told why.
+    Raises `BundleError` where ``folder`` is none.
     """
     places: list[Path] = []
     if folder is not None:
         if not folder.is_dir():
             raise BundleError(f"{folder} is not a folder of model bundles")
         places = sorted({file.parent for file in folder.glob(f"*/{_MANIFEST}")} | set(folder.glob("*.zip")))
-    return [open_bundle(place) for place in (None, *places)]
+    bundles = [open_bundle()]
+    for place in places:
+        try:
+            bundles.append(open_bundle(place))
+        except BundleError as error:
+            if on_refused:
+                on_refused(error)
+    return bundles
 
 
 def refuse_existing_bundle(path: Path) -> None:

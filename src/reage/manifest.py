@@ -27,6 +27,8 @@ GOALS = {"older": 70.0, "younger": 25.0}
 """Ages in years meant by a direction, where the manifest names none."""
 MIN_GAP = 15.0
 """A direction is at least so many years away from the age in the photo."""
+MAX_SIZE = 512
+"""The largest aligned face that networks may take, in pixels a side."""
 
 _INPUTS = ("face", "source_age", "target_age", "male")
 _OUTPUTS = (["delta", "gain"], ["image"])
@@ -226,8 +228,8 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "version": _LINE,
     "family": _LINE,
     "size": (
-        lambda v: isinstance(v, int) and _is_number(v, 16, 4096),
-        "a whole number of pixels from 16 to 4096",
+        lambda v: isinstance(v, int) and _is_number(v, 16, MAX_SIZE),
+        f"a whole number of pixels from 16 to {MAX_SIZE}",
     ),
     "networks": (
         lambda v: (

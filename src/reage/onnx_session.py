@@ -1,10 +1,12 @@
-"""One way to open an ONNX network for the CPU."""
+"""One way to open an ONNX network for the CPU, and a way to run one that may be slow on purpose."""
 
 from __future__ import annotations
 
 import os
+import threading
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from reage.errors import ReageError
 
@@ -16,7 +18,9 @@ _VARIABLE = "REAGE_THREADS"
 _MAX_THREADS = 1024
 
 
-def open_session(model: Path | bytes, *, threads: int | None = None) -> onnxruntime.InferenceSession:
+def open_session(
+    model: Path | bytes, *, threads: int | None = None, foreign: bool = False
+) -> onnxruntime.InferenceSession:
     """Open a network in ONNX Runtime, on the CPU.
 
     The arena that ONNX Runtime would keep between calls is off: calls have many different sizes here, and memory
@@ -26,6 +30,8 @@ def open_session(model: Path | bytes, *, threads: int | None = None) -> onnxrunt
         model: the ONNX file, or its content.
         threads: how many threads one call may use; None leaves it to the environment variable ``REAGE_THREADS``,
             and without that to the number of cores.
+        foreign: whether a stranger may have made it. Then nothing is computed while it is opened, since only a run can
+            be ended early (`run_within`), and ONNX Runtime's own log, which tells of every fault, is silent.
 
     Raises:
         ReageError: ``REAGE_THREADS`` is not a number of threads. Errors of ONNX Runtime pass unchanged.
@@ -33,14 +39,53 @@ def open_session(model: Path | bytes, *, threads: int | None = None) -> onnxrunt
     import onnxruntime  # slow to import, and `reage --help` does not need it
 
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
+    options.log_severity_level = 4 if foreign else 3
     options.enable_cpu_mem_arena = False
     options.intra_op_num_threads = threads or _threads_of_environment()
     # Threads that have done their part wait asleep. Spinning, those of one network starve the next one's: on two cores
     # opening a photo took 1.5 times as long so, and an edit twice.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     source = model if isinstance(model, bytes) else str(model)
-    return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(
+        source,
+        options,
+        providers=["CPUExecutionProvider"],
+        disabled_optimizers=["ConstantFolding"] if foreign else None,
+    )
+
+
+def run_within(
+    session: onnxruntime.InferenceSession, outputs: Sequence[str], feeds: Mapping[str, Any], *, seconds: float
+) -> list[Any]:
+    """Run a network that may never end by itself, and end it after so many ``seconds``.
+
+    ONNX Runtime looks between two operations, and in each round of a loop, whether to go on; a single operation is not
+    interrupted. ``outputs`` and ``feeds`` are the names and values that ``session`` answers with and is given.
+
+    Raises:
+        TimeoutError: it did not end in time. Errors of ONNX Runtime pass unchanged.
+    """
+    import onnxruntime
+
+    options = onnxruntime.RunOptions()
+    options.log_severity_level = 4
+    late = threading.Event()
+
+    def end() -> None:
+        late.set()
+        options.terminate = True
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        return list(session.run(list(outputs), dict(feeds), options))
+    except Exception as error:
+        if late.is_set():
+            raise TimeoutError(f"it did not answer within {seconds:g} seconds") from error
+        raise
+    finally:
+        timer.cancel()
 
 
 def _threads_of_environment() -> int:

@@ -13,7 +13,10 @@ import click
 from reage._version import __version__
 from reage.cli import edit, judge, models, train, verify, watch
 from reage.cli.hints import explain
-from reage.errors import ReageError
+from reage.errors import ReageError, one_line
+
+_TORCH_WITHOUT_MEMORY = "can't allocate memory"
+"""Part of the text of the RuntimeError that torch raises where memory is short."""
 
 
 class _Group(click.Group):
@@ -33,6 +36,11 @@ class _Group(click.Group):
             raise
         except OSError as error:  # a full disk, a folder that may not be written
             click.echo(f"reage: {error.filename or 'the system'}: {error.strerror or error}", err=True)
+            ctx.exit(2)
+        except (MemoryError, RuntimeError) as error:
+            if not isinstance(error, MemoryError) and _TORCH_WITHOUT_MEMORY not in str(error):
+                raise
+            click.echo(f"reage: there is not enough memory for that: {one_line(error)}", err=True)
             ctx.exit(2)
         finally:
             _on_sigterm(before)

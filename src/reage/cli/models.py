@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from reage.cli.options import MODEL, PATH, need_extra
+from reage.errors import ReageError
 
 if TYPE_CHECKING:
     from reage.hub.models import HubModel
@@ -21,12 +22,15 @@ def models() -> None:
 @models.command("list")
 @click.argument("folder", type=PATH, required=False)
 def models_list(folder: Path | None) -> None:
-    """The embedded bundle, and those in FOLDER."""
+    """The embedded bundle, and those in FOLDER; what is none of them there is told, and left out."""
     from reage.bundle import find_bundles
 
-    for bundle in find_bundles(folder):
+    refused: list[ReageError] = []
+    for bundle in find_bundles(folder, refused.append):
         manifest = bundle.manifest
         click.echo(f"{manifest.title}  {manifest.family}, {manifest.size} px  {bundle.path}")
+    for error in refused:
+        click.echo(f"Note: {error}", err=True)
 
 
 @models.command("show")

@@ -19,6 +19,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from reage.arrays import Bool, Float32, UInt8
+from reage.data.image_quality import decode, read_file
 from reage.errors import DataError, one_line
 from reage.face.alignment import align_landmarks, apply_transform, utkface_template, warp
 from reage.face.detection import FaceDetector
@@ -146,7 +147,7 @@ def _pack(
     align, unreadable = Aligner(size), []
 
     def work(path: str) -> tuple[UInt8, Float32] | None:
-        decoded = cv2.imread(str(root / path), cv2.IMREAD_COLOR)
+        decoded = decode(read_file(root / path))
         if decoded is None:
             unreadable.append(path)
             return None

@@ -41,14 +41,11 @@ class Measurement:
 
 def measure(path: Path) -> Measurement:
     """Decode an image file and measure it. A file that is missing or no image is corrupt, not an error."""
-    try:
-        data = path.read_bytes()
-    except OSError:
-        return Measurement()
+    data = read_file(path)
     if not data:  # without an MD5, since empty files are not copies of one another
         return Measurement()
     md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
-    image = None if _is_truncated(data) else _decode(data)
+    image = None if _is_truncated(data) else decode(data)
     if image is None:
         return Measurement(md5=md5)
     grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
@@ -77,8 +74,16 @@ def measure_all(
             yield result
 
 
-def _decode(data: bytes) -> UInt8 | None:
-    """The image (H, W, 3) BGR, or None where it is none."""
+def read_file(path: Path) -> bytes:
+    """The bytes of a file; none where there is no file, or it is a device or a pipe, which may have no end."""
+    try:
+        return path.read_bytes() if path.is_file() else b""
+    except (OSError, ValueError):  # ValueError: no file can have that name
+        return b""
+
+
+def decode(data: bytes) -> UInt8 | None:
+    """The image (H, W, 3) BGR in the bytes of a file, or None where it is none."""
     try:
         image: UInt8 | None = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error:  # raised for an empty buffer and for absurd sizes

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -126,8 +126,10 @@ class Guard:
             return PlainTextResponse("the request is not JSON", 400)
         if not isinstance(content, dict):
             return PlainTextResponse("the request is not a JSON object", 422)
-        if _names_an_address(content):
+        if any(map(_names_an_address, _tables(content))):
             return PlainTextResponse(_NO_FETCHING, 403)
+        if any(not isinstance(table.get("meta", {}), dict) for table in _tables(content)):
+            return PlainTextResponse('a file has the "meta" {"_type": "gradio.FileData"}', 422)
         call = _CALL.fullmatch(path)
         return self._refusal_of_call(call[2], content, named=bool(call[1])) if call else None
 
@@ -211,15 +213,18 @@ async def _nothing() -> Message:
     return {"type": "http.disconnect"}
 
 
-def _names_an_address(content: object) -> bool:
-    """Whether a request names a file by an address on the web, which Gradio would download."""
+def _names_an_address(table: dict[str, Any]) -> bool:
+    """Whether part of a request names a file by an address on the web, which Gradio would download."""
+    return str(table.get("path")).strip().lower().startswith(("http:", "https:"))
+
+
+def _tables(content: object) -> Iterator[dict[str, Any]]:
+    """Every table in a request: itself, and those in its tables and lists."""
     waiting = [content]
     while waiting:
         value = waiting.pop()
         if isinstance(value, dict):
-            if str(value.get("path")).strip().lower().startswith(("http:", "https:")):
-                return True
+            yield value
             waiting.extend(value.values())
         elif isinstance(value, list):
             waiting.extend(value)
-    return False

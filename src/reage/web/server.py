@@ -65,7 +65,7 @@ def serve(
 
     Raises:
         ReageError: The port is taken or not allowed.
-        BundleError: ``models`` is no folder, or holds an altered bundle.
+        BundleError: ``models`` is no folder.
     """
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

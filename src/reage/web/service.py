@@ -5,6 +5,7 @@ It knows neither browsers nor Gradio. Numbers of faces count from 0.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -74,7 +75,7 @@ class Service:
     """Open photos and the models that edit them; safe to use from several threads.
 
     Files are made in ``folder``, which whoever made it deletes in the end. ``models`` is a folder of further model
-    bundles; raises `BundleError` if it is no folder or holds an altered bundle.
+    bundles, of which those that cannot be opened are left out; raises `BundleError` if it is no folder.
     """
 
     def __init__(self, folder: Path, *, models: Path | None = None, limits: Limits | None = None) -> None:
@@ -84,7 +85,7 @@ class Service:
         self.store = Store(
             folder, max_bytes=self.limits.max_memory, share=self.limits.share, seconds=self.limits.seconds
         )
-        self.bundles = _by_title(find_bundles(models))
+        self.bundles = _by_title(find_bundles(models, logging.getLogger(__name__).warning))
         self._reagers: dict[Bundle, Reager] = {}
         self._lock = threading.Lock()
 
