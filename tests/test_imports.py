@@ -12,7 +12,7 @@ BLOCK = """
 import sys
 class Blocker:
     def find_spec(self, name, path=None, target=None):
-        blocked = 'torch accelerate pandas pydantic safetensors yaml rich onnx av c2pa cryptography'
+        blocked = 'torch accelerate pandas pydantic safetensors yaml rich onnx av c2pa cryptography ray pyarrow fsspec'
         if name.split('.')[0] in blocked.split():
             raise ImportError(f'{name} is blocked')
 sys.meta_path.insert(0, Blocker())
@@ -60,7 +60,7 @@ def test_import_and_help_load_no_heavy_module() -> None:
 import reage, reage.cli.main
 from click.testing import CliRunner
 assert CliRunner().invoke(reage.cli.main.main, ['--help']).exit_code == 0
-commands = 'photo strip film video web verify models train export evaluate'.split()
+commands = 'photo batch strip film video web verify models train export evaluate'.split()
 for command in (*commands, 'data index'):
     result = CliRunner().invoke(reage.cli.main.main, [*command.split(), '--help'])
     assert result.exit_code == 0, result.output

@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -73,16 +73,32 @@ def age_photos(
     reager = Reager.from_bundle(options.model)
     outcomes = []
     for path, place, folder in zip(photos, places, folders, strict=True):
-        try:
-            outcome = _age_photo(reager, path, place, folder, request, options)
-        except ReageError as error:
-            outcome = Outcome(path, error=error)
-        except Exception as error:  # whatever this photo leads the system or a network to; the others go on
-            outcome = Outcome(path, error=_unexpected(error))
+        outcome = age_photo(reager, path, place, request, options, layers=folder)
         outcomes.append(outcome)
         if on_outcome:
             on_outcome(outcome)
     return outcomes
+
+
+def age_photo(
+    reager: Reager,
+    path: Path,
+    place: Path,
+    request: Request,
+    options: FileOptions = USUAL,
+    *,
+    layers: Path | None = None,
+) -> Outcome:
+    """Age one photo into ``place``, and its layers into a folder if one is named.
+
+    Raises nothing: whatever is wrong with this photo is the outcome's ``error``, so that others can go on.
+    """
+    try:
+        return _age_photo(reager, path, place, layers, request, options)
+    except ReageError as error:
+        return Outcome(path, error=error)
+    except Exception as error:  # whatever this photo leads the system or a network to
+        return Outcome(path, error=_unexpected(error))
 
 
 def _unexpected(error: Exception) -> ReageError:
@@ -95,7 +111,6 @@ def _unexpected(error: Exception) -> ReageError:
 def _age_photo(
     reager: Reager, path: Path, place: Path, layers: Path | None, request: Request, options: FileOptions
 ) -> Outcome:
-    """Age one photo into ``place``, and its layers into a folder if one is named."""
     watch = Stopwatch()
     with watch("total"):
         options.check_output(place)
@@ -199,7 +214,7 @@ def _refuse_doubled(places: Sequence[Path]) -> None:
         seen.add(whole)
 
 
-def output_name(photo: Path, label: str) -> str:
+def output_name(photo: PurePath, label: str) -> str:
     """Name of the result for ``photo``, with ``label`` added; formats that are not written become ``.png``."""
     kept = photo.suffix.lower() in {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff"}
     return f"{photo.stem}-{label}{photo.suffix if kept else '.png'}"

@@ -73,6 +73,10 @@ class SignatureError(ReageError):
     """A certificate or key that cannot sign, or a file that cannot hold a signature."""
 
 
+class BatchError(ReageError):
+    """The source, the target or the workers of a batch cannot be found or reached."""
+
+
 class DataError(ReageError):
     """A data set, index or cache cannot be read."""
 

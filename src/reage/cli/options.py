@@ -125,14 +125,16 @@ photo_options = _together(*_PHOTO, max_pixels_option)
 
 
 def make_request(given: dict[str, Any], *, targeted: bool = False) -> Request:
-    """Takes what `target_options` (if ``targeted``) and `face_options` gave out of ``given``, as a `Request`.
+    """Takes what `target_options` and `face_options` gave out of ``given``, as a `Request`.
 
-    Raises `click.UsageError` where not exactly one target is given, and `ReageError` for impossible values.
+    Raises `click.UsageError` where several targets are given, or none although it is ``targeted``, and `ReageError` for
+    impossible values.
     """
     from reage.request import GENDERS, Request
 
     to, by, direction = (given.pop(name, None) for name in ("to", "by", "direction"))
-    if targeted and sum(each is not None for each in (to, by, direction)) != 1:
+    targets = sum(each is not None for each in (to, by, direction))
+    if targets > 1 or (targeted and targets == 0):
         raise click.UsageError("say one of --to AGE, --by YEARS or --direction")
     gender, regions = given.pop("gender"), given.pop("regions")
     return Request(

@@ -1,0 +1,320 @@
+"""A whole archive through Ray Data: planned, run, and gone on with after whatever ended an earlier run."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import tempfile
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from reage.errors import BatchError, one_line
+from reage.hub.models import open_model
+from reage.progress import Progress
+from reage.request import USUAL, FileOptions, Request
+from reage.scale.results import SCHEMA, Results
+from reage.scale.sources import Row, find_rows
+from reage.scale.storage import absolute
+from reage.scale.worker import KEPT, Work, Worker, as_table
+
+_BLOCK_ROWS = 16
+"""Rows that a worker takes at once, in archives of usual size: a few seconds of work, which is what is done again when
+the worker is lost."""
+_MOST_BLOCKS = 10_000
+"""In larger archives the blocks are larger, so that Ray need not keep account of millions."""
+_TASK_RETRIES = 2
+"""How often a block is tried again whose worker ended: by then the cause lies in the block."""
+_KNOCK_SECONDS = 10.0
+_SHOWN_FAILURES = 5
+_SAMPLES = 3
+
+
+@dataclass
+class Summary:
+    """What a run did: how many photographs are done, had been done before, and failed."""
+
+    results: str
+    """Where the table of results is."""
+    done: int = 0
+    kept: int = 0
+    failed: int = 0
+    seconds: float = 0.0
+    failures: list[str] = field(default_factory=list)
+    """The first few failures, a sentence each."""
+
+    def count(self, rows: pa.Table) -> None:
+        """Add what became of ``rows``."""
+        for row in rows.select(["path", "status", "message"]).to_pylist():
+            if row["status"] == "failed":
+                self.failed += 1
+                if len(self.failures) < _SHOWN_FAILURES:
+                    text = row["message"]
+                    self.failures.append(text if row["path"] in text else f"{row['path']}: {text}")
+            elif row["status"] == KEPT:
+                self.kept += 1
+            else:
+                self.done += 1
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run would do, as far as a few photographs tell."""
+
+    photos: int
+    kept: int
+    """Those with a result from an earlier run; whether they changed since is seen when they are read."""
+    megabytes: float
+    """Of the photographs, where the source tells their size."""
+    workers: int
+    seconds_a_photo: float
+    """On one core; 0 where no photograph could be tried."""
+    megabytes_a_worker: float
+    """Peak memory while these photographs were aged; 0 where the system does not say."""
+
+    def __str__(self) -> str:
+        size = f", {self.megabytes:,.0f} MB" if self.megabytes else ""
+        kept = f"; {self.kept} have a result from an earlier run" if self.kept else ""
+        lines = [f"photos: {self.photos}{size}{kept}"]
+        if self.seconds_a_photo:
+            seconds = (self.photos - self.kept) * self.seconds_a_photo / self.workers
+            cores = f"{self.workers} worker{'s' if self.workers > 1 else ''} of one core each"
+            lines.append(
+                f"time: {self.seconds_a_photo:.2f} s a photo; {timedelta(seconds=round(seconds))} with {cores}"
+            )
+        if self.megabytes_a_worker:
+            lines.append(f"memory: {self.megabytes_a_worker:.0f} MB a worker")
+        return "\n".join(lines)
+
+
+def run_batch(
+    source: str,
+    target: str,
+    request: Request,
+    options: FileOptions = USUAL,
+    *,
+    workers: int | None = None,
+    address: str | None = None,
+    progress: Progress | None = None,
+) -> Summary:
+    """Age all photographs of ``source`` into ``target``, as ``reage photo`` would, on many cores.
+
+    What became of each is a row of ``results.parquet`` in the target; a photograph that cannot be aged is a row with
+    the reason. Photographs whose content and settings are those of a result that is there are not aged again.
+
+    Args:
+        source: as `reage.scale.sources.find_rows` takes it.
+        target: a folder, here or in an object store; it is made if it is missing.
+        request: what is asked of all photographs.
+        options: with which model, and how files are read and written. ``overwrite`` lets the target be a folder that
+            holds other files.
+        workers: how many processes of one core each; None is as many as there are cores.
+        address: of a Ray cluster; None is ``RAY_ADDRESS``, and without that Ray is started on this machine.
+        progress: is told how many photographs are through.
+
+    Raises:
+        BatchError: source, target or cluster cannot be reached, or the target is not one of a batch.
+        BundleError: the model cannot be opened.
+    """
+    start = time.monotonic()
+    target = absolute(target)
+    results = Results(target, overwrite=options.overwrite)
+    rows = find_rows(source, target, request)
+    work = Work(target, request, _pinned(options))
+    summary = Summary(results.place)
+
+    def keep(table: pa.Table) -> None:
+        summary.count(table)
+        results.add(table.filter(pa.compute.not_equal(table["status"], KEPT)))
+        if progress:
+            through = summary.done + summary.failed + summary.kept
+            rate = through / (time.monotonic() - start)
+            failed = f", {summary.failed} failed" if summary.failed else ""
+            progress("photos", through, len(rows), f"{rate:.1f} photos/s{failed}")
+
+    with _ray(address, workers) as count:
+        results.begin()
+        try:
+            keep(_failed([row for row in rows if row.problem]))
+            _work_through([row for row in rows if not row.problem], work, count, results.done(), keep)
+        finally:
+            results.flush()
+    results.finish()
+    summary.seconds = time.monotonic() - start
+    return summary
+
+
+def plan_batch(
+    source: str,
+    target: str,
+    request: Request,
+    options: FileOptions = USUAL,
+    *,
+    workers: int | None = None,
+) -> Plan:
+    """What `run_batch` would have to do; a few photographs are aged into a folder that is then removed.
+
+    Arguments and errors as of `run_batch`; without ``workers``, the cores of this machine are reckoned with.
+    """
+    target = absolute(target)
+    done = Results(target, overwrite=options.overwrite).done()
+    rows = find_rows(source, target, request)
+    open_rows = [row for row in rows if row.output not in done and not row.problem]
+    sample = open_rows[:: max(1, len(open_rows) // _SAMPLES)][:_SAMPLES]
+    with tempfile.TemporaryDirectory(prefix="reage-") as folder:
+        worker = Worker(Work(folder, request, _pinned(options)))
+        tried = worker(_as_blocks(sample, {}, _SAMPLES)[0]) if sample else SCHEMA.empty_table()
+    seconds = [s for s in tried["seconds"].to_pylist() if s is not None]
+    return Plan(
+        photos=len(rows),
+        kept=sum(row.output in done for row in rows),
+        megabytes=sum(row.size for row in rows) / 1e6,
+        workers=workers or _cores(),
+        seconds_a_photo=sum(seconds) / len(seconds) if seconds else 0.0,
+        megabytes_a_worker=_peak_megabytes(),
+    )
+
+
+def _pinned(options: FileOptions) -> FileOptions:
+    """The same options with the model by a name that every worker understands alike; raises `BundleError`."""
+    if options.model is None:
+        return options
+    bundle = open_model(options.model)
+    return replace(options, model=bundle.origin or bundle.path.absolute())
+
+
+def _work_through(rows: Sequence[Row], work: Work, workers: int, done: dict[str, str], keep: Any) -> None:
+    """Have all ``rows`` done.
+
+    Where a block's worker ends again and again, its rows are done once more, each on its own, so that the photograph
+    that is to blame takes no other with it.
+    """
+    waiting = {row.output: row for row in rows}
+    for block in (max(_BLOCK_ROWS, len(rows) // _MOST_BLOCKS), 1):
+        if waiting:
+            blocks = _as_blocks(list(waiting.values()), done, block)
+            for table in _map_blocks(blocks, work, min(workers, len(blocks))):
+                for output in table["output"].to_pylist():
+                    waiting.pop(output)
+                keep(table)
+    ended = "the process that worked on it ended, several times; it may need more memory than there is"
+    keep(_failed([replace(row, problem=ended) for row in waiting.values()]))
+
+
+def _map_blocks(blocks: list[pa.Table], work: Work, workers: int) -> Iterator[pa.Table]:
+    """What `Worker` answers to each block, in whatever order they are ready; none for a block whose worker ends."""
+    import ray
+
+    context = ray.data.DataContext.get_current().copy()
+    context.enable_progress_bars = False
+    context.max_errored_blocks = -1
+    with ray.data.DataContext.current(context):
+        answers = _answers(ray.data.from_arrow(blocks), work, workers)
+        try:
+            yield from answers.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0)
+        except ray.exceptions.RayError as error:
+            raise BatchError(
+                f"Ray cannot go on: {one_line(error)}; the same command does the rest"
+            ) from error
+
+
+def _answers(blocks: Any, work: Work, workers: int) -> Any:
+    """The Ray dataset of the answers to that of ``blocks``."""
+    import ray
+
+    with warnings.catch_warnings():
+        # Without a limit of retries, one photograph that ends its process would be tried for ever. Ray announces to
+        # take that option of map_batches away; the extra "scale" names the last versions that have it.
+        warnings.simplefilter("ignore", ray.util.annotations.RayDeprecationWarning)
+        return blocks.map_batches(
+            Worker,
+            fn_constructor_args=(work,),
+            batch_size=None,
+            batch_format="pyarrow",
+            compute=ray.data.ActorPoolStrategy(size=workers),
+            num_cpus=1,
+            max_restarts=-1,
+            max_task_retries=_TASK_RETRIES,
+        )
+
+
+def _as_blocks(rows: Sequence[Row], done: dict[str, str], size: int) -> list[pa.Table]:
+    cells = [
+        {"photo": row.photo, "output": row.output, "done": done.get(row.output), **row.asked} for row in rows
+    ]
+    return [as_table(cells[start : start + size]) for start in range(0, len(cells), size)]
+
+
+def _failed(rows: Sequence[Row]) -> pa.Table:
+    """Results of rows that are not tried, for their ``problem``."""
+    cells = [
+        {"path": row.photo, "output": row.output, "status": "failed", "message": row.problem, "faces": 0}
+        for row in rows
+    ]
+    return pa.Table.from_pylist(cells, SCHEMA)
+
+
+@contextmanager
+def _ray(address: str | None, workers: int | None) -> Iterator[int]:
+    """A connection to Ray and the number of workers to use there; started, and stopped again, where there is none."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing about this archive is told to anybody
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # what matters is raised
+    import ray
+    import ray.data
+
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)
+    address = address or os.environ.get("RAY_ADDRESS")
+    if address:
+        _knock(address)
+    started = nullcontext() if ray.is_initialized() else _connection(ray, address, workers or _cores())
+    with started:
+        yield workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
+
+
+@contextmanager
+def _connection(ray: Any, address: str | None, cores: int) -> Iterator[None]:
+    quiet = {"log_to_driver": False, "logging_level": logging.CRITICAL}
+    try:
+        if address:
+            ray.init(address=address, **quiet)
+        else:
+            ray.init(address="local", num_cpus=cores, **quiet)
+    except Exception as error:  # ConnectionError, RuntimeError, ValueError and others
+        where = f"cannot join the Ray cluster at {address}" if address else "Ray cannot start on this machine"
+        raise BatchError(f"{where}: {one_line(error)}") from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """Raises `BatchError` where nobody listens at ``address``, which Ray itself finds out after many minutes only."""
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    if host and port.isdigit():
+        try:
+            socket.create_connection((host, int(port)), timeout=_KNOCK_SECONDS).close()
+        except (OSError, OverflowError) as error:
+            raise BatchError(f"no Ray cluster answers at {address}: {one_line(error)}") from error
+
+
+def _cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _peak_megabytes() -> float:
+    """Most memory that this process has had; 0 where the system does not say."""
+    try:
+        status = Path("/proc/self/status").read_text()
+    except OSError:
+        return 0.0
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) / 1024
