@@ -1,10 +1,17 @@
 """EfficientNet-Lite0 as a judge of realism: blur and noise are far from the pictures they were made of."""
 
+import sys
+from pathlib import Path
+from types import ModuleType
+
 import cv2
 import numpy as np
+import pytest
+import torch
 
 from faces import blended_faces
-from reage.evaluation.features import lite0_features
+from reage.errors import ReageError
+from reage.evaluation.features import INCEPTION_WEIGHTS, lite0_features, open_extractor
 from reage.evaluation.metrics import kernel_distance
 
 
@@ -22,3 +29,50 @@ def test_the_kid_of_pictures_grows_with_blur_and_noise() -> None:
     same, little, much, noise = (distance(x) for x in (faces, *blurred, noisy))
     assert abs(same) < little < much
     assert noise > little
+
+
+# -- Inception-v3: torch-fidelity and its weights are not on every machine, so something stands in for them --
+
+
+class _StandIn:
+    """Called as torch-fidelity's Inception-v3 is: the features are the means of the channels, weighted."""
+
+    def __init__(self, name: str, features: list[str], feature_extractor_weights_path: str) -> None:
+        assert features == ["2048"]
+        self.weights = torch.load(feature_extractor_weights_path, weights_only=True)["weights"]
+
+    def eval(self) -> None:
+        pass
+
+    def __call__(self, x: torch.Tensor) -> tuple[torch.Tensor]:
+        assert x.dtype == torch.uint8
+        return (x.float().mean((2, 3)) * self.weights,)
+
+
+@pytest.fixture
+def inception(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A stand-in for torch-fidelity; returns the path at which its weights are looked for."""
+    module = ModuleType("torch_fidelity.feature_extractor_inceptionv3")
+    module.FeatureExtractorInceptionV3 = _StandIn  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "torch_fidelity", ModuleType("torch_fidelity"))
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr(torch.hub, "_hub_dir", None)
+    (tmp_path / "hub" / "checkpoints").mkdir(parents=True)
+    return tmp_path / "hub" / "checkpoints" / INCEPTION_WEIGHTS
+
+
+def test_inception_gets_the_bytes_of_the_pictures_as_torch_fidelity_does(inception: Path) -> None:
+    torch.save({"weights": torch.tensor([1.0, 2.0, 3.0])}, inception)
+    faces = np.stack(blended_faces(20))
+    expected = faces.reshape(len(faces), -1, 3).mean(1) * [1, 2, 3]
+    np.testing.assert_allclose(open_extractor("inception")(faces), expected, rtol=1e-5)
+
+
+def test_weights_of_inception_that_are_missing_or_unsafe_are_told_in_one_line(inception: Path) -> None:
+    with pytest.raises(ReageError, match=f"releases/download/v0.2.0/{INCEPTION_WEIGHTS} as {inception}"):
+        open_extractor("inception")
+    torch.save({"weights": inception}, inception)  # a path is a Python object
+    with pytest.raises(ReageError, match="not weights that can be read safely") as caught:
+        open_extractor("inception")
+    assert "\n" not in str(caught.value)

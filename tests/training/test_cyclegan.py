@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from reage.bundle import open_bundle
@@ -162,6 +163,51 @@ def test_a_critic_of_faces_judges_the_mean_of_the_patches(cache: Path) -> None:
     assert found["faces"] == pytest.approx(0.5 * (0.25 + 0.25))
 
 
+def test_losses_are_those_of_the_whole_test_split_by_the_names_of_that_project(cache: Path) -> None:
+    """With generators that brighten by 0.1 and critics that answer with the mean of a face."""
+    made = family(cache, margin=0, adversarial=2, cycle=4, identity=0.5)
+    brighter, mean = _Brighten(0.1), _MeanOfAFace()
+    networks = {"older": brighter, "younger": brighter, "young_critic": mean, "old_critic": mean}
+    young, old = (_means(cache, ages) for ages in ((16, 40), (45, 90)))
+    assert len(young) != len(old)
+    found = made.validate(networks, "test")
+    assert found["loss_DX"] == pytest.approx(
+        0.5 * np.mean((young - 1) ** 2) + 0.5 * np.mean((old + 0.1) ** 2), abs=1e-4
+    )
+    assert found["loss_DY"] == pytest.approx(
+        0.5 * np.mean((old - 1) ** 2) + 0.5 * np.mean((young + 0.1) ** 2), abs=1e-4
+    )
+    assert found["loss_g_adv"] == pytest.approx(2 * np.mean((young - 0.9) ** 2), abs=1e-4)
+    assert found["loss_f_adv"] == pytest.approx(2 * np.mean((old - 0.9) ** 2), abs=1e-4)
+    assert found["loss_cyc"] == pytest.approx(4 * (0.2 + 0.2), abs=1e-4)
+    assert found["loss_id"] == pytest.approx(0.5 * (0.1 + 0.1), abs=1e-4)
+    parts = ("loss_g_adv", "loss_f_adv", "loss_cyc", "loss_id")
+    assert found["loss_gen_total"] == pytest.approx(sum(found[name] for name in parts), abs=1e-4)
+    assert (found["cycle"], found["identity"], found["change"]) == pytest.approx((0.4, 0.2, 0.2), abs=1e-4)
+
+
+def _means(cache: Path, ages: tuple[float, float]) -> NDArray[np.float64]:
+    """The mean of each face of the test split that is of these ages, in [-1, 1]."""
+    rows = pd.read_parquet(cache / "rows.parquet")
+    chosen = ((rows["split"] == "test") & rows["age"].between(*ages)).to_numpy()
+    images: NDArray[np.float64] = np.load(cache / "images.npy")[chosen] / 127.5 - 1
+    return images.mean((1, 2, 3))
+
+
+class _Brighten(nn.Module):
+    def __init__(self, by: float) -> None:
+        super().__init__()
+        self.by = by
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.by
+
+
+class _MeanOfAFace(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.mean((1, 2, 3), keepdim=True)
+
+
 class _LeftIsReal(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return torch.cat([torch.ones(len(x), 1, 4, 2), torch.zeros(len(x), 1, 4, 2)], 3)
@@ -313,5 +359,6 @@ def test_there_and_back_becomes_the_same_face(norm: str, tmp_path: Path) -> None
     trainer = Trainer(settings, tmp_path / "run")
     before = trainer.family.validate(trainer.family.networks, "val")["cycle"]
     trainer.run()
-    after = trainer.family.validate(trainer.updater.averages, "val")["cycle"]
+    averaged = {**trainer.family.networks, **trainer.updater.averages}
+    after = trainer.family.validate(averaged, "val")["cycle"]
     assert after < 0.6 * before

@@ -20,7 +20,9 @@ from torch import nn
 
 from reage.cli.main import main
 from reage.data.sampling import Shard
-from reage.errors import ConfigError, DataError, WriteError
+from reage.errors import ConfigError, DataError, ReageError, WriteError
+from reage.evaluation.features import lite0_features
+from reage.evaluation.metrics import frechet_distance
 from reage.networks.age_net import AgeNet
 from reage.training import checkpoint
 from reage.training.checkpoint import checkpoints, read_about
@@ -30,6 +32,7 @@ from reage.training.editing import to_tensor
 from reage.training.families.delta import DeltaFamily
 from reage.training.trainer import Trainer
 from reage.training.updater import Updater, update_average, usable_precision
+from reage.training.validation import evaluating
 
 from .tiny import SIZE, age_settings, at_step, cycle_settings, delta_settings, write_cache
 
@@ -301,6 +304,57 @@ def test_the_kid_of_edited_faces_decides_which_epoch_is_best(cache: Path, tmp_pa
     assert stored["best"]["figure"] == "kid"
 
 
+def test_the_fid_is_of_the_whole_split_in_both_directions_and_decides_where_there_is_no_kid(
+    cache: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    trainer = Trainer(cycle_settings(cache, fid="lite0", steps=1), run)
+    trainer.run()
+    assert load_checkpoint_about(run)["best"]["figure"] == "fid"
+    found = json.loads((run / "metrics" / "test_metrics.json").read_text())
+    with evaluating({**trainer.family.networks, **trainer.updater.averages}) as networks:
+        pairs = trainer.family.realism_pairs(networks, "test", 10**6)
+    rows = pd.read_parquet(cache / "rows.parquet").query("split == 'test'")
+    whole = min(rows["age"].between(16, 40).sum(), rows["age"].between(45, 90).sum())
+    for direction, (edited, real) in pairs.items():
+        assert len(edited) == len(real) == whole
+        expected = frechet_distance(lite0_features(edited), lite0_features(real))
+        assert found[f"fid_{direction}"] == pytest.approx(expected, rel=1e-3)
+    assert found["fid"] == pytest.approx((found["fid_older"] + found["fid_younger"]) / 2, abs=1e-4)
+    assert (
+        found["fid_val"] == found["fid_older"]
+    )  # by the name of the aging-gan project, which measures no other
+
+
+def test_features_that_are_not_installed_are_told_before_the_first_step(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch_fidelity", None)
+    with pytest.raises(ReageError, match=r"pip install 'reage\[inception\]'"):
+        Trainer(cycle_settings(cache, fid="inception"), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("how", ["flag", "setting"])
+def test_the_test_can_be_skipped(how: str, cache: Path, tmp_path: Path) -> None:
+    recipe, run = tmp_path / "recipe.yaml", tmp_path / "run"
+    recipe.write_text(age_settings(cache, steps=1, test=how == "flag").model_dump_json())
+    asked = ["--skip-test"] if how == "flag" else []
+    assert CliRunner().invoke(main, ["train", str(recipe), "-o", str(run), *asked]).exit_code == 0
+    assert (run / "weights.safetensors").exists()
+    assert not (run / "metrics").exists()
+
+
+def test_the_log_tells_the_learning_rates(cache: Path, tmp_path: Path) -> None:
+    settings = cycle_settings(
+        cache, steps=4, warmup=0, decay_from=0.5, decay_to=0, options={"critic_rate": 1e-4}
+    )
+    Trainer(settings, tmp_path / "run").run()
+    lines = [line for line in log(tmp_path / "run") if "generators/loss" in line]
+    assert [line["generators/learning_rate"] for line in lines] == pytest.approx([2e-4, 1e-4])
+    assert [line["old_critic/learning_rate"] for line in lines] == pytest.approx([1e-4, 5e-5])
+
+
 def load_checkpoint_about(run: Path) -> dict[str, Any]:
     return read_about(checkpoints(run)[-1])
 
@@ -469,6 +523,19 @@ def test_a_robust_run_also_reports_its_error_under_attack(robust_run: Path) -> N
     assert len(seen) == 2
     for figures in seen:
         assert figures["years_error_attacked"] > figures["years_error"]
+
+
+def test_the_sheet_shows_as_many_faces_as_asked_half_young_and_half_old(cache: Path, tmp_path: Path) -> None:
+    settings = cycle_settings(cache, options={"young": [16, 40], "old": [45, 90]}, sample_faces=4)
+    family = Trainer(settings, tmp_path / "run").family
+    sheet = family.sheet(family.networks)
+    assert sheet is not None
+    ages = [int(row.split()[0]) for row in sheet.rows]
+    assert len(sheet.cells) == 4
+    assert [age <= 40 for age in ages] == [True, True, False, False]
+    assert all(age >= 45 for age in ages[2:])
+    family.settings = settings.model_copy(update={"sample_faces": 0})
+    assert family.sheet(family.networks) is None
 
 
 def test_each_epoch_leaves_a_sheet_of_a_row_a_face(finished: Path) -> None:

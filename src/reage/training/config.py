@@ -110,11 +110,17 @@ class TrainSettings(Settings):
     epoch_files: bool = Field(False, description="Write each network to a file of its own after each epoch.")
     best_by: str | None = Field(
         None,
-        description="Validation figure that is least in the best epoch; default: kid, or else one of the family.",
+        description="Validation figure that is least in the best epoch; default: kid, or fid, or one of the family.",
     )
     kid_faces: int = Field(
         256, ge=0, description="Edited faces, and as many real ones, for the KID after each epoch; 0: no KID."
     )
+    fid: Literal["lite0", "inception"] | None = Field(
+        None,
+        description="Features for an FID of the whole split after each epoch (inception: extra inception); null: none.",
+    )
+    sample_faces: int = Field(10, ge=0, description="Validation faces on the sample sheet of each epoch.")
+    test: bool = Field(True, description="Measure the best weights on the test split at the end.")
     trackers: tuple[Literal["tensorboard", "wandb", "trackio"], ...] = Field(
         (), description="Experiment trackers that get every figure, beside log.jsonl."
     )

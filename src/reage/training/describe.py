@@ -10,6 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from reage.training.config import TrainSettings
 from reage.training.families import family_type
+from reage.training.realism import realism_meters
 from reage.training.trainer import resolved
 from reage.training.validation import require_best_by
 
@@ -27,7 +28,7 @@ def describe(settings: TrainSettings) -> str:
         parameters = sum(p.numel() for p in network.parameters())
         macs = multiply_adds(network, inputs)
         lines.append(f"{name}: {parameters / 1e6:.3f} million parameters, {macs / 1e9:.3f} GMAC a face")
-    require_best_by(settings, family)
+    require_best_by(settings, family, realism_meters(settings, family))
     lines += family.census()
     faces = settings.batch * settings.accumulate
     lines.append(f"{settings.steps} steps of {faces} faces of {family.size} px in each process")

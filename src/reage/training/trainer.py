@@ -29,10 +29,10 @@ from reage.training.config import TrainSettings
 from reage.training.console import epoch_line, losses_line, say
 from reage.training.families import Compute, Family, family_type
 from reage.training.journal import AverageMeter, Journal, usable_trackers
-from reage.training.realism import KidMeter
+from reage.training.realism import realism_meters
 from reage.training.signals import on_stop_signal
 from reage.training.updater import Diverged, Updater, autocast
-from reage.training.validation import evaluating, measures_kid, require_best_by
+from reage.training.validation import evaluating, require_best_by
 
 
 class Trainer:
@@ -76,10 +76,10 @@ class Trainer:
             load_weights(settings.start_from / "weights.safetensors", networks)
         for net in (*networks.values(), *self.family.memory.values()):
             net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        require_best_by(self.settings, self.family)
+        self._meters = realism_meters(self.settings, self.family)
+        require_best_by(self.settings, self.family, self._meters)
         self.updater = Updater(self.settings, self.family, self.accelerator)
         self.journal = Journal(folder, self.accelerator)
-        self._kid = KidMeter()
         self.step = 0
         """Steps taken so far."""
         self.best: dict[str, Any] | None = None
@@ -104,7 +104,8 @@ class Trainer:
             with on_stop_signal(self.stop):
                 self._loop()
             if self.step == self.settings.steps:
-                self._test()
+                if self.settings.test:
+                    self._test()
                 if self.accelerator.is_main_process:
                     say("Training finished.")
         except Diverged as error:
@@ -149,7 +150,8 @@ class Trainer:
                 self.step += 1
                 progress(settings.family, self.step, settings.steps, f"{meter.rate:.0f} images/s")
                 if self.step % settings.log_every == 0:
-                    figures = meter.means(self.accelerator)
+                    rates = self.updater.learning_rates(self.step - 1)
+                    figures = meter.means(self.accelerator) | rates
                     self.journal.write(self.step, figures)
                     if shown:
                         say(losses_line(self.step, settings, self.family, figures))
@@ -206,15 +208,18 @@ class Trainer:
         self.save()
 
     def _figures(self, networks: dict[str, nn.Module], split: str) -> dict[str, float]:
-        """The family's validation figures on a split, and the KID where the family makes pictures."""
+        """The family's validation figures on a split, and KID and FID where the family makes pictures."""
         figures = self.family.validate(networks, split)
-        if measures_kid(self.settings, self.family):
-            figures |= self._kid(self.family.realism_pairs(networks, split, self.settings.kid_faces), split)
-        return figures
+        for meter in self._meters:
+            figures |= meter(self.family.realism_pairs(networks, split, meter.faces), split)
+        others = {other: ours for other, ours in self.family.other_names.items() if ours in figures}
+        return figures | {other: figures[ours] for other, ours in others.items()}
 
     def _keep_best(self, figures: dict[str, float]) -> str | None:
         """Write the weights as the best if they are; returns ``best_by`` if ``figures`` do not have what it names."""
-        name = self.settings.best_by or ("kid" if "kid" in figures else self.family.best_by)
+        name = self.settings.best_by or next(
+            (each for each in ("kid", "fid") if each in figures), self.family.best_by
+        )
         if name not in figures:
             return self.settings.best_by
         if not math.isfinite(figures[name]):

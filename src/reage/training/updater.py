@@ -139,6 +139,14 @@ class Updater:
             self.scaler.update()
         return {f"{objective.name}/{key}": value for key, value in {**means, "norm": norm}.items()}
 
+    def learning_rates(self, step: int) -> dict[str, float]:
+        """The learning rate of each objective at ``step``, by names such as ``critic/learning_rate``."""
+        factor = self.learning_rate_factor(step)
+        return {
+            f"{each.name}/learning_rate": float(f"{each.learning_rate * factor:.5g}")
+            for each in self._family.objectives
+        }
+
     def learning_rate_factor(self, step: int) -> float:
         """What learning rates are multiplied by at ``step``: a linear rise, a plateau, a linear fall."""
         settings = self._settings

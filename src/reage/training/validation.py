@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from torch import nn
 
 from reage.errors import ConfigError
-from reage.evaluation.features import lite0_available
 from reage.training.config import TrainSettings
 from reage.training.families import Family
+from reage.training.realism import RealismMeter
 
 
 @contextmanager
@@ -24,21 +24,16 @@ def evaluating(networks: dict[str, nn.Module]) -> Iterator[dict[str, nn.Module]]
         net.train(modes[name])
 
 
-def measures_kid(settings: TrainSettings, family: Family) -> bool:
-    """Whether a run measures the KID: if it is wanted, its features are installed, and the family makes pictures."""
-    return bool(settings.kid_faces and family.directions() and lite0_available())
-
-
-def require_best_by(settings: TrainSettings, family: Family) -> None:
-    """Check that ``best_by`` names a figure that a run of ``family`` will have.
+def require_best_by(settings: TrainSettings, family: Family, meters: list[RealismMeter]) -> None:
+    """Check that ``best_by`` names a figure that a run of ``family`` will have, with ``meters`` of realism.
 
     Raises:
         ConfigError: it does not; the message lists the figures there are.
         DataError: there are no faces to validate on.
     """
     name = settings.best_by
-    kid = {"kid", *(f"kid_{direction}" for direction in family.directions())}
-    known = {family.best_by} | (kid if measures_kid(settings, family) else set())
+    known = {family.best_by}.union(*(meter.names(family) for meter in meters))
+    known |= {other for other, ours in family.other_names.items() if ours in known}
     if name is None or name in known:
         return
     with evaluating(

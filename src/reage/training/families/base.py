@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -28,7 +28,6 @@ Networks = Mapping[str, nn.Module]
 
 SHEET_AGES = (20.0, 35.0, 50.0, 65.0, 80.0)
 """Ages on a sample sheet, in years."""
-SHEET_FACES = 10
 CHUNK = 32
 """Faces passed through a network at once outside of training steps."""
 
@@ -104,10 +103,12 @@ class Family(ABC):
     """Networks of which an exponential moving average is kept, which samples and export use."""
     letters: ClassVar[Mapping[str, str]] = {}
     """What networks are called in the files of `TrainSettings.epoch_files`, where it is not their name."""
+    other_names: ClassVar[Mapping[str, str]] = {}
+    """Names by which figures are told once more, as users of another project know them, and our own."""
     console: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     """The figures of the lines on the console, by the names they have there; if empty, the losses of objectives."""
     best_by: ClassVar[str]
-    """The validation figure that is least in the best epoch, where there is no KID."""
+    """The validation figure that is least in the best epoch, where there is neither KID nor FID."""
 
     options: Settings
     cache: Cache
@@ -248,18 +249,34 @@ class EditingFamily(Family):
 
     @torch.no_grad()
     def sheet(self, networks: Networks) -> Sheet | None:
-        pool, rng = self.pool("val"), np.random.default_rng(7)
-        batch = self.batch(pool, np.sort(rng.choice(len(pool), min(SHEET_FACES, len(pool)), replace=False)))
-        cells = [to_uint8(batch.face)]
-        for _, age in self.columns():
-            cells.append(to_uint8(self.repaint(networks, batch, torch.full_like(batch.age, age))))
-        letters = {1.0: " m", 0.0: " f"}
-        rows = [
-            f"{age:.0f}{letters.get(float(male), '')}"
-            for age, male in zip(batch.age, batch.male, strict=True)
-        ]
-        stacked = torch.stack(cells, 1).cpu().numpy()
-        return Sheet(stacked, rows, ["input", *(label for label, _ in self.columns())])
+        cells, rows = [], []
+        for batch in self._sheet_faces():
+            ages = [torch.full_like(batch.age, age) for _, age in self.columns()]
+            painted = [batch.face, *(self.repaint(networks, batch, age) for age in ages)]
+            cells.append(torch.stack([to_uint8(face) for face in painted], 1).cpu().numpy())
+            letters = {1.0: " m", 0.0: " f"}
+            rows += [
+                f"{age:.0f}{letters.get(float(male), '')}"
+                for age, male in zip(batch.age, batch.male, strict=True)
+            ]
+        if not rows:
+            return None
+        return Sheet(np.concatenate(cells), rows, ["input", *(label for label, _ in self.columns())])
+
+    def _sheet_faces(self) -> list[Batch]:
+        """The fixed validation faces of the sample sheet: of each kind that the family learns from, equally many."""
+        pools = []
+        for pool_of in self.domains().values():
+            with suppress(DataError):  # a small split may have nobody of a kind
+                pools.append(pool_of("val"))
+        batches = []
+        for number, pool in enumerate(pools):
+            before, after = (self.settings.sample_faces * i // len(pools) for i in (number, number + 1))
+            count = min(after - before, len(pool))
+            chosen = np.random.default_rng(7).choice(len(pool), count, replace=False)
+            if count:
+                batches.append(self.batch(pool, np.sort(chosen)))
+        return batches
 
     def directions(self) -> dict[str, tuple[tuple[float, float], tuple[float, float]]]:
         return {"older": ((18, 40), (55, 75)), "younger": ((50, 80), (18, 32))}

@@ -5,92 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
-from pydantic import AfterValidator, Field
 from torch import Tensor, nn
 
 from reage.data.augment import blacken_corners, centre_crop, draw_crop, warp_affine
 from reage.data.sampling import FacePool, Shard, step_rng
 from reage.errors import DataError
-from reage.networks.cyclegan import Norm, PatchDiscriminator, ReplayBuffer, ResNetGenerator
+from reage.networks.cyclegan import PatchDiscriminator, ReplayBuffer, ResNetGenerator
 from reage.training import losses
-from reage.training.config import Ages, Betas, Settings, TrainSettings, validate
-from reage.training.families.base import CPU, Batch, Compute, EditingFamily, Exported, Networks
+from reage.training.config import TrainSettings, validate
+from reage.training.families.base import CHUNK, CPU, Batch, Compute, EditingFamily, Exported, Networks
+from reage.training.families.cyclegan_figures import cycle_figures, losses_of_one_age
+from reage.training.families.cyclegan_options import CycleOptions
 from reage.training.updater import Objective
-
-
-def _rising(turn: tuple[float, float]) -> tuple[float, float]:
-    if turn[0] > turn[1]:
-        raise ValueError("give the smaller angle first")
-    return turn
-
-
-Angle = Annotated[float, Field(ge=-180, le=180)]
-Turn = Annotated[tuple[Angle, Angle], AfterValidator(_rising)]
-"""A range of angles in degrees, the smaller first."""
-
-
-class CycleOptions(Settings):
-    """Settings of the ageing CycleGAN."""
-
-    young: Ages = Field((18, 28), description="Ages of the young faces, in years.")
-    old: Ages = Field((40, 116), description="Ages of the old faces, in years.")
-    full_ages: Ages = Field(
-        (23, 55), description="The younger and the older age at which `reage photo` applies the whole edit."
-    )
-    width: int = Field(32, ge=4, description="Channels of the generators' first layer (ngf).")
-    blocks: int = Field(9, ge=0, description="Residual blocks of each generator.")
-    critic_width: int = Field(32, ge=4, description="Channels of the critics' first layer (ndf).")
-    norm: Norm = Field(
-        "instance", description="Normalisation of the networks; the aging-gan project has batch."
-    )
-    judged: Literal["patches", "faces"] = Field(
-        "patches",
-        description="What the critics judge: each patch, or, as in aging-gan, each face by the mean of its patches.",
-    )
-    spectral: bool = Field(False, description="Spectral normalisation in the critics.")
-    r1: float = Field(0.0, ge=0, description="Weight of the critics' R1 gradient penalty.")
-    replay: int = Field(
-        50, ge=0, description="Size of the buffer of past fakes that each critic is shown again; 0: none."
-    )
-    adversarial: float = Field(1.0, ge=0, description="Weight of the generators' LSGAN loss.")
-    cycle: float = Field(
-        10.0, ge=0, description="Weight of the cycle loss: L1 after both generators in turn."
-    )
-    identity: float = Field(
-        5.0, ge=0, description="Weight of the identity loss: L1 of a face that is of that age already."
-    )
-    generator_rate: float = Field(2e-4, gt=0, description="Peak learning rate of the generators (Adam).")
-    critic_rate: float = Field(2e-4, gt=0, description="Peak learning rate of the critics (Adam).")
-    betas: Betas = Field((0.5, 0.999), description="Decay rates of Adam's moments.")
-    weight_decay: float = Field(0.0, ge=0, description="Weight decay of all networks.")
-    optimiser: Literal["adamw", "adam"] = Field(
-        "adamw",
-        description="adamw applies weight decay to the weights; adam adds it to the gradient (L2), as aging-gan.",
-    )
-    passes: bool = Field(
-        False,
-        description="Draw every face once before any is drawn again, in a new order in each pass; false: at random.",
-    )
-    flip: bool = Field(True, description="Mirror half of the faces, left for right.")
-    zoom: float = Field(
-        1.0, ge=1, le=2, description="Faces are first enlarged about their middle by this factor."
-    )
-    margin: float = Field(
-        0.1,
-        ge=0,
-        le=1,
-        description="Faces are enlarged to 1 + margin times their side and cropped, in training at a random place.",
-    )
-    rotation: Turn = Field(
-        (-5.0, 5.0), description="Range of the random rotation, in degrees counterclockwise."
-    )
-    corners: Literal["mirrored", "black"] = Field(
-        "mirrored", description="What is shown in the corners that a rotation uncovers; aging-gan has black."
-    )
 
 
 class CycleFamily(EditingFamily):
@@ -99,6 +31,7 @@ class CycleFamily(EditingFamily):
     averaged = ("older", "younger")
     letters = {"older": "G", "younger": "F", "young_critic": "DX", "old_critic": "DY"}  # noqa: RUF012
     best_by = "cycle"
+    other_names = {"fid_val": "fid_older"}  # noqa: RUF012
     gender = False
     multiple = 4
     options_type = CycleOptions
@@ -223,25 +156,32 @@ class CycleFamily(EditingFamily):
 
     @torch.no_grad()
     def validate(self, networks: Networks, split: str) -> dict[str, float]:
-        """Cycle and identity losses and mean change on fixed faces; nothing where a split has no young or old ones."""
-        options = self.options
-        try:
-            young, old = (self._fixed(split, ages) for ages in (options.young, options.old))
-        except DataError:
-            return {}
-        with self.autocast():
-            there = networks["older"](young), networks["younger"](old)
-            cycle = F.l1_loss(networks["younger"](there[0]), young) + F.l1_loss(
-                networks["older"](there[1]), old
-            )
-            same = F.l1_loss(networks["older"](old), old) + F.l1_loss(networks["younger"](young), young)
-        change = (there[0] - young).abs().mean() + (there[1] - old).abs().mean()
-        figures = {"cycle": cycle, "identity": same, "change": change}
-        return {name: round(float(value), 5) for name, value in figures.items()}
+        """The figures of `cycle_figures` on fixed faces; nothing where a split has no young or no old ones.
 
-    def _fixed(self, split: str, ages: tuple[float, float]) -> Tensor:
-        pool = self.pool(split, ages)
-        return self.batch(pool, pool.evenly_spaced(32)).face
+        The test is of the whole split.
+        """
+        count = 0 if split == "test" else self.options.validation_faces
+        means = {}
+        for age, pool_of in self.domains().items():
+            try:
+                pool = pool_of(split)
+            except DataError:
+                return {}
+            means[age] = self._mean_losses(networks, age, pool, pool.evenly_spaced(count or len(pool)))
+        return cycle_figures(means["young"], means["old"], self.options)
+
+    def _mean_losses(
+        self, networks: Networks, age: str, pool: FacePool, chosen: npt.NDArray[np.intp]
+    ) -> dict[str, float]:
+        """The means of `losses_of_one_age` over the faces numbered ``chosen`` in ``pool``."""
+        means: dict[str, float] = {}
+        for start in range(0, len(chosen), CHUNK):
+            face = self.batch(pool, chosen[start : start + CHUNK]).face
+            with self.autocast():
+                found = losses_of_one_age(networks, self._verdict, age, face)
+            for name, value in found.items():
+                means[name] = means.get(name, 0.0) + float(value) * len(face) / len(chosen)
+        return means
 
     def examples(self) -> dict[str, tuple[Any, ...]]:
         return {name: (torch.zeros(1, 3, self.size, self.size),) for name in self.networks}
