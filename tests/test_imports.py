@@ -84,3 +84,14 @@ print(result.exit_code, result.output)
         "['train', 'recipe.yaml']", "['video', 'a.mp4', '--to', '70']"
     )
     assert "2 reage: this command needs av: pip install 'reage[video]'" in run(code, before="")
+
+
+def test_training_needs_nothing_of_the_extra_for_evaluation() -> None:
+    code = """
+import sys
+for name in ('scipy', 'sklearn', 'skimage', 'matplotlib', 'onnx_tool', 'efficientnet_lite_pytorch'):
+    sys.modules[name] = None
+import reage.training.trainer, reage.training.describe, reage.training.inference
+print('imported')
+"""
+    assert run(code, before="").strip() == "imported"
