@@ -85,5 +85,9 @@ class JudgeError(ReageError):
     """An evaluation whose judges taught the model."""
 
 
+class ArchiveError(ReageError):
+    """An archive of runs that cannot be reached, read or written."""
+
+
 class ConfigError(ReageError):
     """A training setting is unknown or out of range."""

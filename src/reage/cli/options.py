@@ -20,14 +20,14 @@ F = TypeVar("F", bound=Callable[..., Any])
 PATH = click.Path(path_type=Path)
 
 
-class _Model(click.Path):
-    """A path, or the name of a model on the Hub, which stays text."""
+class _PathOrUrl(click.Path):
+    """A path, or a URL, such as the name of a model on the Hub, which stays text."""
 
     def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Any:
-        return value if str(value).startswith("hf://") else super().convert(value, parameter, context)
+        return value if "://" in str(value) else super().convert(value, parameter, context)
 
 
-MODEL = _Model(path_type=Path)
+MODEL = RECIPE = _PathOrUrl(path_type=Path)
 MOST_AGES = 200
 DIRECTIONS: dict[str, Literal["older", "younger"]] = {"young2old": "older", "old2young": "younger"}
 

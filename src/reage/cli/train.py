@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from reage.cli.options import PATH, need_extra
+from reage.cli.options import PATH, RECIPE, need_extra
 
 
 @click.group()
@@ -49,10 +49,14 @@ def data_cache(index: Path, output: Path, size: int, workers: int) -> None:
 
 
 @click.command()
-@click.argument("recipe", type=PATH)
+@click.argument("recipe", type=RECIPE)
 @click.argument("overrides", nargs=-1, metavar="[key=value]...")
 @click.option("-o", "--output", type=PATH, help="Run folder; default: runs/ and the recipe's name.")
-@click.option("--resume", is_flag=True, help="Go on from the folder's last checkpoint.")
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Go on from the folder's last checkpoint, or from that of the archived run that RECIPE is the URL of.",
+)
 @click.option("--wandb-project", help="Project in Weights & Biases, as the setting wandb_project.")
 @click.option("--wandb-name", help="Name of the run in Weights & Biases, as the setting wandb_name.")
 @click.option("--skip-test", is_flag=True, help="Leave out the test at the end, as the setting test=false.")
@@ -62,7 +66,7 @@ def data_cache(index: Path, output: Path, size: int, workers: int) -> None:
     help="Print the settings, the networks' sizes and the numbers of faces, and stop.",
 )
 def train(
-    recipe: Path,
+    recipe: Path | str,
     overrides: tuple[str, ...],
     output: Path | None,
     resume: bool,
@@ -73,13 +77,15 @@ def train(
 ) -> None:
     """Train the family that RECIPE names (needs the extra "train").
 
+    RECIPE is a YAML file of settings, or with --resume the URL of an archived run (docs/cloud.md).
+
     In several processes: accelerate launch --multi_gpu --num_processes N -m reage.training RECIPE [key=value]...
     (that is accelerate's name for it with or without GPUs).
     """
     need_extra("train", "torch", "accelerate", "pydantic", "yaml", "safetensors", "pandas", "rich", "dotenv")
-    from reage.training.config import load_recipe
+    from reage.training.start import load_settings, prepare_folder
 
-    settings = load_recipe(recipe, list(overrides))
+    settings = load_settings(recipe, list(overrides), resume=resume)
     named = {"wandb_project": wandb_project, "wandb_name": wandb_name}
     changes: dict[str, object] = {key: value for key, value in named.items() if value}
     settings = settings.model_copy(update=changes | ({"test": False} if skip_test else {}))
@@ -90,7 +96,7 @@ def train(
         return
     from reage.training.trainer import Trainer
 
-    trainer = Trainer(settings, output or Path("runs") / recipe.stem, resume=resume)
+    trainer = Trainer(settings, prepare_folder(recipe, output), resume=resume)
     trainer.run()
     settings = trainer.settings
     if trainer.accelerator.is_main_process:

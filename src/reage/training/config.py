@@ -137,6 +137,15 @@ class TrainSettings(Settings):
     start_from: Path | None = Field(
         None, description="Run folder with the weights that this run starts from."
     )
+    archive: str | None = Field(
+        None,
+        min_length=1,
+        description="Where the run is kept, too, as run-<8 hex>: s3://bucket/prefix, or another URL of fsspec.",
+    )
+    terminate_instance: bool | Literal["always"] = Field(
+        False,
+        description="true: end this EC2 instance once the run is complete and archived; always: after an error, too.",
+    )
     data: DataSettings = Field(
         default_factory=lambda: DataSettings(), description="Which faces are drawn, and how often."
     )
@@ -158,12 +167,17 @@ def load_recipe(path: Path, overrides: list[str] | None = None) -> TrainSettings
         text = path.read_text()
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path}: not a readable recipe: {one_line(error)}") from error
-    stored = _read_yaml(text, f"{path}: not a readable recipe")
+    return parse_recipe(text, str(path), overrides)
+
+
+def parse_recipe(text: str, source: str, overrides: list[str] | None = None) -> TrainSettings:
+    """The settings in the ``text`` of a recipe with ``overrides``; errors as `load_recipe`, and name its ``source``."""
+    stored = _read_yaml(text, f"{source}: not a readable recipe")
     if not isinstance(stored, dict):
-        raise ConfigError(f"{path}: a recipe is a mapping of settings")
+        raise ConfigError(f"{source}: a recipe is a mapping of settings")
     for override in overrides or []:
         _override(stored, override)
-    return validate(TrainSettings, stored, str(path))
+    return validate(TrainSettings, stored, source)
 
 
 def _override(stored: dict[str, Any], override: str) -> None:

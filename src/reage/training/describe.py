@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from reage.training.cloud.departure import require_cloud
 from reage.training.config import TrainSettings
 from reage.training.families import family_type
 from reage.training.realism import realism_meters
@@ -20,6 +21,7 @@ def describe(settings: TrainSettings) -> str:
 
     Also how many faces take part. Raises as `Trainer` does.
     """
+    require_cloud(settings)
     family = family_type(settings.family)(settings)
     settings = resolved(settings, family)
     lines = [settings.model_dump_json(indent=2)]

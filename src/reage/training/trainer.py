@@ -25,6 +25,7 @@ from reage.training.checkpoint import (
     save_checkpoint,
     save_weights,
 )
+from reage.training.cloud.departure import Departure, departing, require_cloud
 from reage.training.config import TrainSettings
 from reage.training.console import epoch_line, losses_line, say
 from reage.training.families import Compute, Family, family_type
@@ -59,6 +60,7 @@ class Trainer:
         self.folder = folder
         if checkpoints(folder) and not resume:
             raise ConfigError(f"{folder} holds a run already: resume it, or choose another folder")
+        require_cloud(settings)
         torch.manual_seed(settings.seed)
         trackers = usable_trackers(settings.trackers)
         self.accelerator = Accelerator(
@@ -87,6 +89,7 @@ class Trainer:
         self.stopped_by: int | None = None
         """The signal that ended the run early."""
         self._saved_step: int | None = None
+        self._departure = Departure()
         if resume:
             self._resume()
 
@@ -98,7 +101,12 @@ class Trainer:
         Raises:
             ConfigError: a loss or gradient is not finite any more, or ``best_by`` names no validation figure.
             WriteError: the folder cannot be written.
+            ArchiveError: the archive cannot be written at the start; later such failures are warnings.
         """
+        with departing(self.settings, self.folder, first=self.accelerator.is_main_process) as self._departure:
+            self._run()
+
+    def _run(self) -> None:
         try:
             self._prepare()
             with on_stop_signal(self.stop):
@@ -113,6 +121,7 @@ class Trainer:
         except OSError as error:
             raise WriteError(self.folder, error.strerror or str(error)) from error
         self.journal.finish()
+        self._departure.complete = self.step == self.settings.steps
 
     def stop(self, signal_number: int) -> None:
         """Let the run end after the step under way."""
@@ -206,6 +215,7 @@ class Trainer:
                     f"best_by: there is no figure '{missing}', only {', '.join(sorted(figures))}"
                 )
         self.save()
+        self._departure.synchronise()
 
     def _figures(self, networks: dict[str, nn.Module], split: str) -> dict[str, float]:
         """The family's validation figures on a split, and KID and FID where the family makes pictures."""
