@@ -118,6 +118,25 @@ def test_the_age_changes_the_picture_and_a_classic_gan_has_none() -> None:
     assert classic["discriminator"](face).age is None
 
 
+def test_with_a_prior_latents_have_its_range_and_their_discriminator_can_tell_them_from_it() -> None:
+    torch.manual_seed(0)
+    networks = build_networks(small(prior=True))
+    latent, _ = networks["encoder"](torch.randn(8, 3, 32, 32) * 50)
+    assert latent.abs().max() <= 1
+    assert "latent_discriminator" not in build_networks(small())
+    judge = networks["latent_discriminator"]
+    adam = torch.optim.Adam(judge.parameters(), 3e-3)
+    for _ in range(150):
+        uniform, narrow = torch.rand(64, 12) * 2 - 1, torch.randn(64, 12).mul(0.3).clamp(-1, 1)
+        told = judge(uniform), judge(narrow)
+        loss = nn.functional.softplus(-told[0]).mean() + nn.functional.softplus(told[1]).mean()
+        adam.zero_grad()
+        loss.backward()
+        adam.step()
+    assert (told[0] > 0).float().mean() > 0.8
+    assert (told[1] < 0).float().mean() > 0.8
+
+
 @pytest.mark.parametrize("flat", [False, True])
 def test_the_gated_block_follows_its_equation(flat: bool) -> None:
     torch.manual_seed(0)

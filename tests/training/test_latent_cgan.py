@@ -10,11 +10,12 @@ import pytest
 import torch
 from PIL import Image
 
+from reage.data.sampling import Shard
 from reage.errors import AgeError, ConfigError, ExistsError, NoFaceError
 from reage.photo.provenance import read_provenance
 from reage.training.config import load_recipe, validate
 from reage.training.export import export_run
-from reage.training.families.latent_cgan import LatentOptions
+from reage.training.families.latent_options import LatentOptions
 from reage.training.inference import infer_image, load_models
 from reage.training.trainer import Trainer
 
@@ -145,6 +146,13 @@ def test_the_founding_recipe_is_that_of_the_founding_project() -> None:
     assert (settings.ema, settings.warmup, settings.decay_from, settings.precision) == (0, 0, 1, "fp32")
 
 
+def test_the_recipe_of_caae_has_a_prior_and_no_other_way_past_the_latent() -> None:
+    options = LatentOptions.model_validate(load_recipe(ROOT / "recipes" / "caae.yaml").options)
+    assert options.prior > 0
+    assert options.reconstruct == "same"
+    assert not any((options.skips, options.attention, options.film, options.identity))
+
+
 def test_the_original_networks_refuse_what_the_founding_project_did_not_have() -> None:
     with pytest.raises(ConfigError, match="there are no skips, attention, film, age_distribution, identity"):
         validate(LatentOptions, {"original": True}, "options")
@@ -178,6 +186,35 @@ def test_an_embedder_that_is_no_age_network_is_named(cache: Path, tmp_path: Path
     options = {"embedding": 1, "embedder": str(tmp_path / "nothing")}
     with pytest.raises(ConfigError, match=r"nothing is not a run folder of an age network; train one"):
         Trainer(latent_settings(cache, options=options), tmp_path / "run")
+
+
+CAAE = {
+    "gated_blocks": "none", "skips": False, "attention": False, "film": False, "age_distribution": False,
+    "identity": 0, "reconstruct": "same", "prior": 1, "total_variation": 0.1, "r1": 0,
+}  # fmt: skip
+
+
+def test_the_prior_is_drawn_evenly_once_for_all_shards_of_a_step(cache: Path, tmp_path: Path) -> None:
+    family = Trainer(latent_settings(cache, options=CAAE, batch=64), tmp_path / "run").family
+    whole, *parts = (family.draw(3, shard).prior for shard in (Shard(0, 1), Shard(0, 2), Shard(1, 2)))
+    assert torch.equal(family.draw(3, Shard(0, 1)).prior, whole)
+    assert not torch.equal(family.draw(4, Shard(0, 1)).prior, whole)
+    assert whole.shape == (64, 16)
+    assert whole.abs().max() <= 1
+    assert whole.std().item() == pytest.approx(3**-0.5, abs=0.04)
+    assert not torch.equal(*parts)
+
+
+def test_a_run_with_a_prior_exports_and_paints_without_its_second_discriminator(
+    cache: Path, tmp_path: Path
+) -> None:
+    Trainer(latent_settings(cache, options=CAAE, steps=2), tmp_path / "run").run()
+    assert (tmp_path / "run" / "Z_epoch1.safetensors").exists()
+    logged = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert {"Z/loss", "G/prior", "G/total_variation"} <= logged[0].keys()
+    export_run(tmp_path / "run", tmp_path / "bundle", name="caae")
+    young, old = (infer_image(PORTRAIT, age, run=tmp_path / "run") for age in (20, 80))
+    assert (young != old).any()
 
 
 def test_gradients_are_clipped_only_where_a_limit_is_set(cache: Path, tmp_path: Path) -> None:

@@ -58,17 +58,21 @@ class _Down(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Faces (B, 3, S, S) in [-1, 1] -> latent (B, L), and the maps (B, C, h, w) for the skips, finest first."""
+    """Faces (B, 3, S, S) in [-1, 1] -> latent (B, L), and the maps (B, C, h, w) for the skips, finest first.
+
+    Where the latent has a prior it ends in tanh, which keeps it in the prior's range.
+    """
 
     def __init__(self, shape: LatentShape) -> None:
         super().__init__()
         self.size = shape.size
         self.down = _Down(shape, normalised=True)
         self.latent = nn.Linear(shape.widths[-1] * BOTTOM**2, shape.latent)
+        self.bound = nn.Tanh() if shape.prior else nn.Identity()
 
     def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         maps = self.down(x)
-        return self.latent(maps[-1].flatten(1)), maps[:-1]
+        return self.bound(self.latent(maps[-1].flatten(1))), maps[:-1]
 
 
 class AgeEmbedding(nn.Module):
@@ -159,6 +163,27 @@ class Discriminator(nn.Module):
         )
 
 
+class LatentDiscriminator(nn.Module):
+    """Latents (B, L) -> logits (B,) of being drawn from the prior instead of made by E.
+
+    Zhang, Song and Qi, "Age Progression/Regression by Conditional Adversarial Autoencoder", 2017: layers of 64, 32 and
+    16. Here they have LeakyReLU and no batch norm, which would tell the two kinds apart by their statistics alone.
+    """
+
+    def __init__(self, shape: LatentShape) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        inputs = shape.latent
+        for width in (64, 32, 16):
+            layers += [nn.Linear(inputs, width), nn.LeakyReLU(0.2)]
+            inputs = width
+        self.mlp = nn.Sequential(*layers, nn.Linear(inputs, 1))
+
+    def forward(self, latent: Tensor) -> Tensor:
+        logits: Tensor = self.mlp(latent)[:, 0].float()
+        return logits
+
+
 class AgeingModel(nn.Module):
     """E, A and G as the one network that a bundle holds; made of what `build_networks` returned."""
 
@@ -179,7 +204,8 @@ class AgeingModel(nn.Module):
 
 
 def build_networks(shape: LatentShape) -> dict[str, nn.Module]:
-    """New networks by name: encoder, age_embedding (where the model is conditional), generator, discriminator."""
+    """New networks by name: encoder, age_embedding (where the model is conditional), generator, discriminator, and
+    latent_discriminator (where the latent has a prior)."""
     kinds: dict[str, Callable[[LatentShape], nn.Module]] = {
         "encoder": OriginalEncoder if shape.original else Encoder,
         "age_embedding": OriginalAgeEmbedding if shape.original else AgeEmbedding,
@@ -188,4 +214,6 @@ def build_networks(shape: LatentShape) -> dict[str, nn.Module]:
     }
     if not shape.conditional:
         del kinds["age_embedding"]
+    if shape.prior:
+        kinds["latent_discriminator"] = LatentDiscriminator
     return {name: kind(shape) for name, kind in kinds.items()}

@@ -34,6 +34,8 @@ class LatentShape:
     """Self-attention in E, G and D."""
     film: bool = False
     """The age modulates every level of G, beside the latent."""
+    prior: bool = False
+    """E's latent is in [-1, 1], and a second discriminator compares it with a uniform prior."""
     original: bool = False
     """The networks of the founding project; width, skips, attention, film and age_distribution then have no meaning."""
     age_distribution: bool = False

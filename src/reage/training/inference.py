@@ -39,7 +39,8 @@ from reage.training.checkpoint import load_weights, read_about
 from reage.training.config import validate
 from reage.training.editing import to_tensor, to_uint8
 from reage.training.export import read_settings
-from reage.training.families.latent_cgan import LatentFamily, LatentOptions, latent_shape
+from reage.training.families.latent_cgan import LatentFamily
+from reage.training.families.latent_options import LatentOptions, latent_shape
 
 
 class Models(NamedTuple):
@@ -51,6 +52,8 @@ class Models(NamedTuple):
     D: Discriminator | OriginalDiscriminator
 
 
+NAMES = ("encoder", "age_embedding", "generator", "discriminator")
+"""The networks of `Models`, in its order."""
 RUNS = Path("runs")
 """Where runs are looked for: in the current folder, as `reage train` makes them."""
 LARGEST = 4096
@@ -76,7 +79,7 @@ def load_models(folder: str | os.PathLike[str] | None = None, epoch: int | str =
     for name, path in files.items():
         load_weights(path, {name: networks[name]})
         networks[name].eval()
-    parts: list[nn.Module | None] = [networks.get(name) for name in LatentFamily.letters]
+    parts: list[nn.Module | None] = [networks.get(name) for name in NAMES]
     return Models(*parts)  # type: ignore[arg-type]
 
 
@@ -117,10 +120,8 @@ def _options(run: Path) -> LatentOptions:
 
 def _letters(options: LatentOptions) -> dict[str, str]:
     """The networks of a model by name, and the letters that stand for them in file names."""
-    letters = dict(LatentFamily.letters)
-    if not options.conditional:
-        del letters["age_embedding"]
-    return letters
+    names = [name for name in NAMES if options.conditional or name != "age_embedding"]
+    return {name: LatentFamily.letters[name] for name in names}
 
 
 def _epochs(run: Path, letter: str) -> set[int]:

@@ -3,102 +3,43 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
-from pydantic import Field, model_validator
 from torch import Tensor
 
 from reage.ages import MAX_AGE
 from reage.data.sampling import Shard, step_rng
 from reage.errors import ConfigError
 from reage.networks.latent_cgan import AgeingModel, build_networks
-from reage.networks.latent_shape import DiscriminatorOutput, LatentShape
+from reage.networks.latent_shape import DiscriminatorOutput
 from reage.training import losses
-from reage.training.config import Betas, Settings, TrainSettings, validate
+from reage.training.config import TrainSettings, validate
 from reage.training.families.base import CHUNK, CPU, Batch, Compute, EditingFamily, Exported, Networks
+from reage.training.families.latent_options import LatentOptions, latent_shape
 from reage.training.likeness import Likeness
 from reage.training.updater import Objective
 
-
-class LatentOptions(Settings):
-    """Settings of the age-conditioned GAN. The defaults are those of the improved model.
-
-    Version 1.0 is ``conditional: false``; 1.1 is ``conditional: true`` with ``gated_blocks: none``; 2.1 has
-    ``gated_blocks: generator``, and 2.2 ``gated_blocks: all``.
-    """
-
-    conditional: bool = Field(
-        True,
-        description="Whether the model knows ages; without, it is a classic GAN that reconstructs faces.",
-    )
-    gated_blocks: Literal["none", "generator", "all"] = Field(
-        "none", description="Which networks have ReLU blocks gated like an LSTM cell: none, G, or all four."
-    )
-    original: bool = Field(
-        False,
-        description="The networks and losses of the founding project: set skips, attention, film and age_distribution "
-        "to false, identity and r1 to 0; width has no meaning.",
-    )
-    width: int = Field(64, ge=8, description="Channels of the finest maps.")
-    latent: int = Field(256, ge=1, description="Length of the latent vector.")
-    age_embedding: int = Field(64, ge=1, description="Length of the embedded age.")
-    skips: bool = Field(True, description="U-Net skips from the encoder to the generator.")
-    attention: bool = Field(True, description="Self-attention on the maps of 16 x 16.")
-    film: bool = Field(
-        True, description="FiLM: the age modulates every level of the generator, beside the latent."
-    )
-    age_distribution: bool = Field(
-        True, description="Ages as soft distributions over years beside the number, in A and in D."
-    )
-    adversarial: float = Field(1.0, ge=0, description="Weight of the generator's adversarial loss.")
-    age: float = Field(
-        10.0, ge=0, description="Weight of the age loss, of the generator and the discriminator."
-    )
-    reconstruction: float = Field(
-        10.0, ge=0, description="Weight of the L1 to the source after the cycle: to the target age and back."
-    )
-    identity: float = Field(
-        1.0,
-        ge=0,
-        description="Weight of the identity loss: the latent and the discriminator's maps must stay close.",
-    )
-    embedding: float = Field(
-        0.0,
-        ge=0,
-        description="Weight of a second identity loss: what another network sees of the person must stay close.",
-    )
-    embedder: Path = Field(
-        Path("weights/age"),
-        description="Run folder of the age network whose features, but for those that tell the age, are embeddings.",
-    )
-    generator_rate: float = Field(2e-4, gt=0, description="Peak learning rate of E, A and G (Adam).")
-    discriminator_rate: float = Field(2e-4, gt=0, description="Peak learning rate of D (Adam).")
-    betas: Betas = Field((0.5, 0.999), description="Decay rates of Adam's moments.")
-    r1: float = Field(0.0, ge=0, description="Weight of the discriminator's R1 gradient penalty.")
-
-    @model_validator(mode="after")
-    def _original_has_none_of_the_improvements(self) -> LatentOptions:
-        improvements = ("skips", "attention", "film", "age_distribution", "identity", "embedding", "r1")
-        present = [name for name in improvements if getattr(self, name)]
-        if self.original and present:
-            raise ValueError(f"with original: true there are no {', '.join(present)}; set them to false or 0")
-        return self
+CRITICS = ("discriminator", "latent_discriminator")
+"""Networks that only train the others."""
 
 
 class LatentFamily(EditingFamily):
     """In a step E, A and G learn first, together; D then learns from the same fakes.
 
-    Their losses: adversarial, the age that D estimates, reconstruction after the cycle through the target age and back
-    to the source age, and identity. Those of D: adversarial, and the age of real faces.
+    Their losses: adversarial, the age that D estimates, reconstruction (after the cycle through the target age and back
+    to the source age, or in one pass), and identity. Those of D: adversarial, and the age of real faces. With a prior
+    on the latent, a discriminator Z of latents learns last.
     """
 
-    letters = {"encoder": "E", "age_embedding": "A", "generator": "G", "discriminator": "D"}  # noqa: RUF012
+    letters = {  # noqa: RUF012
+        "encoder": "E", "age_embedding": "A", "generator": "G", "discriminator": "D", "latent_discriminator": "Z",
+    }  # fmt: skip
     console = {  # noqa: RUF012
         "D_loss": ("D/loss",), "G_loss": ("G/loss",), "Adv(D/G)": ("D/adversarial", "G/adversarial"),
-        "Age(D/G)": ("D/age", "G/age"), "Rec": ("G/reconstruction",),
+        "Age(D/G)": ("D/age", "G/age"), "Rec": ("G/reconstruction",), "Prior(Z/G)": ("Z/loss", "G/prior"),
     }  # fmt: skip
     best_by = "reconstruction"
     gender = False
@@ -111,7 +52,7 @@ class LatentFamily(EditingFamily):
         if self.size & (self.size - 1) or self.size < 32:
             raise ConfigError(f"{settings.data.cache}: latent-cgan takes faces of 32, 64, 128 or 256 px")
         self.networks = build_networks(latent_shape(options, self.size))
-        generators = [name for name in self.networks if name != "discriminator"]
+        generators = [name for name in self.networks if name not in CRITICS]
         self.averaged = tuple(generators)
         self._pool = self.pool()
         self._likeness: Likeness | None = None
@@ -123,25 +64,38 @@ class LatentFamily(EditingFamily):
                 "D", ["discriminator"], self._discriminator_loss, options.discriminator_rate, options.betas
             ),
         ]
+        if options.prior:
+            self.objectives.append(
+                Objective(
+                    "Z", ["latent_discriminator"], self._prior_loss, options.discriminator_rate, options.betas
+                )
+            )
 
     def draw(self, step: int, shard: Shard) -> _Step:
         rng, count = step_rng(self.settings.seed, step), self.settings.batch * shard.count
         chosen, mirrored = self._pool.choose(count, rng)
         low, high = self.settings.data.ages
         target = rng.uniform(low, high, count).astype("float32")
+        prior = np.zeros((count, 0), np.float32)
+        if self.options.prior:
+            prior = rng.uniform(-1, 1, (count, self.options.latent)).astype(np.float32)
         faces = self._pool.take(shard.slice(chosen), shard.slice(mirrored), masks=False)
-        return _Step(Batch(faces, self.device), torch.from_numpy(shard.slice(target)).to(self.device))
+        parts = (torch.from_numpy(shard.slice(part)).to(self.device) for part in (target, prior))
+        return _Step(Batch(faces, self.device), *parts)
 
-    def _generate(self, networks: Networks, face: Tensor, age: Tensor) -> tuple[Tensor, Tensor]:
-        """Generate ``face`` (B, 3, S, S) at ``age`` (B,) in years; returns it and the latent (B, L) of ``face``."""
+    def _encode(self, networks: Networks, face: Tensor) -> _Code:
         with self.autocast():
-            latent, maps = networks["encoder"](face)
+            return _Code(*networks["encoder"](face))
+
+    def _paint(self, networks: Networks, code: _Code, age: Tensor) -> Tensor:
+        """Paint the faces of ``code`` at ``age`` (B,) in years: (B, 3, S, S)."""
+        with self.autocast():
             embedded = networks["age_embedding"](age) if self.options.conditional else None
-            painted: Tensor = networks["generator"](latent, embedded, maps)
-        return painted, latent.float()
+            painted: Tensor = networks["generator"](code.latent, embedded, code.maps)
+        return painted
 
     def repaint(self, networks: Networks, batch: Batch, target: Tensor) -> Tensor:
-        return self._generate(networks, batch.face, target)[0]
+        return self._paint(networks, self._encode(networks, batch.face), target)
 
     def _discriminate(self, face: Tensor) -> DiscriminatorOutput:
         with self.autocast():
@@ -167,28 +121,46 @@ class LatentFamily(EditingFamily):
         return F.l1_loss(painted, face) * (0.5 if self.options.original else 1)
 
     def _generator_loss(self, drawn: _Step, step: int) -> tuple[Tensor, dict[str, Tensor]]:
-        options, source = self.options, drawn.source
-        fake, latent = self._generate(self.networks, source.face, drawn.target)
-        drawn.fake = fake.detach()
+        options, source, networks = self.options, drawn.source, self.networks
+        code = self._encode(networks, source.face)
+        fake = self._paint(networks, code, drawn.target)
+        drawn.fake, drawn.latent = fake.detach(), code.latent.detach().float()
         output = self._discriminate(fake)
         parts = {"adversarial": losses.nonsaturating_loss(output.real)}
-        again: Tensor | None = None
+        again, reconstructed = None, fake
         if options.conditional:
             parts["age"] = self._age_loss(output, drawn.target)
-            cycled, again = self._generate(self.networks, fake, source.age)
-            parts["reconstruction"] = self._reconstruction_loss(cycled, source.face)
-        else:
-            parts["reconstruction"] = self._reconstruction_loss(fake, source.face)
+            again = self._encode(networks, fake) if options.reconstruct == "cycle" else None
+            reconstructed = self._paint(networks, again or code, source.age)
+        parts["reconstruction"] = self._reconstruction_loss(reconstructed, source.face)
+        if options.prior:
+            parts["prior"] = losses.nonsaturating_loss(self._judge_latent(code.latent))
+        if options.total_variation:
+            parts["total_variation"] = losses.total_variation(fake)
         if options.identity:
-            with torch.no_grad():
-                real_maps = self._discriminate(source.face).maps
-            parts["identity"] = losses.feature_matching_loss(output.maps, real_maps)
+            parts["identity"] = self._identity_loss(output, source.face)
             if again is not None:
-                parts["identity"] = parts["identity"] + losses.cosine_distance(again, latent.detach())
+                distance = losses.cosine_distance(again.latent, code.latent.detach())
+                parts["identity"] = parts["identity"] + distance
         if self._likeness is not None:
             parts["embedding"] = self._embedding_loss(self._likeness, fake, source.face)
         total = torch.stack([getattr(options, name) * value for name, value in parts.items()]).sum()
         return total, parts
+
+    def _identity_loss(self, output: DiscriminatorOutput, face: Tensor) -> Tensor:
+        """How far what the discriminator saw of painted faces, ``output``, is from what it sees of ``face``."""
+        with torch.no_grad():
+            real_maps = self._discriminate(face).maps
+        return losses.feature_matching_loss(output.maps, real_maps)
+
+    def _judge_latent(self, latent: Tensor) -> Tensor:
+        with self.autocast():
+            logits: Tensor = self.networks["latent_discriminator"](latent)
+        return logits
+
+    def _prior_loss(self, drawn: _Step, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        drawn_from_prior, made = self._judge_latent(drawn.prior), self._judge_latent(drawn.latent)
+        return losses.logistic_loss(drawn_from_prior, real=True) + losses.logistic_loss(made, real=False), {}
 
     def _embedding_loss(self, likeness: Likeness, fake: Tensor, face: Tensor) -> Tensor:
         with self.autocast():
@@ -241,15 +213,15 @@ class LatentFamily(EditingFamily):
             embedded = self.networks["age_embedding"](age) if self.options.conditional else None
         inputs: dict[str, tuple[Any, ...]] = {
             "encoder": (face,), "age_embedding": (age,), "generator": (latent, embedded, maps),
-            "discriminator": (face,),
+            "discriminator": (face,), "latent_discriminator": (latent,),
         }  # fmt: skip
         return {name: inputs[name] for name in self.networks}
 
     @classmethod
     def exported(cls, settings: TrainSettings, size: int) -> Exported:
         options = validate(LatentOptions, settings.options, "options")
-        networks = build_networks(latent_shape(options, size))
-        del networks["discriminator"]
+        built = build_networks(latent_shape(options, size))
+        networks = {name: net for name, net in built.items() if name not in CRITICS}
         return Exported(
             networks=networks,
             graphs={"any": AgeingModel(networks)},
@@ -267,23 +239,18 @@ class _Step:
     source: Batch
     target: Tensor
     """Ages to generate the faces at (B,), in years."""
+    prior: Tensor
+    """Latents drawn from the prior (B, L); (B, 0) where there is none."""
     fake: Tensor = field(init=False)
     """The generated faces, detached; set by the generator's loss."""
+    latent: Tensor = field(init=False)
+    """The latents of the source (B, L), detached; set by the generator's loss."""
 
 
-def latent_shape(options: LatentOptions, size: int) -> LatentShape:
-    """The shape of the networks of a run with these options, for faces of ``size`` px."""
-    return LatentShape(
-        size=size,
-        width=options.width,
-        latent=options.latent,
-        age=options.age_embedding,
-        original=options.original,
-        conditional=options.conditional,
-        gated_generator=options.gated_blocks != "none",
-        gated_others=options.gated_blocks == "all",
-        skips=options.skips,
-        attention=options.attention,
-        film=options.film,
-        age_distribution=options.age_distribution,
-    )
+class _Code(NamedTuple):
+    """What E makes of faces."""
+
+    latent: Tensor
+    """(B, L)"""
+    maps: list[Tensor]
+    """For the skips: (B, C, h, w), finest first."""
