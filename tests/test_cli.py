@@ -71,6 +71,21 @@ def test_json_has_boxes_ages_and_seconds(photo: Path, tmp_path: Path) -> None:
     assert {"read", "detect", "analyse", "network", "composite", "write", "total"} <= set(entry["seconds"])
 
 
+def test_a_face_that_can_hardly_be_seen_is_told(photo: Path) -> None:
+    clear = reage("photo", photo, "--to", 70)
+    assert "may be misread" not in clear.output
+    with Image.open(photo) as image:
+        image.point(lambda level: level // 12).save(photo, quality=95)
+    warned = reage("photo", photo, "--to", 70, "--overwrite")
+    assert f"{photo}: the age of face 0 may be misread, since it is very dark" in warned.stderr
+    assert "--from" in warned.stderr
+    known = reage("photo", photo, "--to", 70, "--from", 46, "--overwrite", "--json")
+    assert known.stderr == ""
+    (face,) = json.loads(known.stdout)[0]["faces"]
+    assert face["doubts"] == ["dark"]
+    assert 0 <= face["sureness"] < 0.5
+
+
 def test_one_bad_file_does_not_stop_a_batch(photo: Path, tmp_path: Path) -> None:
     bad = tmp_path / "bad.jpg"
     bad.write_bytes(b"no picture")

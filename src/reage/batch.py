@@ -20,7 +20,7 @@ from reage.files import beside, refuse_existing
 from reage.photo.files import check_format, write_photo
 from reage.reager import Reager, Sitting
 from reage.request import ANYTHING, USUAL, FileOptions, Request, check_age
-from reage.result import FaceChange
+from reage.result import FaceChange, SittingFace
 from reage.sheets import sheet_photo
 from reage.stopwatch import Stopwatch
 
@@ -220,6 +220,11 @@ def output_name(photo: PurePath, label: str) -> str:
     return f"{photo.stem}-{label}{photo.suffix if kept else '.png'}"
 
 
+def describe_sureness(face: SittingFace) -> dict[str, Any]:
+    """How sure the reading of a face is, for JSON: from 0 to 1, and what is doubtful about it."""
+    return {"sureness": round(face.sureness.value, 2), "doubts": list(face.sureness.doubts)}
+
+
 def describe(changes: Iterable[FaceChange]) -> list[dict[str, Any]]:
     """What was done to each face, for JSON."""
     return [
@@ -232,6 +237,7 @@ def describe(changes: Iterable[FaceChange]) -> list[dict[str, Any]]:
             "asked_age": round(change.asked_age, 1),
             "target_age": round(change.target_age, 1),
             "male": change.male,
+            **describe_sureness(change.face),
         }
         for change in changes
     ]

@@ -25,6 +25,7 @@ from reage.face.alignment import align_landmarks, apply_transform, resizing
 from reage.face.apparent_age import AgeReader
 from reage.face.detection import Face, FaceDetector
 from reage.face.person import PersonNetwork
+from reage.face.sureness import read_sureness
 from reage.hub.models import HubModel, open_model, pull
 from reage.photo.files import MAX_PIXELS, Photo, PhotoMeta, read_photo
 from reage.photo.photo import eight_bits
@@ -139,7 +140,8 @@ class Reager:
         aligned = self.align(photo.pixels, matrices[index], landmarks)
         others = [*matrices[:index], *matrices[index + 1 :]]
         around = self.survey(photo.pixels, aligned, landmarks, others)
-        return SittingFace(index, face, estimate.age, estimate.male_probability, aligned, around)
+        sureness = read_sureness(pixels, face.landmarks_photo)
+        return SittingFace(index, face, estimate.age, estimate.male_probability, sureness, aligned, around)
 
 
 class Sitting:

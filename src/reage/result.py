@@ -16,6 +16,7 @@ from reage.edit.layers import write_layers
 from reage.edit.surroundings import Surroundings
 from reage.face.alignment import apply_transform, compose, invert_transform
 from reage.face.detection import Face
+from reage.face.sureness import Sureness
 from reage.photo.files import write_photo
 from reage.photo.photo import Photo
 from reage.photo.provenance import Provenance
@@ -32,6 +33,8 @@ class SittingFace:
     face: Face
     apparent_age: float
     male_probability: float
+    sureness: Sureness
+    """How sure the reading of its age is."""
     aligned: AlignedFace
     around: Surroundings | None = None
     """Its hair and neck, where these are known and follow the edit."""

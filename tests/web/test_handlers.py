@@ -139,6 +139,18 @@ def test_every_setting_belongs_to_a_face_and_comes_back_with_it(visitor: Visitor
     assert {component: visitor.shown[component] for component in settings} == settings
 
 
+def test_a_face_that_can_hardly_be_seen_is_told(visitor: Visitor, couple: Path) -> None:
+    visitor.opens(couple)
+    assert "misread" not in str(visitor.shown[visitor.controls.people])
+    pixels = read_photo(couple).pixels.copy()
+    pixels[:, 400:] //= 12  # the larger face, which is the first
+    Image.fromarray(pixels).save(couple, quality=95)
+    visitor.opens(couple)
+    told = str(visitor.shown[visitor.controls.people])
+    assert "The age of person 1 may be misread, since it is very dark" in told
+    assert "person 2" not in told
+
+
 def test_a_slider_moved_just_before_another_face_is_chosen_counts(visitor: Visitor, couple: Path) -> None:
     visitor.opens(couple)
     visitor.shown[visitor.controls.age] = 25  # and `change` has not come through yet

@@ -42,7 +42,7 @@ def photo(
     from reage.batch import age_photos
 
     request = make_request(given, targeted=True)
-    on_outcome = None if as_json or quiet else _print_outcome
+    on_outcome = None if quiet else _print_doubts if as_json else _print_outcome
     outcomes = age_photos(
         photos, request, output, make_file_options(given), layers=layers, on_outcome=on_outcome
     )
@@ -61,9 +61,23 @@ def photo(
         sys.exit(2)
 
 
+def _print_doubts(outcome: Outcome) -> None:
+    """Warn where the age that an edit starts from may be misread."""
+    from reage.face.sureness import doubts_in_words
+
+    for face in outcome.faces:
+        if face["doubts"] and face["source_age"] == face["apparent_before"]:
+            click.echo(
+                f"reage: {outcome.input}: the age of face {face['index']} may be misread, since "
+                f"{doubts_in_words(face['doubts'])}; --from says it",
+                err=True,
+            )
+
+
 def _print_outcome(outcome: Outcome) -> None:
     if outcome.output is None:
         return
+    _print_doubts(outcome)
     for change in outcome.faces:
         asked, target = change["asked_age"], change["target_age"]
         nearest = "" if asked == target else f"; the nearest this model gives is {target:g}"

@@ -143,7 +143,7 @@ class Handlers:
         return {
             self.controls.token: photo.token,
             self.controls.face: 0,
-            self.controls.people: gr.Markdown(texts.people(len(faces)), visible=True),
+            self.controls.people: gr.Markdown(texts.people(faces), visible=True),
             self.controls.faces: gr.Gallery(
                 list(zip(thumbnails, captions, strict=True)), selected_index=0, visible=True
             ),

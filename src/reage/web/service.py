@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from reage.batch import output_name, write_strip
+from reage.batch import describe_sureness, output_name, write_strip
 from reage.bundle import Bundle, find_bundles
 from reage.errors import AgeError, BundleError, PhotoError, PixelLimitError, VideoError
 from reage.face.framing import head_tile
@@ -161,7 +161,8 @@ class Service:
     def faces(self, photo: OpenPhoto) -> list[dict[str, Any]]:
         """Facts about each face, for JSON.
 
-        ``index``, ``box`` (x0, y0, x1, y1 in pixels of the photo), ``apparent_age`` in years, ``male_probability``.
+        ``index``, ``box`` (x0, y0, x1, y1 in pixels of the photo), ``apparent_age`` in years, ``male_probability``,
+        ``sureness`` of the reading from 0 to 1, ``doubts`` about it (`reage.face.sureness.DOUBTS`).
         """
         return [
             {
@@ -169,6 +170,7 @@ class Service:
                 "box": [round(v, 1) for v in face.box],
                 "apparent_age": round(face.apparent_age, 1),
                 "male_probability": round(face.male_probability, 3),
+                **describe_sureness(face),
             }
             for face in photo.sitting.faces
         ]

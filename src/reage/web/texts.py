@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from reage.bundle import Bundle
-from reage.result import FaceChange
+from reage.face.sureness import doubts_in_words
+from reage.result import FaceChange, SittingFace
 from reage.web.service import Limits
 
 TITLE = "reage: a face older or younger"
@@ -59,11 +60,23 @@ def about(bundle: Bundle) -> str:
     return "\n\n".join([" ".join(facts), ETHICS, bundle.card])
 
 
-def people(count: int) -> str:
-    """What stands above the thumbnails of ``count`` faces."""
-    if count == 1:
-        return "**The face in the photo**, and the age it looks."
-    return f"**The {count} faces in the photo**, and the age they look. Choose one to change; each keeps its own age."
+def people(faces: Sequence[SittingFace]) -> str:
+    """What stands above the thumbnails of the faces, with a line for each whose age may be misread."""
+    count = len(faces)
+    lines = [
+        "**The face in the photo**, and the age it looks."
+        if count == 1
+        else f"**The {count} faces in the photo**, and the age they look. Choose one to change; each keeps its own "
+        "age."
+    ]
+    for face in faces:
+        if face.sureness.doubts:
+            whose = f"The age of person {face.index + 1}" if count > 1 else "The age"
+            lines.append(
+                f"{whose} may be misread, since {doubts_in_words(face.sureness.doubts)}: *Age in the photo*, under "
+                "*More settings*, says it."
+            )
+    return "\n\n".join(lines)
 
 
 def thumbnail(index: int, age: float, *, of: int) -> str:
