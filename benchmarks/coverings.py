@@ -1,8 +1,8 @@
 """Paints masks and sunglasses onto faces, and fits the regressions that tell covered eyes and mouths.
 
 ``python benchmarks/coverings.py CACHE`` (a folder of ``reage data cache --size 128``) writes
-src/reage/assets/face_coverings.npy, the only weights that `reage.face.sureness` has; it needs the extra `eval`. Faces of
-the split ``train`` alone are used, so that ``benchmarks/sureness.py`` can judge with the others.
+src/reage/assets/face_coverings.npy, the only weights that `reage.face.sureness` has; it needs the extra `eval`. Faces
+of the split ``train`` alone are used, so that ``benchmarks/sureness.py`` can judge with the others.
 """
 
 from __future__ import annotations

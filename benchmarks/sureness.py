@@ -1,4 +1,4 @@
-"""How often doubts about a face are right and wrong: on real faces, and on the same masked, in sunglasses, dark, blurred.
+"""How often doubts about a face are right and wrong: on real faces, and on the same painted, dark or blurred.
 
 ``python benchmarks/sureness.py INDEX --images UTKFace/`` (an index of ``reage data index utkface``) writes
 benchmarks/sureness.json. The faces are of people of 16 years and more, of the splits that the weights were not fitted

@@ -90,7 +90,7 @@ def test_a_face_turned_far_to_the_side_is_named(detector: FaceDetector) -> None:
     pixels = portrait("senate_angus-king")
     (face,) = detector.detect(pixels)
     turned = face.landmarks_photo.copy()
-    turned[1] = turned[[362, 263]].mean(0) + (0, 40)  # the nose below an eye, as in a profile
+    turned[1] = turned[[362, 263]].mean(0) + np.array([0, 40])  # the nose below an eye, as in a profile
     assert "profile" in read_sureness(pixels, turned).doubts
 
 

@@ -17,14 +17,17 @@ _RAISED = 0.12
 """How far the centre lies above that of the landmarks, which end at the brows; in the same unit."""
 
 
-def head_box(landmarks_photo: Float32, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
+def head_box(
+    landmarks_photo: Float32, shape: tuple[int, ...], *, around: float = 1.0
+) -> tuple[int, int, int, int]:
     """x0, y0, x1, y1 of a square around the whole head, within a photo of ``shape`` (H, W, 3).
 
-    ``landmarks_photo`` (468, 2) are those of the face, in pixels of the photo.
+    ``landmarks_photo`` (468, 2) are those of the face, in pixels of the photo. ``around`` makes the square so many
+    times as large as the head.
     """
     low, high = landmarks_photo.min(0), landmarks_photo.max(0)
     length = float((high - low).max())
-    side = min(_SIDE * length, shape[0], shape[1])
+    side = min(around * _SIDE * length, shape[0], shape[1])
     centre = (low + high) / 2 - np.array([0, _RAISED * length])
     x0 = int(np.clip(centre[0] - side / 2, 0, shape[1] - side))
     y0 = int(np.clip(centre[1] - side / 2, 0, shape[0] - side))

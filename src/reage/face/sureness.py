@@ -30,8 +30,8 @@ DOUBTS = {
 SIDE = 128
 """Side in pixels of the aligned face that is looked at."""
 _DARK, _DARK_WIDTH = 45.0, 8.0
-"""Levels that nine tenths of a face stay below. Below the first, ages are misread by 5 years and more; below 10, by more
-than 17. Of clear photos the darkest have 100."""
+"""Levels that nine tenths of a face stay below. Below the first, ages are misread by 5 years and more; below 10, by
+more than 17. Of clear photos the darkest have 100."""
 _BLURRED, _BLURRED_WIDTH = 0.42, 0.04
 """Fine detail (1 to 2 px of the aligned face) as a part of the coarser (2 to 4 px)."""
 _TURNED, _TURNED_WIDTH = 0.6, 0.08
