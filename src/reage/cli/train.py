@@ -65,6 +65,12 @@ def data_cache(index: Path, output: Path, size: int, workers: int) -> None:
     is_flag=True,
     help="Print the settings, the networks' sizes and the numbers of faces, and stop.",
 )
+@click.option(
+    "--settings",
+    "listed",
+    is_flag=True,
+    help="List every setting of the run, with its default and what it means, and stop.",
+)
 def train(
     recipe: Path | str,
     overrides: tuple[str, ...],
@@ -74,10 +80,12 @@ def train(
     wandb_name: str | None,
     skip_test: bool,
     dry_run: bool,
+    listed: bool,
 ) -> None:
     """Train the family that RECIPE names (needs the extra "train").
 
-    RECIPE is a YAML file of settings, or with --resume the URL of an archived run (docs/cloud.md).
+    RECIPE is a YAML file of settings, or with --resume the URL of an archived run (docs/cloud.md). --settings lists
+    every setting that there is, each of which may follow it as key=value.
 
     In several processes: accelerate launch --multi_gpu --num_processes N -m reage.training RECIPE [key=value]...
     (that is accelerate's name for it with or without GPUs).
@@ -89,6 +97,11 @@ def train(
     named = {"wandb_project": wandb_project, "wandb_name": wandb_name}
     changes: dict[str, object] = {key: value for key, value in named.items() if value}
     settings = settings.model_copy(update=changes | ({"test": False} if skip_test else {}))
+    if listed:
+        from reage.training.setting_list import list_settings
+
+        click.echo(list_settings(settings))
+        return
     if dry_run:
         from reage.training.describe import describe
 
