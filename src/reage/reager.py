@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cached_property
+from functools import cache, cached_property, partial
 from typing import Any, BinaryIO
 
 import cv2
@@ -31,7 +31,7 @@ from reage.photo.files import MAX_PIXELS, Photo, PhotoMeta, read_photo
 from reage.photo.photo import eight_bits
 from reage.photo.provenance import joint_mark
 from reage.request import FaceChoice, Request, Target
-from reage.result import FaceChange, Result, SittingFace
+from reage.result import FaceChange, Result, SittingFace, no_surroundings
 from reage.stopwatch import Stopwatch
 
 
@@ -138,10 +138,13 @@ class Reager:
         estimate = self.age_reader.read(pixels, face.landmarks_photo)
         landmarks = apply_transform(matrices[index], face.landmarks_photo[:, :2])
         aligned = self.align(photo.pixels, matrices[index], landmarks)
-        others = [*matrices[:index], *matrices[index + 1 :]]
-        around = self.survey(photo.pixels, aligned, landmarks, others)
+        look_around = no_surroundings
+        if self.bundle.manifest.reach == "head":
+            others = [*matrices[:index], *matrices[index + 1 :]]
+            look_around = cache(partial(self.survey, photo.pixels, aligned, landmarks, others))
         sureness = read_sureness(pixels, face.landmarks_photo)
-        return SittingFace(index, face, estimate.age, estimate.male_probability, sureness, aligned, around)
+        seen = estimate.age, estimate.male_probability, sureness
+        return SittingFace(index, face, *seen, aligned, look_around)
 
 
 class Sitting:
@@ -219,24 +222,25 @@ class Sitting:
             goal = request.goal(source, manifest)
             with watch("network"):
                 edit = self.reager.edit(face.aligned, to=goal, source=source, male=male)
+            with watch("surroundings"):
+                around = face.around
             with watch("composite"):
-                edits = tuple(request.applied(face.aligned, edit, face.landmarks_aligned, face.around))
+                edits = tuple(request.applied(face.aligned, edit, face.landmarks_aligned, around))
                 for area, part in edits:
                     composite(self.photo.pixels, out, area, part, detail_sigma=manifest.detail_sigma)
             edited.append((face, source, goal, male, edits))
-        with watch("verify"):
-            changes = tuple(
-                FaceChange(
-                    face=face,
-                    source_age=source,
-                    asked_age=goal,
-                    target_age=manifest.reached(source, goal),
-                    male=male,
-                    apparent_after=self.reager.read_age(out, face.face),
-                    edits=edits,
-                )
-                for face, source, goal, male, edits in edited
+        changes = tuple(
+            FaceChange(
+                face=face,
+                source_age=source,
+                asked_age=goal,
+                target_age=manifest.reached(source, goal),
+                male=male,
+                edits=edits,
+                read_again=partial(self.reager.read_age, out, face.face),
             )
+            for face, source, goal, male, edits in edited
+        )
         mark = joint_mark(
             asked[change.face.index].mark(self.reager.bundle.title, [(change.source_age, change.target_age)])
             for change in changes

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ import numpy.typing as npt
 from reage.arrays import Float32
 from reage.edit.compositing import AlignedFace, Edit
 from reage.edit.layers import write_layers
-from reage.edit.surroundings import Surroundings
+from reage.edit.surroundings import LARGEST_SURROUNDINGS, Surroundings
 from reage.face.alignment import apply_transform, compose, invert_transform
 from reage.face.detection import Face
 from reage.face.sureness import Sureness
@@ -23,6 +24,11 @@ from reage.photo.provenance import Provenance
 
 if TYPE_CHECKING:
     from reage.sign.signer import Signer
+
+
+def no_surroundings() -> None:
+    """For a model that edits the face alone: no hair or neck follows."""
+    return
 
 
 @dataclass(frozen=True)
@@ -36,8 +42,19 @@ class SittingFace:
     sureness: Sureness
     """How sure the reading of its age is."""
     aligned: AlignedFace
-    around: Surroundings | None = None
-    """Its hair and neck, where these are known and follow the edit."""
+    look_around: Callable[[], Surroundings | None] = no_surroundings
+    """Finds what `around` tells, once."""
+
+    @property
+    def around(self) -> Surroundings | None:
+        """Its hair and neck, where these are known and follow the edit; they are looked for when first asked for."""
+        return self.look_around()
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory that its crop takes, and its surroundings, even if these are yet to be looked for."""
+        around = 0 if self.look_around is no_surroundings else LARGEST_SURROUNDINGS
+        return self.aligned.pixels.nbytes + self.aligned.mask.nbytes + around
 
     @property
     def box(self) -> tuple[float, float, float, float]:
@@ -48,17 +65,25 @@ class SittingFace:
     def moved(self, transform: Float32) -> SittingFace:
         """The same face in the photo seen through ``transform`` (2, 3); its aligned crop stays as it is."""
         matrix = compose(self.aligned.matrix, invert_transform(transform))
+        look_around = self.look_around
+        if look_around is not no_surroundings:
+            look_around = partial(_moved, look_around, transform)
         return replace(
             self,
             face=self.face.moved(transform),
             aligned=replace(self.aligned, matrix=matrix),
-            around=None if self.around is None else self.around.moved(transform),
+            look_around=look_around,
         )
 
     @property
     def landmarks_aligned(self) -> Float32:
         """Landmarks (468, 2) in the aligned frame."""
         return apply_transform(self.aligned.matrix, self.face.landmarks_photo[:, :2])
+
+
+def _moved(look_around: Callable[[], Surroundings | None], transform: Float32) -> Surroundings | None:
+    around = look_around()
+    return None if around is None else around.moved(transform)
 
 
 @dataclass(frozen=True)
@@ -73,9 +98,15 @@ class FaceChange:
     asked_age: float
     target_age: float
     male: float
-    apparent_after: float
     edits: tuple[tuple[AlignedFace, Edit], ...]
     """The edit of the face comes last, after those of hair and neck, if these followed."""
+    read_again: Callable[[], float]
+    """Finds what `apparent_after` tells."""
+
+    @cached_property
+    def apparent_after(self) -> float:
+        """The age in years that the edited face looks; it is read when first asked for."""
+        return self.read_again()
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from reage.face.candidates import overlap, search_sides
+from reage.face.candidates import fine_sides, overlap
 from reage.face.detection import Face, FaceDetector, drop_duplicates
 
 Bytes = npt.NDArray[np.uint8]
@@ -149,15 +149,49 @@ def test_thresholds_are_obeyed() -> None:
     assert FaceDetector(min_score=1.0, threads=1).detect(load(PORTRAITS[1], 256)) == []
 
 
-def test_passes_reach_faces_of_forty_pixels_within_bounds() -> None:
-    assert search_sides(200) == [128, 256]
-    assert search_sides(1024) == [128, 256, 512]
-    assert search_sides(6000) == [128, 256, 512, 1024, 2000]
+def test_copies_reach_faces_of_forty_pixels_within_bounds() -> None:
+    assert fine_sides(200, None) == []  # what is searched in any case shows all there is
+    assert fine_sides(512, None) == [512]
+    assert fine_sides(512, 40) == []
+    assert fine_sides(1024, 40) == [342]
+    assert fine_sides(6000, 40) == [667, 2000]
+    assert fine_sides(6000, 400) == []
     for longer in (1, 300, 1536, 4000, 9000, 30000):
-        sides = search_sides(longer)
-        assert sides == sorted(set(sides))
-        assert sides[-1] <= 4096
-        assert sides[-1] * 3 >= min(longer, 4096)
+        for smallest in (None, 40, 100, 1000):
+            sides = fine_sides(longer, smallest)
+            assert sides == sorted(set(sides))
+            assert all(256 < side <= 4096 for side in sides)
+            finest = max([256, *sides])
+            assert finest * (smallest or 40) >= 13 * min(longer, 4096)
+
+
+def test_all_faces_are_found_around_a_large_one(detector: FaceDetector) -> None:
+    """Small, leaning, turned and cut ones, in a picture whose largest face would do to end a coarse search."""
+    names = [name for name in PORTRAITS if not name.startswith("astronaut")]
+    canvas = montage(
+        1500, 1000, [(names[0], 400, 200, 700), (names[1], 1200, 60, 92)]
+    )  # faces of half of that
+    leaning, _ = turned(load(names[2], 160), 40)
+    canvas[20 : 20 + len(leaning), 20 : 20 + len(leaning)] = leaning
+    canvas[500:700, :140] = load(names[3], 200)[:, 60:]  # its right side is cut off
+    faces = detector.detect(canvas)
+    middles = [(face.box_photo[:2] + face.box_photo[2:]) / 2 for face in faces]
+    places = [(750, 550), (40, 600), (20 + len(leaning) / 2, 20 + len(leaning) / 2), (1246, 106)]
+    for place, size in zip(places, (360, 100, 80, 46), strict=True):
+        assert min(float(np.abs(middle - place).max()) for middle in middles) < 0.3 * size, place
+
+
+def test_the_largest_face_alone_is_the_first_of_all(detector: FaceDetector) -> None:
+    group = montage(
+        1200, 800, [(PORTRAITS[1], 0, 50, 400), (PORTRAITS[2], 420, 90, 700), (PORTRAITS[3], 1110, 0, 90)]
+    )
+    leaning, _ = turned(load(PORTRAITS[2]), 90)
+    for pixels in (group, leaning, load(PORTRAITS[4], 1024), load(PORTRAITS[5], 60)):
+        (largest,) = detector.detect(pixels, only_largest=True)
+        first = detector.detect(pixels)[0]
+        error = np.linalg.norm(largest.landmarks_photo - first.landmarks_photo, axis=1).mean()
+        assert error < 0.02 * eye_distance(first.landmarks_photo)
+    assert detector.detect(no_faces()["noise"], only_largest=True) == []
 
 
 def square(x: float, y: float, side: float, score: float = 0.9) -> Face:

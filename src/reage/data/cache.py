@@ -95,7 +95,7 @@ class Aligner:
         landmarks, presence = self._network.refine(pixels, landmarks)
         if presence >= MIN_PRESENCE:
             return landmarks
-        found = self._detector.detect(pixels)
+        found = self._detector.detect(pixels, only_largest=True)
         return found[0].landmarks_photo if found else None
 
 

@@ -46,6 +46,8 @@ _CHEEKS = 0.3
 _TO_YUV = np.array([[0.299, -0.299, 0.701], [0.587, -0.587, -0.587], [0.114, 0.886, -0.114]], np.float32)
 """From RGB to luma (ITU-R BT.601) and the differences of blue and red from it."""
 _TO_RGB = np.linalg.inv(_TO_YUV).astype(np.float32)
+LARGEST_SURROUNDINGS = 4 * (3 * SIDE**2 + 2 * (4 * SIDE**2 + 2 * SMALL**2))
+"""Bytes of memory that `Surroundings` with both of its parts take: 3.1 MB."""
 
 
 @dataclass(frozen=True)

@@ -37,8 +37,8 @@ from reage.evaluation.scoring import FEW, FEWEST, Scorer, label_doubts
 from reage.progress import Progress
 from reage.reager import Reager
 
-FINDERS = ("face_detector.onnx", "face_landmarks.onnx")
-"""Networks that judge nothing, but find the faces that are judged."""
+FINDERS = ("face_detector.onnx", "face_landmarks.onnx", "selfie_mask.onnx")
+"""Networks that judge nothing, but find the faces that are judged, and the hair and neck that follow their edits."""
 
 WORDS = ("name", "version", "family", "data", "teachers", "training", "figures", "licence", "files", "format")
 """What a manifest says that changes no edit."""

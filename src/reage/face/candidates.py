@@ -17,10 +17,15 @@ from reage.arrays import Bool, Float32, UInt8
 from reage.assets import asset
 from reage.onnx_session import open_session
 
-_SIDES = (256, 512)
-"""Longer sides of the reduced copies to search: the coarsest, and the finest unless the photo is large."""
-_REDUCTION = 3
-"""The detector finds faces of about 13 px, so in a copy reduced by no more than this it finds a face of 40 px."""
+_COARSE, _FINE = 256, 512
+"""Longer sides of the coarser copy to search in any case, and of the finest one of a small photo."""
+SMALLEST_FACE, _SMALL_FACE = 40, 32
+"""Faces of the first size in pixels are found in any photo that is not huge; of the second, mostly, in photos that have
+no larger one."""
+_VISIBLE = 40 / 3
+"""The detector finds faces of so many pixels: a copy that is to show a face must not make it smaller."""
+_STEP = 3.0
+"""Each copy is so many times as large as the next coarser one, or less."""
 _LARGEST_SIDE = 4096
 """The longer side of the finest copy, whatever the photo; searching it takes seconds."""
 _BORDERED = 128
@@ -76,24 +81,24 @@ class CandidateFinder:
         self._session = open_session(asset("face_detector.onnx"), threads=threads)
         self._min_score = min_score
 
-    def find(self, pixels: UInt8, copies: list[UInt8], quarters: int = 0) -> Float32:
-        """The points (n, 8, 2) of candidates in a photo (H, W, 3), each place once, the best first.
+    def find(self, pixels: UInt8, copies: list[UInt8], quarters: int = 0) -> list[Candidates]:
+        """What is found in each of ``copies``, in pixels of the photo (H, W, 3) of which they are copies.
 
-        ``copies`` are those of `reduced_copies`, or some of them; each is turned by ``quarters`` of a circle before it
-        is searched.
+        Each is turned by ``quarters`` of a circle before it is searched. `merge_candidates` makes one of what is found
+        several times.
         """
         found = []
         for copy in copies:
             height, width = copy.shape[:2]
             turned = np.ascontiguousarray(np.rot90(copy, quarters))
-            coarsest = max(height, width) <= _SIDES[0]
+            coarsest = max(height, width) <= _COARSE
             border = _BORDERED // 2 if max(height, width) <= _BORDERED else 0
             seen = self._search(turned, border, np.inf if coarsest else _LARGEST_BOX)
             seen = seen.turned_back(quarters, width, height)
             # The detector counts from the edge of the first pixel, the photo frame from its centre.
             scale = (pixels.shape[1] / width, pixels.shape[0] / height)
             found.append(seen.moved(scale, (-0.5, -0.5)))
-        return merge_candidates(_joined(found))
+        return found
 
     def _search(self, picture: UInt8, border: int, largest: float) -> Candidates:
         """Candidates in one picture (h, w, 3), in its pixels, tile by tile if it is large."""
@@ -119,21 +124,43 @@ class CandidateFinder:
         return Candidates(points - np.float32(border), scores[keep])
 
 
-def search_sides(longer_side: int) -> list[int]:
-    """The longer sides in pixels of the copies to search, ascending: fine enough for faces of 40 px, if feasible."""
-    finest = max(-(-longer_side // _REDUCTION), min(longer_side, _SIDES[1]))
-    finest = min(finest, _LARGEST_SIDE)
-    sides = [_BORDERED, _SIDES[0]]
-    while sides[-1] < finest:
-        sides.append(min(2 * sides[-1], finest))
+def coarse_copies(pixels: UInt8) -> list[UInt8]:
+    """A photo (H, W, 3) at two sizes that are quickly searched and show all but small faces.
+
+    The first, which is the smaller one, is for faces that fill the frame of the photo or are cut by it.
+    """
+    return reduced_copies(pixels, [_BORDERED, _COARSE])
+
+
+def fine_copies(pixels: UInt8, smallest: float | None) -> list[UInt8]:
+    """The further copies to search for faces of ``smallest`` pixels and more, as `fine_sides` says."""
+    return reduced_copies(pixels, fine_sides(max(pixels.shape[:2]), smallest))
+
+
+def fine_sides(longer_side: int, smallest: float | None) -> list[int]:
+    """The longer sides in pixels, ascending, of the copies that show small faces; they may be none.
+
+    Args:
+        longer_side: that of the photo.
+        smallest: the size of a face, in pixels of the photo, from which on it is looked for; None looks for all that
+            may be found, which are those of `SMALLEST_FACE` pixels and, in small photos, smaller ones.
+    """
+    finest = -(-longer_side * _VISIBLE // (smallest or _SMALL_FACE))
+    if smallest is None:
+        finest = max(finest, min(longer_side, _FINE))
+    side = float(min(finest, _LARGEST_SIDE))
+    sides: list[int] = []
+    while side > _COARSE:
+        sides.insert(0, round(side))
+        side /= _STEP
     return sides
 
 
-def reduced_copies(pixels: UInt8) -> list[UInt8]:
-    """A photo (H, W, 3) at each of its `search_sides`, each copy reduced from the next larger one."""
+def reduced_copies(pixels: UInt8, sides: list[int]) -> list[UInt8]:
+    """A photo (H, W, 3) at each of ``sides``, ascending longer sides in pixels, each reduced from the next larger."""
     copies: list[UInt8] = []
     current = pixels
-    for side in reversed(search_sides(max(pixels.shape[:2]))):
+    for side in reversed(sides):
         scale = side / max(pixels.shape[:2])
         size = (max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale)))
         interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
@@ -141,11 +168,6 @@ def reduced_copies(pixels: UInt8) -> list[UInt8]:
         current = cv2.resize(source, size, interpolation=interpolation)
         copies.insert(0, current)
     return copies
-
-
-def coarse_copies(copies: list[UInt8]) -> list[UInt8]:
-    """Those of `reduced_copies` that are quickly searched."""
-    return [copy for copy in copies if max(copy.shape[:2]) <= _SIDES[-1]]
 
 
 def overlap(box: Float32, others: Float32) -> tuple[Float32, Float32]:
@@ -157,12 +179,12 @@ def overlap(box: Float32, others: Float32) -> tuple[Float32, Float32]:
     return common / np.maximum(union, 1e-6), common / np.maximum(smaller, 1e-6)
 
 
-def merge_candidates(candidates: Candidates) -> Float32:
+def merge_candidates(found: list[Candidates]) -> Float32:
     """Non-maximum suppression: the points (n, 8, 2) of overlapping candidates, averaged by score, the best first.
 
     The average, as in BlazeFace, moves less than the best box when the photo changes a little.
     """
-    merged = []
+    merged, candidates = [], _joined(found)
     left = candidates[np.argsort(-candidates.scores, kind="stable")]
     while len(left.scores):
         boxes = left.boxes

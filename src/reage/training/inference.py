@@ -190,7 +190,7 @@ def infer_image(
 def _largest_face(image_path: str | os.PathLike[str], size: int) -> UInt8:
     """The largest face of a picture in the aligned frame of ``size`` px; raises `NoFaceError`."""
     pixels = eight_bits(read_photo(image_path).pixels)
-    faces = FaceDetector().detect(pixels)
+    faces = FaceDetector().detect(pixels, only_largest=True)
     if not faces:
         raise NoFaceError(f"{image_path}: no face found")
     return warp(pixels, align_landmarks(faces[0].landmarks_photo, size), (size, size))

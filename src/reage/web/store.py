@@ -48,12 +48,10 @@ class OpenPhoto:
 
     @property
     def size(self) -> int:
-        """Bytes of memory that it takes: pixels, and the faces cut from them."""
+        """Bytes of memory that it takes: pixels, and the faces cut from them with what lies around these."""
         photos = (self.sitting.photo, self.small.photo)
         pixels = sum(p.pixels.nbytes + (0 if p.alpha is None else p.alpha.nbytes) for p in photos)
-        faces = self.sitting.faces
-        cut = sum(f.aligned.pixels.nbytes + f.aligned.mask.nbytes for f in faces)
-        return pixels + cut + sum(f.around.pixels.nbytes for f in faces if f.around)
+        return pixels + sum(face.nbytes for face in self.sitting.faces)
 
     def place(self, name: str, kind: str = "result") -> Path:
         """Path for a new file called ``name``, in a new folder whose name nobody can guess.
