@@ -138,7 +138,7 @@ class Reager:
         estimate = self.age_reader.read(pixels, face.landmarks_photo)
         landmarks = apply_transform(matrices[index], face.landmarks_photo[:, :2])
         aligned = self.align(photo.pixels, matrices[index], landmarks)
-        look_around = no_surroundings
+        look_around: Callable[[], Surroundings | None] = no_surroundings
         if self.bundle.manifest.reach == "head":
             others = [*matrices[:index], *matrices[index + 1 :]]
             look_around = cache(partial(self.survey, photo.pixels, aligned, landmarks, others))
