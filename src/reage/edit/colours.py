@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from reage.arrays import Bool, Float32
 
@@ -15,6 +14,9 @@ _FEWEST = 24
 """Pixels that make a Gaussian."""
 _MOST = 1500
 """Pixels that are enough to learn from."""
+
+_HALVED = np.full((1, 3), -0.5, np.float32)
+"""Makes of squared distances along three axes the exponent of a Gaussian."""
 
 
 class ColourModel:
@@ -45,11 +47,17 @@ class ColourModel:
 
     def densities(self, lab: Float32) -> Float32:
         """How likely each of the n Gaussians gives each of the colours ``lab`` (..., 3): (n, ...)."""
-        found = np.zeros((len(self._parts), *lab.shape[:-1]), np.float32)
-        for number, (middle, whitening, height) in enumerate(self._parts):
-            away = (lab - middle) @ whitening
-            found[number] = np.exp(np.maximum(height - 0.5 * np.einsum("...c,...c", away, away), -60))
-        return found
+        column = np.ascontiguousarray(lab, np.float32).reshape(
+            -1, 1, 3
+        )  # OpenCV does this five times as fast as numpy
+        found = np.empty((len(self._parts), len(column), 1), np.float32)
+        for exponent, (middle, whitening, height) in zip(found, self._parts, strict=True):
+            away = cv2.transform(column, np.hstack([whitening.T, -(whitening.T @ middle)[:, None]]))
+            cv2.multiply(away, away, dst=away)
+            cv2.transform(away, _HALVED, dst=exponent)
+            exponent += np.float32(height)
+        np.exp(np.maximum(found, -60, out=found), out=found)
+        return found.reshape(-1, *lab.shape[:-1])
 
     def density(self, lab: Float32) -> Float32:
         """How likely the thing has each of the colours ``lab`` (..., 3)."""
@@ -58,11 +66,6 @@ class ColourModel:
     def __bool__(self) -> bool:
         """Whether anything was learned."""
         return bool(self._parts)
-
-
-def to_lab(pixels: npt.NDArray[np.uint8]) -> Float32:
-    """Pixels (H, W, 3) in CIELAB: lightness 0 to 100, chroma about -100 to 100."""
-    return np.asarray(cv2.cvtColor(pixels.astype(np.float32) / 255, cv2.COLOR_RGB2LAB), np.float32)
 
 
 def hue(lab: Float32) -> Float32:

@@ -8,9 +8,10 @@ import cv2
 import numpy as np
 
 from reage.arrays import Bool, Float32
-from reage.edit.colours import ColourModel, to_lab
+from reage.edit.colours import ColourModel
 from reage.edit.head import SIDE, Head, Places, places, rise
 from reage.face.alignment import rescale_points
+from reage.photo.lab import to_lab
 
 SMALL = 128
 """Side in pixels of the reduced head frame in which colours are compared."""

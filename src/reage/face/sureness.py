@@ -17,6 +17,7 @@ import numpy as np
 from reage.arrays import Bool, Float32, UInt8
 from reage.assets import asset
 from reage.face.alignment import align_landmarks, apply_transform, warp
+from reage.photo.lab import to_lab
 
 DOUBTS = {
     "eyes covered": "its eyes look covered",
@@ -110,8 +111,7 @@ def covering_features(picture: UInt8) -> Float32:
     maps = (np.hypot(across, down)[..., None] * near).astype(np.float32)
     cells = cv2.resize(maps, (_CELLS, _CELLS), interpolation=cv2.INTER_AREA)
     strength = np.sqrt(cv2.blur((cells**2).sum(-1), (3, 3))) + 1
-    lab = cv2.cvtColor(small.astype(np.float32) / 255, cv2.COLOR_RGB2Lab)
-    colours = cv2.resize(lab, (_CELLS, _CELLS), interpolation=cv2.INTER_AREA)
+    colours = cv2.resize(to_lab(small), (_CELLS, _CELLS), interpolation=cv2.INTER_AREA)
     middle = colours[2:6, 2:6].reshape(-1, 3)
     apart_in_colour = (colours - np.median(middle, 0)) / (middle[:, 0].std() + 5, 10, 10)
     parts = (
