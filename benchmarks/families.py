@@ -21,7 +21,8 @@ from reage.evaluation.tables import markdown_table
 from reage.face.framing import head_tile
 from reage.photo.files import Provenance, write_photo
 from reage.sheets import sheet_photo
-from reage.training.export import export_run, read_settings
+from reage.training.config import read_settings
+from reage.training.export import export_run
 
 HERE = Path(__file__).parent
 DOCS = HERE.parent / "docs"

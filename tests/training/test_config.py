@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from reage.cli.main import main
 from reage.errors import ConfigError
-from reage.training.config import load_recipe, validate
+from reage.training.config import TrainSettings, load_recipe, validate
 from reage.training.families import FAMILIES, family_type
 from reage.training.families.age import AgeOptions
 
@@ -152,3 +154,13 @@ def test_a_missing_recipe_is_refused(tmp_path: Path) -> None:
 def test_settings_do_not_change_after_reading(recipe: Path) -> None:
     with pytest.raises(ValueError, match="frozen"):
         load_recipe(recipe).epochs = 5  # type: ignore[misc]
+
+
+def test_help_lists_every_common_setting_with_its_default() -> None:
+    text = " ".join(CliRunner().invoke(main, ["train", "--help"]).output.split())
+    for name, field in TrainSettings.model_fields.items():
+        assert name == "data" or name == "options" or f" {name} " in text
+        if name not in ("data", "options"):
+            assert " ".join(str(field.description).split()) in text
+    assert "data.evenness 0: every face" in text
+    assert "[default: 500]" in text

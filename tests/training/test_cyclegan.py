@@ -2,24 +2,34 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from click.testing import CliRunner
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from reage.bundle import open_bundle
+from reage.bundle import Bundle, open_bundle
+from reage.cli.main import main
 from reage.data.sampling import Shard
-from reage.errors import ConfigError, DataError, ExistsError
-from reage.training.config import load_recipe
+from reage.errors import BundleError, ConfigError, DataError, ExistsError
+from reage.photo.files import read_photo
+from reage.training.aging_gan import AGING_GAN_ZOOM, read_aging_gan
+from reage.training.config import TrainSettings, load_recipe
+from reage.training.editing import to_tensor, to_uint8
+from reage.training.export import opened_bundle
 from reage.training.families.cyclegan import CycleFamily
-from reage.training.importing import AGING_GAN_ZOOM, import_aging_gan, read_aging_gan
+from reage.training.importing import import_aging_gan
+from reage.training.painting import largest_face
+from reage.training.trained import open_trained
 from reage.training.trainer import Trainer, resolved
+from reage.training.translating import translate_image
 
-from .tiny import cycle_settings
+from .tiny import SIZE, cycle_settings
 
 LAYOUT = json.loads((Path(__file__).parent / "aging_gan_layout.json").read_text())
 """Entries, names and shapes of a checkpoint of the aging-gan project at its default sizes."""
@@ -362,3 +372,110 @@ def test_there_and_back_becomes_the_same_face(norm: str, tmp_path: Path) -> None
     averaged = {**trainer.family.networks, **trainer.updater.averages}
     after = trainer.family.validate(averaged, "val")["cycle"]
     assert after < 0.6 * before
+
+
+# -- weights wherever they are --
+
+
+def imported_settings(cache: Path, **changes: object) -> TrainSettings:
+    options = {"width": 8, "blocks": 2, "critic_width": 8, "norm": "batch", "replay": 0, "spectral": False}
+    return cycle_settings(cache, options=options, **changes)
+
+
+def test_a_run_goes_on_from_an_imported_checkpoint_with_its_critics(
+    theirs: tuple[Path, dict[str, nn.Module]], cache: Path, tmp_path: Path
+) -> None:
+    path, networks = theirs
+    trainer = Trainer(imported_settings(cache, start_from=path, steps=1), tmp_path / "run")
+    pairs = {"older": "G", "younger": "F", "young_critic": "DX", "old_critic": "DY"}
+    for name, letter in pairs.items():
+        ours, kept = trainer.family.networks[name].state_dict(), networks[letter].state_dict()
+        assert all(torch.equal(a, b) for a, b in zip(ours.values(), kept.values(), strict=True))
+    trainer.run()
+    assert (tmp_path / "run" / "metrics" / "test_metrics.json").exists()
+
+
+def test_an_imported_checkpoint_that_does_not_fit_is_refused_in_one_line(
+    theirs: tuple[Path, dict[str, nn.Module]], cache: Path, tmp_path: Path
+) -> None:
+    settings = cycle_settings(cache, start_from=theirs[0])  # of other widths
+    with pytest.raises(ConfigError, match=r"best\.pth: weights of 'older' do not fit") as caught:
+        Trainer(settings, tmp_path / "run")
+    assert "\n" not in str(caught.value)
+
+
+def test_the_losses_of_a_checkpoint_are_told_without_training(
+    theirs: tuple[Path, dict[str, nn.Module]], cache: Path, cycle_run: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "recipe.json").write_text(imported_settings(cache).model_dump_json())  # JSON is YAML
+    asked = ["train", str(tmp_path / "recipe.json"), "--only-test", "-o"]
+    ran = CliRunner().invoke(main, [*asked, str(tmp_path / "run"), f"start_from={theirs[0]}"])
+    assert ran.exit_code == 0, ran.output
+    told = dict(line.split(": ", 1) for line in ran.stdout.splitlines())
+    made = CycleFamily(imported_settings(cache))
+    expected = made.validate(read_aging_gan(theirs[0]), "test")
+    assert float(told["loss_DX"]) == pytest.approx(expected["loss_DX"], abs=1e-5)
+    assert float(told["loss_gen_total"]) == pytest.approx(expected["loss_gen_total"], abs=1e-5)
+    assert not (tmp_path / "run" / "weights.safetensors").exists()
+    copy = shutil.copytree(cycle_run, tmp_path / "finished")
+    known = json.loads((copy / "metrics" / "test_metrics.json").read_text())
+    ran = CliRunner().invoke(main, ["train", str(copy / "settings.json"), "--only-test", "-o", str(copy)])
+    assert ran.exit_code == 0, ran.output
+    told = dict(line.split(": ", 1) for line in ran.stdout.splitlines())
+    assert float(told["cycle"]) == pytest.approx(known["cycle"], abs=1e-5)
+
+
+def test_a_run_its_files_and_checkpoints_of_another_project_open_as_bundles(
+    theirs: tuple[Path, dict[str, nn.Module]], cycle_run: Path, cycle_bundle: Path
+) -> None:
+    face = np.random.default_rng(0).uniform(-1, 1, (SIZE, SIZE, 3)).astype(np.float32)
+
+    def edit(bundle: Bundle) -> Tensor:
+        return torch.from_numpy(bundle.edit(face, source_age=25, target_age=55, male=0).delta)
+
+    expected = edit(open_bundle(cycle_bundle))
+    for place in (cycle_run, cycle_run / "best.safetensors"):
+        opened = opened_bundle(place)
+        assert opened.manifest.name == cycle_run.name
+        torch.testing.assert_close(edit(opened), expected)
+    last = sorted((cycle_run / "checkpoints").iterdir())[-1]
+    torch.testing.assert_close(
+        edit(opened_bundle(last)), edit(opened_bundle(cycle_run / "weights.safetensors"))
+    )
+    imported = opened_bundle(theirs[0]).manifest
+    assert (imported.size, imported.zoom) == (256, AGING_GAN_ZOOM)
+    with pytest.raises(BundleError):
+        opened_bundle(cycle_run / "nowhere")
+
+
+# -- the picture that a network itself makes --
+
+
+def test_infer_writes_what_the_network_makes_of_the_face(
+    cycle_run: Path, theirs: tuple[Path, dict[str, nn.Module]], portrait: Path, tmp_path: Path
+) -> None:
+    shutil.copy(portrait, tmp_path / "me.jpg")
+    asked = ["infer", str(cycle_run), str(tmp_path / "me.jpg"), "--direction", "young2old"]
+    ran = CliRunner().invoke(main, asked)
+    assert ran.exit_code == 0, ran.output
+    written = read_photo(tmp_path / "me-young2old.png").pixels
+    trained = open_trained(cycle_run, best=False)
+    face = largest_face(portrait, SIZE, 1.1)
+    with torch.no_grad():
+        made = trained.exported.networks["older"].eval()(to_tensor(torch.from_numpy(face)[None]))
+    assert np.array_equal(written, to_uint8(made)[0].numpy())
+    refused = CliRunner().invoke(main, asked)
+    assert (refused.exit_code, "exists already" in refused.output) == (2, True)
+    picture = translate_image(portrait, "old2young", run=theirs[0], upscale=300)
+    assert picture.shape == (300, 300, 3)
+
+
+@pytest.mark.parametrize("asked", [[], ["--to", "50", "--direction", "young2old"], ["--to", "50"]])
+def test_infer_asks_for_a_direction_where_a_run_knows_directions(
+    asked: list[str], cycle_run: Path, portrait: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "out.png"
+    ran = CliRunner().invoke(main, ["infer", str(cycle_run), str(portrait), *asked, "-o", str(output)])
+    assert ran.exit_code == 2
+    assert "--direction" in ran.output
+    assert not output.exists()

@@ -13,8 +13,8 @@ from reage import Reager
 from reage.bundle import open_bundle
 from reage.cli.main import main
 from reage.training.checkpoint import load_weights, read_about
-from reage.training.config import TrainSettings
-from reage.training.export import TOLERANCE, export_run, read_settings
+from reage.training.config import TrainSettings, read_settings
+from reage.training.export import TOLERANCE, export_run
 from reage.training.families import family_type
 from reage.training.trainer import Trainer
 

@@ -16,10 +16,11 @@ from reage.data.sampling import Shard
 from reage.edit.compositing import composite
 from reage.face.alignment import align_landmarks, apply_transform, resizing, utkface_template
 from reage.photo.files import read_photo
+from reage.training.aging_gan import AGING_GAN_ZOOM
 from reage.training.export import export_run, write_exported
 from reage.training.families.base import Exported
 from reage.training.families.cyclegan import CycleFamily
-from reage.training.importing import AGING_GAN_ZOOM, import_aging_gan
+from reage.training.importing import import_aging_gan
 
 from .tiny import SIZE, cycle_settings, write_cache
 

@@ -14,7 +14,7 @@ EVALUATION = ("torch", "pandas", "pyarrow", "rich", "skimage", "sklearn", "matpl
 
 
 @click.command()
-@click.argument("bundle", type=MODEL, required=False)
+@click.argument("model", type=MODEL, required=False)
 @click.option(
     "--index", type=PATH, required=True, help="Made by `reage data index`; images lie where it says."
 )
@@ -60,7 +60,7 @@ EVALUATION = ("torch", "pandas", "pyarrow", "rich", "skimage", "sklearn", "matpl
 @click.option("--force", is_flag=True, help="Let networks judge that taught the model; the report says so.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing report.")
 def evaluate(
-    bundle: Path | str | None,
+    model: Path | str | None,
     index: Path,
     output: Path,
     ages: str,
@@ -69,7 +69,10 @@ def evaluate(
     overwrite: bool,
     **options: Any,
 ) -> None:
-    """Judge BUNDLE (default: the embedded one) on labelled faces: age, identity, realism, what it leaves alone, groups.
+    """Judge MODEL (default: the embedded one) on labelled faces: age, identity, realism, what it leaves alone, groups.
+
+    MODEL is a bundle, a run folder (its best weights are judged), a file of weights or a checkpoint in one, or a
+    best.pth of the aging-gan project. The losses of a run on its test split: reage train RECIPE -o RUN --only-test.
 
     A stopped evaluation goes on where it stopped. Reports that share a --cache measure real faces only once.
     """
@@ -79,15 +82,15 @@ def evaluate(
     from reage.evaluation.protocol import Protocol
     from reage.evaluation.report_folder import make_report_folder, write_report
     from reage.evaluation.selection import select
-    from reage.hub.models import open_model
     from reage.progress import progress_bar
+    from reage.training.export import opened_bundle
 
     protocol = Protocol(ages=tuple(parse_ages(ages)), **options)
     make_report_folder(output, overwrite=overwrite)
     measurements = MeasurementCache(cache or output / "measurements")
     with progress_bar() as progress:
         evaluation = evaluate(
-            open_model(bundle), index, protocol, measurements, force=force, progress=progress
+            opened_bundle(model), index, protocol, measurements, force=force, progress=progress
         )
         write_report(evaluation, output, progress)
     if protocol.split == "val":

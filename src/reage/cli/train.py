@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import signal
+from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from reage.cli.options import PATH, RECIPE, need_extra
+from reage.cli.options import DIRECTIONS, PATH, RECIPE, need_extra
+
+if TYPE_CHECKING:
+    from reage.training.trainer import Trainer
 
 
 @click.group()
@@ -48,7 +53,19 @@ def data_cache(index: Path, output: Path, size: int, workers: int) -> None:
     click.echo(make_cache(index, output, size, workers))
 
 
-@click.command()
+class _TrainCommand(click.Command):
+    """Adds the settings of every run to ``--help``, where the extra is installed that knows them."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        if not all(find_spec(name) for name in ("pydantic", "yaml")):
+            return
+        from reage.training.setting_list import common_settings
+
+        with formatter.section("Settings (key=value; those of a family: reage train RECIPE --settings)"):
+            formatter.write_dl(common_settings())
+
+
+@click.command(cls=_TrainCommand)
 @click.argument("recipe", type=RECIPE)
 @click.argument("overrides", nargs=-1, metavar="[key=value]...")
 @click.option("-o", "--output", type=PATH, help="Run folder; default: runs/ and the recipe's name.")
@@ -60,6 +77,11 @@ def data_cache(index: Path, output: Path, size: int, workers: int) -> None:
 @click.option("--wandb-project", help="Project in Weights & Biases, as the setting wandb_project.")
 @click.option("--wandb-name", help="Name of the run in Weights & Biases, as the setting wandb_name.")
 @click.option("--skip-test", is_flag=True, help="Leave out the test at the end, as the setting test=false.")
+@click.option(
+    "--only-test",
+    is_flag=True,
+    help="Measure the folder's best weights on the test split, or else those of start_from, and print the figures.",
+)
 @click.option(
     "--dry-run",
     is_flag=True,
@@ -79,6 +101,7 @@ def train(
     wandb_project: str | None,
     wandb_name: str | None,
     skip_test: bool,
+    only_test: bool,
     dry_run: bool,
     listed: bool,
 ) -> None:
@@ -109,38 +132,71 @@ def train(
         return
     from reage.training.trainer import Trainer
 
-    trainer = Trainer(settings, prepare_folder(recipe, output), resume=resume)
+    folder = prepare_folder(recipe, output)
+    if only_test:
+        begun = (folder / "checkpoints").exists()
+        for figure, value in Trainer(settings, folder, resume=resume or begun).test().items():
+            click.echo(f"{figure}: {value}")
+        return
+    trainer = Trainer(settings, folder, resume=resume)
     trainer.run()
-    settings = trainer.settings
+    _tell_end(trainer)
+
+
+def _tell_end(trainer: Trainer) -> None:
+    """Say how far the run got; the exit code tells a run that was stopped, too."""
+    steps = trainer.settings.steps
     if trainer.accelerator.is_main_process:
         count = trainer.accelerator.num_processes
         several = f", in {count} processes" if count > 1 else ""
-        stopped = ", stopped; --resume goes on" if trainer.step < settings.steps else ""
-        click.echo(f"{trainer.folder}: step {trainer.step} of {settings.steps}{several}{stopped}")
-    if trainer.step < settings.steps:
+        stopped = ", stopped; --resume goes on" if trainer.step < steps else ""
+        click.echo(f"{trainer.folder}: step {trainer.step} of {steps}{several}{stopped}")
+    if trainer.step < steps:
         raise SystemExit(128 + (trainer.stopped_by or signal.SIGTERM))
 
 
 @click.command()
 @click.argument("run", type=PATH)
 @click.argument("image", type=PATH)
-@click.option("--to", "target", type=float, required=True, help="Age to paint, 0 to 116 years.")
-@click.option("-o", "--output", type=PATH, required=True, help="The picture to write.")
-@click.option("--epoch", default="latest", show_default=True, help="A number, or latest.")
+@click.option("--to", "target", type=float, help="For latent-cgan: age to paint, 0 to 116 years.")
+@click.option("--direction", type=click.Choice(list(DIRECTIONS)), help="For cyclegan: which way to go.")
+@click.option(
+    "-o",
+    "--output",
+    type=PATH,
+    help="The picture to write; default: IN-70.png or IN-young2old.png beside the input.",
+)
+@click.option(
+    "--epoch", default="latest", show_default=True, help="A number, or latest; of cyclegan, best, too."
+)
 @click.option("--upscale", type=int, metavar="PX", help="Enlarge the picture to this side, such as 256.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing file.")
 def infer(
-    run: Path, image: Path, target: float, output: Path, epoch: str, upscale: int | None, overwrite: bool
+    run: Path,
+    image: Path,
+    target: float | None,
+    direction: Literal["young2old", "old2young"] | None,
+    output: Path | None,
+    **options: Any,
 ) -> None:
-    """The picture a latent-cgan RUN itself paints of the face in IMAGE, small as the network makes it.
+    """The picture that a RUN of latent-cgan or cyclegan itself paints of the face in IMAGE, as small as it makes it.
 
-    For whole photographs, export the run and use `reage photo`.
+    RUN may be a best.pth of the aging-gan project. For whole photographs, export the run and use `reage photo`.
     """
     need_extra("train", "torch", "onnx", "pydantic", "safetensors", "pandas")
-    from reage.training.inference import infer_image
+    if (target is None) == (direction is None):
+        raise click.UsageError("say one of --to AGE (latent-cgan) or --direction (cyclegan)")
+    name = direction or f"{target:g}"
+    path = output or image.with_name(f"{image.stem}-{name}.png")
+    if direction:
+        from reage.training.translating import translate_image
 
-    infer_image(image, target, output, run=run, epoch=epoch, upscale=upscale, overwrite=overwrite)
-    click.echo(f"{output}: written")
+        translate_image(image, direction, path, run=run, **options)
+    elif target is not None:
+        from reage.training.inference import infer_image
+
+        infer_image(image, target, path, run=run, **options)
+    click.echo(f"{path}: written")
 
 
 COMMANDS = (data, train, infer)

@@ -45,12 +45,23 @@ def save_weights(path: Path, networks: Mapping[str, nn.Module], about: Mapping[s
 def load_weights(path: Path, networks: Mapping[str, nn.Module]) -> dict[str, Any]:
     """Fill ``networks`` from a file of `save_weights` or `save_checkpoint`; returns its header.
 
-    Networks in the file that are not in ``networks`` are ignored. Raises `ConfigError` where one is missing or does not
-    fit.
+    Networks in the file that are not in ``networks`` are ignored; where a checkpoint has the average of one, that is
+    taken. Raises `ConfigError` where one is missing or does not fit.
     """
     tensors, about = _load(path)
-    _fill(networks, tensors, path)
+    averages = _under(tensors, "average.")
+    averaged = {name for name in networks if _under(averages, f"{name}/")}
+    own = {key: value for key, value in tensors.items() if key.split("/")[0] not in averaged}
+    _fill(networks, own | averages, path)
     return about
+
+
+def copy_weights(source: Mapping[str, nn.Module], networks: Mapping[str, nn.Module], path: Path) -> None:
+    """Fill ``networks`` from those of the same names in ``source``, which were read from ``path``.
+
+    Raises `ConfigError` where one is missing or does not fit.
+    """
+    _fill(networks, _flatten(source), path)
 
 
 def _flatten(networks: Mapping[str, nn.Module]) -> dict[str, Tensor]:

@@ -7,6 +7,7 @@ be overridden on the command line as ``key=value``, such as ``options.r1=2``.
 from __future__ import annotations
 
 import difflib
+import json
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -135,7 +136,8 @@ class TrainSettings(Settings):
         description="Name of the run in Weights & Biases; default: WANDB_NAME likewise, or else the folder's.",
     )
     start_from: Path | None = Field(
-        None, description="Run folder with the weights that this run starts from."
+        None,
+        description="Weights that this run starts from: a run folder, a file in one, or a best.pth of aging-gan.",
     )
     archive: str | None = Field(
         None,
@@ -178,6 +180,14 @@ def parse_recipe(text: str, source: str, overrides: list[str] | None = None) -> 
     for override in overrides or []:
         _override(stored, override)
     return validate(TrainSettings, stored, source)
+
+
+def read_settings(run: Path) -> TrainSettings:
+    """The settings of the run folder ``run``. Raises `ConfigError` where it is none."""
+    try:
+        return validate(TrainSettings, json.loads((run / "settings.json").read_text()), str(run))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{run} is not a run folder: {error}") from error
 
 
 def _override(stored: dict[str, Any], override: str) -> None:

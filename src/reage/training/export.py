@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import tempfile
 import warnings
@@ -16,17 +15,13 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
-from reage.bundle import refuse_existing_bundle, write_bundle
+from reage.bundle import Bundle, open_bundle, refuse_existing_bundle, write_bundle
 from reage.errors import ConfigError
+from reage.hub.models import open_model
 from reage.manifest import Manifest
-from reage.training.checkpoint import load_weights, read_about
-from reage.training.config import TrainSettings, validate
 from reage.training.families import Exported, family_type
+from reage.training.trained import is_trained, open_trained
 
-DATA = {"utkface": "UTKFace (train split of `reage data index`); research use only"}
-LICENCES = {"utkface": "Weights trained on UTKFace: non-commercial research use. Code: MIT."}
-LICENCE = "Weights: as their training data allow, whose terms are not known here. Code: MIT."
-"""The licence for data sets that `LICENCES` does not name."""
 TOLERANCE = 1e-4
 """Largest difference allowed between ONNX Runtime and torch, in units of an image in [-1, 1]."""
 
@@ -44,7 +39,7 @@ def export_run(
     """Write a bundle from a run folder.
 
     Args:
-        run: the run folder.
+        run: the run folder, or a file of weights or a checkpoint in it.
         output: the bundle to write: a folder, or a file ending in .zip.
         name: of the model.
         version: of the model.
@@ -62,18 +57,10 @@ def export_run(
         WriteError: it cannot be written.
     """
     refuse_existing_bundle(output)  # before the work, not after it
-    settings = read_settings(run)
-    weights = run / "best.safetensors"
-    if not best or not weights.exists():
-        weights = run / "weights.safetensors"
-    about = read_about(weights)
-    if "size" not in about:
-        raise ConfigError(f"{weights} does not say the size of its faces; it is no file of a training run")
-    exported = family_type(settings.family).exported(settings, int(about["size"]))
-    load_weights(weights, exported.networks)
-    dataset = about.get("dataset", "unnamed")
-    exported.data = exported.data or DATA.get(dataset, f"{dataset} (train split of `reage data index`)")
-    exported.licence = exported.licence or LICENCES.get(dataset, LICENCE)
+    trained = open_trained(run, best=best)
+    exported, settings = trained.exported, trained.settings
+    if settings is None:
+        raise ConfigError(f"{run}: a checkpoint of the aging-gan project; use `reage import aging-gan`")
     figures = {}
     if calibrated:
         found = family_type(settings.family)(settings).calibrated(exported.networks)
@@ -86,11 +73,31 @@ def export_run(
                 "years_off_after": round(found.after, 2),
             }
         }
-    training = {"steps": about["step"], "settings": json.loads(settings.model_dump_json())}
     return write_exported(
-        exported, output, name=name, version=version, family=settings.family, size=int(about["size"]),
-        training=training, figures=figures, card=card,
+        exported, output, name=name, version=version, family=trained.family, size=trained.size,
+        training=trained.training, figures=figures, card=card,
     )  # fmt: skip
+
+
+def opened_bundle(place: Path | str | None) -> Bundle:
+    """Open a model wherever it is, for networks that are yet to be exported, too.
+
+    Args:
+        place: as in `reage.hub.models.open_model`, or as in `open_trained`, of which a bundle is made in memory.
+
+    Raises:
+        BundleError: as `open_model`; `ConfigError`, as `export_run`.
+    """
+    if not isinstance(place, Path) or not is_trained(place):
+        return open_model(place)
+    trained = open_trained(place)
+    with tempfile.TemporaryDirectory() as folder:
+        bundle = Path(folder) / trained.name
+        write_exported(
+            trained.exported, bundle, name=trained.name, version="1", family=trained.family, size=trained.size,
+            training=trained.training, halves=trained.settings is not None,
+        )  # fmt: skip
+        return open_bundle(bundle)
 
 
 def write_exported(
@@ -143,14 +150,6 @@ def write_exported(
     contents["MODEL_CARD.md"] = (enclosed or _card(manifest)).encode()
     write_bundle(output, manifest, contents)
     return worst
-
-
-def read_settings(run: Path) -> TrainSettings:
-    """The settings of the run folder ``run``. Raises `ConfigError` where it is none."""
-    try:
-        return validate(TrainSettings, json.loads((run / "settings.json").read_text()), str(run))
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{run} is not a run folder: {error}") from error
 
 
 def export_network(

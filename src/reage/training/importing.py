@@ -1,55 +1,12 @@
-"""Import: published checkpoints of other projects become bundles. They are read without executing any code in them."""
+"""Import: published checkpoints of other projects become bundles."""
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
-from typing import Any
 
-import torch
-from torch import Tensor, nn
-
-from reage.errors import ConfigError, one_line
-from reage.networks.cyclegan import PatchDiscriminator, ResNetGenerator
+from reage.errors import ConfigError
+from reage.training.aging_gan import aging_gan_exported, read_aging_gan
 from reage.training.export import write_exported
-from reage.training.families.cyclegan import cycle_exported
-
-UTKFACE_ZOOM = 1.063
-"""How many times as large faces are in the pictures of UTKFace as in the aligned frame, on average. The frame is the
-mean of those pictures, and a face that differs from the mean in any point is fitted to it a little too small."""
-AGING_GAN_ZOOM = 306 / 256 * UTKFACE_ZOOM
-"""The aging-gan project resizes pictures of UTKFace to 306 px and cuts out the middle 256; its networks are shown faces
-of that size whatever the number of pixels."""
-AGING_GAN = "Data and licence of the weights: see the aging-gan project, which published them."
-
-
-def read_aging_gan(path: Path) -> dict[str, nn.Module]:
-    """Read the networks of a ``best.pth`` of the aging-gan project, in eval mode.
-
-    Returns:
-        ``older`` (called G there) and ``younger`` (F), ResNet generators with batch norm; ``young_critic`` (DX) and
-        ``old_critic`` (DY), PatchGAN critics, whose answer that project averages over patches.
-
-    Raises:
-        ConfigError: the file is anything else.
-    """
-    try:
-        stored: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # the unpickler raises whatever a damaged file leads it to
-        reason = one_line(error)[:200]
-        raise ConfigError(f"{path}: not a checkpoint that can be read safely: {reason}") from error
-    try:
-        states = {name: _renamed(stored[name]) for name in ("G", "F", "DX", "DY")}
-        networks = {
-            "older": _generator(states["G"]),
-            "younger": _generator(states["F"]),
-            "young_critic": _critic(states["DX"]),
-            "old_critic": _critic(states["DY"]),
-        }
-    except (KeyError, IndexError, TypeError, AttributeError, RuntimeError) as error:
-        reason = one_line(error)[:200]
-        raise ConfigError(f"{path}: not a checkpoint of the aging-gan project: {reason}") from error
-    return {name: network.eval() for name, network in networks.items()}
 
 
 def import_aging_gan(path: Path, output: Path, *, size: int, name: str) -> float:
@@ -71,43 +28,13 @@ def import_aging_gan(path: Path, output: Path, *, size: int, name: str) -> float
     """
     if size % 4:
         raise ConfigError(f"size {size}: these networks take sides that are multiples of 4")
-    networks = read_aging_gan(path)
-    generators = {way: networks[way] for way in ("older", "younger")}
-    exported = cycle_exported(
-        generators,
-        older=55.0,
-        younger=23.0,
-        zoom=AGING_GAN_ZOOM,
-        data="Imported: the aging-gan project",
-        licence=AGING_GAN,
-    )
-    training = {"imported_from": path.name, "steps": None}
     return write_exported(
-        exported,
+        aging_gan_exported(read_aging_gan(path)),
         output,
         name=name,
         version="1",
         family="cyclegan",
         size=size,
-        training=training,
+        training={"imported_from": path.name, "steps": None},
         halves=False,
     )
-
-
-def _renamed(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {
-        re.sub(r"^model\.", "layers.", key).replace(".conv_block.", ".body."): v for key, v in state.items()
-    }
-
-
-def _generator(state: dict[str, Tensor]) -> nn.Module:
-    blocks = len({key.split(".")[1] for key in state if ".body." in key})
-    network = ResNetGenerator(state["layers.1.weight"].shape[0], blocks, "batch")
-    network.load_state_dict(state)
-    return network
-
-
-def _critic(state: dict[str, Tensor]) -> nn.Module:
-    network = PatchDiscriminator(state["layers.0.weight"].shape[0], "batch")
-    network.load_state_dict(state)
-    return network

@@ -7,16 +7,12 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 import torch
 from torch import nn
 
-from reage._version import __version__
 from reage.arrays import UInt8
-from reage.errors import ConfigError, NoFaceError
-from reage.face.alignment import align_landmarks, warp
-from reage.face.detection import FaceDetector
+from reage.errors import ConfigError
 from reage.files import refuse_existing
 from reage.networks.latent_cgan import (
     AgeEmbedding,
@@ -32,15 +28,13 @@ from reage.networks.latent_original import (
     OriginalEncoder,
     OriginalGenerator,
 )
-from reage.photo.files import Photo, Provenance, read_photo, write_photo
-from reage.photo.photo import eight_bits
 from reage.request import check_age
 from reage.training.checkpoint import load_weights, read_about
-from reage.training.config import validate
+from reage.training.config import read_settings, validate
 from reage.training.editing import to_tensor, to_uint8
-from reage.training.export import read_settings
 from reage.training.families.latent_cgan import LatentFamily
 from reage.training.families.latent_options import LatentOptions, latent_shape
+from reage.training.painting import enlarge, largest_face, require_enlargeable, write_painted
 
 
 class Models(NamedTuple):
@@ -56,8 +50,6 @@ NAMES = ("encoder", "age_embedding", "generator", "discriminator")
 """The networks of `Models`, in its order."""
 RUNS = Path("runs")
 """Where runs are looked for: in the current folder, as `reage train` makes them."""
-LARGEST = 4096
-"""Largest side in pixels of an enlarged picture."""
 
 
 def load_models(folder: str | os.PathLike[str] | None = None, epoch: int | str = "latest") -> Models:
@@ -114,7 +106,8 @@ def whole_epoch(folder: str | os.PathLike[str], epoch: int | str = "latest") -> 
 def _options(run: Path) -> LatentOptions:
     settings = read_settings(run)
     if settings.family != "latent-cgan":
-        raise ConfigError(f"{run} is a run of {settings.family}, not of latent-cgan")
+        hint = ": ask for --direction" if settings.family == "cyclegan" else ""
+        raise ConfigError(f"{run} is a run of {settings.family}, not of latent-cgan{hint}")
     return validate(LatentOptions, settings.options, "options")
 
 
@@ -173,27 +166,12 @@ def infer_image(
         name = f"{folder.name}, epoch {number}"
         models = models or load_models(folder, number)
     size = models.E.size
-    if upscale is not None and not size <= upscale <= LARGEST:
-        raise ConfigError(
-            f"a picture of {size} px can be enlarged to {size} to {LARGEST} px, not to {upscale}"
-        )
-    painted = _paint(models, _largest_face(image_path, size), target_age)
-    if upscale is not None:
-        painted = cv2.resize(painted, (upscale, upscale), interpolation=cv2.INTER_CUBIC).astype(np.uint8)
+    require_enlargeable(size, upscale)
+    painted = enlarge(_paint(models, largest_face(image_path, size), target_age), upscale)
     if out_path is not None:
-        edits = (f"face painted at {target_age:g} years",)
-        mark = Provenance(tool=f"reage {__version__}", model=name, edits=edits)
-        write_photo(Photo(painted), out_path, mark=mark, overwrite=overwrite)
+        edit = f"face painted at {target_age:g} years"
+        write_painted(painted, out_path, model=name, edit=edit, overwrite=overwrite)
     return painted
-
-
-def _largest_face(image_path: str | os.PathLike[str], size: int) -> UInt8:
-    """The largest face of a picture in the aligned frame of ``size`` px; raises `NoFaceError`."""
-    pixels = eight_bits(read_photo(image_path).pixels)
-    faces = FaceDetector().detect(pixels, only_largest=True)
-    if not faces:
-        raise NoFaceError(f"{image_path}: no face found")
-    return warp(pixels, align_landmarks(faces[0].landmarks_photo, size), (size, size))
 
 
 def _paint(models: Models, face: UInt8, age: float) -> UInt8:

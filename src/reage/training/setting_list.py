@@ -1,4 +1,4 @@
-"""What ``reage train RECIPE --settings`` prints: every setting of a run, with its value, default and description."""
+"""Every setting of a run in words, as ``reage train RECIPE --settings`` and ``reage train --help`` print them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from typing import Any
 from pydantic import BaseModel
 
 from reage.training.config import Settings, TrainSettings, validate
-from reage.training.families import family_type
 
 
 def list_settings(settings: TrainSettings) -> str:
@@ -19,6 +18,8 @@ def list_settings(settings: TrainSettings) -> str:
 
     The options are those of the family. Raises `ConfigError` if there is no such family, or an option does not fit it.
     """
+    from reage.training.families import family_type  # here, since it imports torch
+
     options = validate(family_type(settings.family).options_type, settings.options, "options")
     groups: list[tuple[str, Settings]] = [
         ("", settings), ("data.", settings.data), ("options.", options),
@@ -29,6 +30,17 @@ def list_settings(settings: TrainSettings) -> str:
             lines.append(f"{prefix}{name}={value}   (default {default})")
             lines += wrap(description, 110, initial_indent="    ", subsequent_indent="    ")
     return "\n".join(lines)
+
+
+def common_settings() -> list[tuple[str, str]]:
+    """The settings that the runs of every family have: the name of each, and what it means with its default."""
+    settings = TrainSettings(family="")
+    groups: list[tuple[str, Settings]] = [("", settings), ("data.", settings.data)]
+    return [
+        (f"{prefix}{name}", f"{description}  [default: {default}]")
+        for prefix, group in groups
+        for name, _, default, description in _fields(group)
+    ]
 
 
 def _fields(group: Settings) -> Iterator[tuple[str, str, str, str]]:

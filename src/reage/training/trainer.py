@@ -32,6 +32,7 @@ from reage.training.families import Compute, Family, family_type
 from reage.training.journal import AverageMeter, Journal, usable_trackers
 from reage.training.realism import realism_meters
 from reage.training.signals import on_stop_signal
+from reage.training.trained import start_from
 from reage.training.updater import Diverged, Updater, autocast
 from reage.training.validation import evaluating, require_best_by
 
@@ -75,7 +76,7 @@ class Trainer:
         self.family.settings = self.settings
         networks = self.family.networks
         if settings.start_from and not resume:
-            load_weights(settings.start_from / "weights.safetensors", networks)
+            start_from(settings.start_from, networks)
         for net in (*networks.values(), *self.family.memory.values()):
             net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._meters = realism_meters(self.settings, self.family)
@@ -122,6 +123,22 @@ class Trainer:
             raise WriteError(self.folder, error.strerror or str(error)) from error
         self.journal.finish()
         self._departure.complete = self.step == self.settings.steps
+
+    def test(self) -> dict[str, Any]:
+        """Measure the best weights, or where there are none yet those the run starts from, on the test split.
+
+        Returns:
+            What ``metrics/test_metrics.json`` then holds. Raises `WriteError` where it cannot be written.
+        """
+        try:
+            self._prepare()
+            self._test(again=True)
+            self.accelerator.wait_for_everyone()
+        except OSError as error:
+            raise WriteError(self.folder, error.strerror or str(error)) from error
+        self.journal.finish()
+        metrics: dict[str, Any] = json.loads(self._metrics.read_text())
+        return metrics
 
     def stop(self, signal_number: int) -> None:
         """Let the run end after the step under way."""
@@ -239,15 +256,22 @@ class Trainer:
             save_weights(self.folder / "best.safetensors", self._averaged(), self._about())
         return None
 
-    def _test(self) -> None:
-        """Write the figures of the best weights on the test split, unless they have been written for these weights."""
-        target = self.folder / "metrics" / "test_metrics.json"
+    @property
+    def _metrics(self) -> Path:
+        return self.folder / "metrics" / "test_metrics.json"
+
+    def _test(self, *, again: bool = False) -> None:
+        """Write the figures of the best weights on the test split, unless they have been written for these weights.
+
+        With ``again``, they are measured all the same.
+        """
+        target = self._metrics
         if not self.accelerator.is_main_process:
             return
         networks, best = copy.deepcopy(self._averaged()), self.folder / "best.safetensors"
         about = load_weights(best, networks) if best.exists() else self._about()
         metrics: dict[str, Any] = {"split": "test", "epoch": about["epoch"], "step": about["step"]}
-        if target.exists() and metrics.items() <= json.loads(target.read_text()).items():
+        if not again and target.exists() and metrics.items() <= json.loads(target.read_text()).items():
             return
         try:
             with evaluating(networks):
