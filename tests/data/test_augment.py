@@ -11,6 +11,7 @@ from reage.data.augment import (
     blacken_corners,
     centre_crop,
     draw_affine,
+    draw_blotches,
     draw_colour,
     draw_crop,
     draw_shift,
@@ -167,3 +168,14 @@ def test_colour_changes_are_the_same_all_over_a_face() -> None:
     changed = colour(flat, 0.3)
     torch.testing.assert_close(changed, changed[:, :, :1, :1].expand_as(changed))
     assert changed[:, 0, 0, 0].std() > 0.02
+
+
+def test_blotches_are_broad_and_no_stronger_than_asked() -> None:
+    blotches = draw_blotches(200, np.random.default_rng(0), size=64, strength=0.2)
+    assert blotches.shape == (200, 1, 64, 64)
+    strengths = blotches.std((1, 2, 3))
+    assert strengths.max() <= 0.2 + 1e-6
+    assert 0.08 < strengths.mean() < 0.12
+    steps = np.abs(np.diff(blotches, axis=3)).mean((1, 2, 3))
+    assert (steps < 0.75 * strengths).all()  # white noise would step by 1.13
+    assert 0.3 < (blotches > 0).mean() / (blotches < 0).mean() < 3  # both darker and lighter

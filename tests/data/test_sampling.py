@@ -155,3 +155,16 @@ def test_masks_are_left_out_on_request() -> None:
 def test_an_empty_pool_is_refused(limits: dict[str, Any]) -> None:
     with pytest.raises(DataError, match="of the faces in the cache"):
         FacePool(cache_of([30.0]), **limits)
+
+
+def test_peers_are_other_people_of_the_same_age_and_gender() -> None:
+    ages = [float(age) for age in range(20, 80) for _ in range(20)]
+    pool = FacePool(cache_of(ages, gender=["F", "M"] * (len(ages) // 2)))
+    wanted, male = np.array([25.0, 50.0, 79.0], np.float32), np.array([0.0, 1.0, 1.0], np.float32)
+    drawn = [pool.like(wanted, male, step_rng(1, step)) for step in range(40)]
+    for chosen in drawn:
+        assert np.abs(pool.ages[chosen] - wanted).max() <= 7
+        assert (pool.male[chosen] == male).all()
+    assert len({tuple(chosen) for chosen in drawn}) > 30
+    (same,) = pool.like(np.array([50.0], np.float32), np.array([0.5], np.float32), step_rng(1, 0))
+    assert abs(pool.ages[same] - 50) <= 7  # nobody is of unknown gender

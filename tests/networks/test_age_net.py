@@ -127,8 +127,18 @@ def test_the_critic_of_patches_sees_small_patches_only() -> None:
     critic, face = PatchCritic(8), torch.rand(1, 3, 64, 64)
     changed = face.clone()
     changed[:, :, :8, :8] += 1
-    apart = (critic(changed) - critic(face)).abs()[0, 0] > 1e-6
-    assert apart[0, 0]
-    assert not apart[3:, :].any()
-    assert not apart[:, 3:].any()
-    assert apart.shape == (8, 8)
+    mask = torch.zeros(1, 1, 64, 64)
+    mask[:, :, 32:, 32:] = 1
+    torch.testing.assert_close(critic(changed, mask), critic(face, mask))
+    assert (critic(changed, 1 - mask) - critic(face, 1 - mask)).abs().max() > 1e-4
+
+
+def test_the_critic_of_patches_judges_ages_once_it_has_an_opinion_on_them() -> None:
+    torch.manual_seed(0)
+    critic, young = PatchCritic(8), torch.tensor([20.0, 30.0])
+    pooled, male = critic(torch.rand(2, 3, 64, 64), torch.ones(2, 1, 64, 64)), torch.tensor([1.0, 0.0])
+    assert pooled.shape == (2, 32)
+    assert critic.realness(pooled).shape == (2,)
+    torch.testing.assert_close(critic.judge(pooled, young, male), critic.judge(pooled, young + 40, 1 - male))
+    torch.nn.init.normal_(critic.project.weight)
+    assert (critic.judge(pooled, young, male) - critic.judge(pooled, young + 40, male)).abs().min() > 1e-4

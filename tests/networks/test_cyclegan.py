@@ -50,12 +50,12 @@ def test_the_batch_norm_generator_has_running_statistics_and_the_other_has_none(
 
 
 def test_the_replay_buffer_fills_then_swaps_half_and_loses_nothing() -> None:
-    buffer = ReplayBuffer(3, 4)
+    buffer = ReplayBuffer(3, 3, 4, 4)
     fakes = torch.arange(1.0, 9.0)[:, None, None, None].expand(8, 3, 4, 4)
     coins = torch.tensor([[0.9, 0.0]] * 3 + [[0.2, 0.5], [0.8, 0.0], [0.2, 0.99], [0.2, 0.5], [0.6, 0.1]])
     shown = buffer.exchange(fakes, coins)[:, 0, 0, 0].tolist()
     assert shown == [1, 2, 3, 2, 5, 3, 4, 8]  # 4 swaps with 2, 6 with 3, 7 with the 4 put there
     assert buffer.stored[:, 0, 0, 0].tolist() == [1, 7, 6]
-    again = ReplayBuffer(3, 4)
+    again = ReplayBuffer(3, 3, 4, 4)
     again.load_state_dict(buffer.state_dict())
     assert int(again.filled) == 3

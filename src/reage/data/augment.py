@@ -6,6 +6,7 @@ step is the same however its faces are divided among processes.
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -102,6 +103,24 @@ def translate(x: Tensor, shift: tuple[int, int]) -> Tensor:
 def draw_colour(count: int, rng: np.random.Generator, *, strength: float) -> Float32:
     """Draw changes (count, 3) of contrast, brightness and saturation for `shift_colour`, each in +-``strength``."""
     return rng.uniform(-strength, strength, (count, 3)).astype(np.float32)
+
+
+def draw_blotches(count: int, rng: np.random.Generator, *, size: int, strength: float) -> Float32:
+    """Draw random blotches to add to faces of ``size`` px in [-1, 1]: (count, 1, size, size).
+
+    They look like the stains that networks paint on smooth skin when an age network is to be pleased: fields of noise,
+    blurred by 2 to 6 % of the side, of which in some only the peaks are left. The root mean square of each is at most
+    ``strength``.
+    """
+    fields = np.empty((count, 1, size, size), np.float32)
+    sigmas, thresholds = size * rng.uniform(0.02, 0.06, count), rng.uniform(0, 1.5, count)
+    strengths = strength * rng.uniform(0, 1, count)
+    for i in range(count):
+        noise = cv2.GaussianBlur(rng.standard_normal((size, size), np.float32), (0, 0), sigmas[i])
+        noise /= noise.std()
+        peaks = np.sign(noise) * np.maximum(np.abs(noise) - thresholds[i], 0)
+        fields[i, 0] = strengths[i] * peaks / peaks.std()
+    return fields
 
 
 def shift_colour(x: Tensor, changes: Tensor) -> Tensor:

@@ -47,6 +47,9 @@ class Shard:
 
 WHOLE = Shard()
 
+PEERS = 60
+"""Faces nearest in age from which `FacePool.like` draws."""
+
 
 def step_rng(seed: int, step: int) -> np.random.Generator:
     """The random generator of step number ``step`` of a run with this ``seed``; no two share their numbers."""
@@ -120,6 +123,10 @@ class FacePool:
         bins = (self.ages / 5).astype(int)
         weights = np.bincount(bins)[bins].astype(np.float64) ** -self._evenness
         self._cumulative = np.cumsum(weights / weights.sum())
+        self._by_age = np.argsort(self.ages, kind="stable")
+        self._by_gender = {
+            float(gender): self._by_age[self.male[self._by_age] == gender] for gender in np.unique(self.male)
+        }
 
     def __len__(self) -> int:
         return len(self.positions)
@@ -172,6 +179,21 @@ class FacePool:
         """
         chosen, mirrored = self.choose(count, rng)
         return self.take(shard.slice(chosen), shard.slice(mirrored) if flip else None, masks=masks)
+
+    def like(self, ages: Float32, male: Float32, rng: np.random.Generator) -> npt.NDArray[np.intp]:
+        """Indices of random faces of about the ages ``ages`` (B,), in years, and the gender ``male`` (B,) each.
+
+        Each is drawn from the `PEERS` faces of that gender whose ages are nearest; where nobody has that gender, from
+        faces of any.
+        """
+        chosen = np.empty(len(ages), np.intp)
+        for i, (age, gender) in enumerate(zip(ages, male, strict=True)):
+            candidates = self._by_gender.get(float(gender), self._by_age)
+            middle = np.searchsorted(self.ages[candidates], age)
+            start = int(np.clip(middle - PEERS // 2, 0, max(0, len(candidates) - PEERS)))
+            nearest = candidates[start : start + PEERS]
+            chosen[i] = nearest[int(rng.random() * len(nearest))]
+        return chosen
 
     def evenly_spaced(self, count: int) -> npt.NDArray[np.intp]:
         """Indices of ``count`` faces, or of all if there are fewer, at even distances in the pool: always the same."""

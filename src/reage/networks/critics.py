@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from reage.networks.age_net import AgeTrunk
@@ -80,9 +81,11 @@ class AgeTrunkCritic(nn.Module):
 
 
 class PatchCritic(nn.Module):
-    """Judges whether each small patch of a face is real, by three strided convolutions: it sees texture, not structure.
+    """Judges small patches of a face, by three strided convolutions: it sees texture, not structure.
 
-    A patch is 22 px wide. Shape: (B, 3, S, S) in [-1, 1] -> logits of patches (B, 1, S/8, S/8).
+    A patch is 22 px wide. What it sees of all patches is averaged over the face before it answers, because single
+    patches of a weak edit hardly differ from real ones, but together they do. It answers two questions, each by a logit
+    of its own: is the face real, and does its texture fit an age and a gender (a projection, as in `_Head`)?
     """
 
     def __init__(self, width: int = 32) -> None:
@@ -91,9 +94,25 @@ class PatchCritic(nn.Module):
             nn.Conv2d(3, width, 4, 2, 1), nn.LeakyReLU(0.2),
             nn.Conv2d(width, 2 * width, 4, 2, 1), nn.LeakyReLU(0.2),
             nn.Conv2d(2 * width, 4 * width, 4, 2, 1), nn.LeakyReLU(0.2),
-            nn.Conv2d(4 * width, 1, 1),
         )  # fmt: skip
+        self.age = AgeFeatures()
+        self.real = nn.Linear(4 * width, 1)
+        self.fits = nn.Linear(4 * width, 1)
+        self.project = nn.Linear(self.age.size + 1, 4 * width, bias=False)
+        nn.init.zeros_(self.project.weight)
 
-    def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = HEAD_SCALE * self.layers(x).float()
-        return out
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """The mean of all patches of each face: faces (B, 3, S, S) in [-1, 1] and masks (B, 1, S, S) -> (B, C)."""
+        patches = self.layers(x).float()
+        weight = F.adaptive_avg_pool2d(mask, (patches.shape[2], patches.shape[3]))
+        mean: Tensor = (patches * weight).sum((2, 3)) / weight.sum((2, 3))
+        return mean
+
+    def realness(self, pooled: Tensor) -> Tensor:
+        """Logits (B,), positive where a face is real; ``pooled`` is what `forward` returned."""
+        return HEAD_SCALE * self.real(pooled)[:, 0]
+
+    def judge(self, pooled: Tensor, age: Tensor, male: Tensor) -> Tensor:
+        """Logits (B,), positive where the texture of a face fits ``age`` (B,) in years and ``male`` (B,), 1 or 0."""
+        condition = torch.cat([self.age(age), male[:, None] * 2 - 1], 1)
+        return HEAD_SCALE * (self.fits(pooled)[:, 0] + (self.project(condition) * pooled).sum(1))

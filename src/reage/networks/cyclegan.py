@@ -98,20 +98,21 @@ class ReplayBuffer(nn.Module):
     """Keeps some past fakes to show to the discriminator again, so that it does not forget them.
 
     Shrivastava et al., "Learning from Simulated and Unsupervised Images through Adversarial Training", 2017. It is a
-    module without parameters, so that a checkpoint holds its ``stored`` fakes (N, 3, S, S) and how many are ``filled``.
+    module without parameters, so that a checkpoint holds its ``stored`` fakes (N, *shape) and how many are ``filled``.
+    ``shape`` is that of one fake: (3, S, S), say.
     """
 
     stored: Tensor
     filled: Tensor
 
-    def __init__(self, capacity: int, size: int) -> None:
+    def __init__(self, capacity: int, *shape: int) -> None:
         super().__init__()
-        self.register_buffer("stored", torch.zeros(capacity, 3, size, size))
+        self.register_buffer("stored", torch.zeros(capacity, *shape))
         self.register_buffer("filled", torch.zeros((), dtype=torch.long))
 
     @torch.no_grad()
     def exchange(self, fakes: Tensor, coins: Tensor) -> Tensor:
-        """Returns ``fakes`` (B, 3, S, S) with some of them exchanged for earlier ones.
+        """Returns ``fakes`` (B, *shape) with some of them exchanged for earlier ones.
 
         Until the buffer is full, all are kept in it and returned. Then each is exchanged, with probability 0.5, for one
         from a random place. The random numbers ``coins`` (B, 2) in [0, 1) decide: whether, and which.

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from reage.arrays import UInt8
 from reage.assets import portraits
-from reage.data.augment import draw_affine, draw_colour, shift_colour, warp_affine
+from reage.data.augment import draw_affine, draw_blotches, draw_colour, shift_colour, warp_affine
 from reage.data.cache import Aligner, open_cache
 from reage.data.sampling import FacePool, Shard, step_rng
 from reage.errors import ConfigError
@@ -60,6 +60,12 @@ class AgeOptions(Settings):
     )
     colour: float = Field(
         0.25, ge=0, le=1, description="Largest random change of contrast, brightness and saturation."
+    )
+    blotches: float = Field(
+        0.0,
+        ge=0,
+        le=0.5,
+        description="Largest root mean square of random blotches that are added to faces, so that they mean no age.",
     )
 
 
@@ -113,7 +119,11 @@ class AgeFamily(Family):
         faces = self._train.draw(count, rng, shard=shard, masks=False)
         affine = shard.slice(draw_affine(count, rng, degrees=12, zoom=(0.88, 1.12), shift=0.06))
         colours = shard.slice(draw_colour(count, rng, strength=self.options.colour))
-        return _Step(Batch(faces, self.device), torch.from_numpy(affine), torch.from_numpy(colours))
+        batch = Batch(faces, self.device)
+        if self.options.blotches:
+            blotches = draw_blotches(count, rng, size=self.cache.size, strength=self.options.blotches)
+            batch.face = batch.face + torch.from_numpy(shard.slice(blotches)).to(self.device)
+        return _Step(batch, torch.from_numpy(affine), torch.from_numpy(colours))
 
     def _loss(self, drawn: _Step, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         batch = drawn.batch

@@ -43,7 +43,8 @@ class CycleFamily(EditingFamily):
         self.networks = {**_generators(options), **_critics(options)}
         if options.replay:
             self.memory = {
-                name: ReplayBuffer(options.replay, self.size) for name in ("young_fakes", "old_fakes")
+                name: ReplayBuffer(options.replay, 3, self.size, self.size)
+                for name in ("young_fakes", "old_fakes")
             }
         pools = self.pool(ages=options.young), self.pool(ages=options.old)
         count = min(len(pool) for pool in pools)

@@ -5,7 +5,6 @@ A little over 300 lines, since the losses of one step are read together.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,11 +13,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from reage.arrays import Float32
-from reage.data.augment import draw_affine, draw_shift, translate, warp_affine
+from reage.data.augment import draw_affine, draw_blotches, draw_shift, warp_affine
 from reage.data.sampling import Shard, step_rng
 from reage.edit.compositing import DETAIL_SIGMA
 from reage.networks.age_net import expected_age
 from reage.networks.critics import AgeTrunkCritic, PatchCritic
+from reage.networks.cyclegan import ReplayBuffer
 from reage.networks.delta_unet import DeltaUNet
 from reage.training import losses
 from reage.training.calibrate import Calibrated, calibrate
@@ -26,6 +26,7 @@ from reage.training.config import TrainSettings, validate
 from reage.training.editing import apply_edit, gaussian_blur
 from reage.training.families.base import CPU, Batch, Compute, EditingFamily, Exported, Networks
 from reage.training.families.delta_options import DeltaOptions
+from reage.training.families.delta_step import Shown, Step, shifted
 from reage.training.teachers import Teacher, read_age_net
 from reage.training.updater import Objective
 
@@ -33,6 +34,8 @@ EXCESS = 0.12
 """A larger change of broad areas, in units of an image in [-1, 1], is a smear whatever the age."""
 TONE_SIGMA = 0.03
 """Sigma of the blur that leaves tone and smears of a change but no lines, as a fraction of the side."""
+BLOTCHES = 0.15
+"""Largest root mean square of the random blotches that the critics are shown, in units of an image in [-1, 1]."""
 CALIBRATION_FACES = 16
 """Training faces that are edited for each entry of the calibration."""
 
@@ -44,7 +47,11 @@ class DeltaFamily(EditingFamily):
     - Critic, which starts from the trunk of a teacher. Is each place real: those of a source against those of its edit.
       Does the face fit its age and gender: sources with their labels against edits with their targets, and against
       sources with a wrong age or gender.
-    - Texture critic, from scratch: small patches of a source against those of its edit.
+    - Texture critic, from scratch, of small patches. Are they real: those of a source against those of its edit. Do
+      they fit the age and gender: those of an edit against those of a peer, another real person of the target age.
+
+    Both critics are shown past edits, too, in place of half of the present ones, and some sources with random blotches
+    as if they were edits, so that they never forget that stains are not real.
     """
 
     averaged = ("generator",)
@@ -66,6 +73,11 @@ class DeltaFamily(EditingFamily):
             "critic": AgeTrunkCritic(trunk.widths),
             "texture": PatchCritic(),
         }
+        if options.replay:
+            self.memory = {
+                "pictures": ReplayBuffer(options.replay, Shown.CHANNELS, self.size, self.size),
+                "labels": ReplayBuffer(options.replay, Shown.LABELS),
+            }
         self.networks["critic"].trunk.load_state_dict(trunk.state_dict())  # type: ignore[union-attr]
         self.teachers = [Teacher(net, self._pool, self.device) for net in nets]
         self.detail_sigma = DETAIL_SIGMA * self.size
@@ -84,7 +96,7 @@ class DeltaFamily(EditingFamily):
             ),
         ]  # fmt: skip
 
-    def draw(self, step: int, shard: Shard) -> _Step:
+    def draw(self, step: int, shard: Shard) -> Step:
         rng, count = step_rng(self.settings.seed, step), self.settings.batch * shard.count
         chosen, mirrored = self._pool.choose(count, rng)
         ages = self._pool.ages[chosen]
@@ -93,12 +105,17 @@ class DeltaFamily(EditingFamily):
         wrong = self._far_ages(ages, rng, 15)
         affine = draw_affine(count, rng, degrees=10, zoom=(0.9, 1.1), shift=0.05)
         reach = int(self.size * self.options.translate)
+        peers = shard.slice(self._pool.like(targets, self._pool.male[chosen], rng))
+        coins = shard.slice(rng.random((count, 2)))
+        blotches = draw_blotches(count, rng, size=self.size, strength=BLOTCHES)
+        blotches[rng.random(count) >= self.options.blotched] = 0
         chosen, mirrored = shard.slice(chosen), shard.slice(mirrored)
         source = Batch(self._pool.take(chosen, mirrored), self.device)
+        peer = Batch(self._pool.take(peers), self.device)
         inner = self._pool.masks(chosen, mirrored, reach="face")[:, None]
         shifts = draw_shift(rng, reach=reach), draw_shift(rng, reach=reach)
-        parts = (inner, *(shard.slice(each) for each in (targets, wrong, affine)))
-        return _Step(source, shifts, *(torch.from_numpy(part).to(self.device) for part in parts))
+        parts = (inner, *(shard.slice(each) for each in (targets, wrong, affine, blotches)), coins)
+        return Step(source, peer, shifts, *(torch.from_numpy(part).to(self.device) for part in parts))
 
     def _far_ages(self, ages: Float32, rng: np.random.Generator, gap: float) -> Float32:
         """Ages drawn evenly from the targets, at least ``gap`` years from ``ages``: (B,) -> (B,), in years."""
@@ -123,20 +140,23 @@ class DeltaFamily(EditingFamily):
             places, pooled = self.networks["critic"](face.contiguous(memory_format=torch.channels_last))
         return places, pooled
 
-    def _generator_loss(self, drawn: _Step, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+    def _generator_loss(self, drawn: Step, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         options, source, target = self.options, drawn.source, drawn.target
         fake, delta, gain = self.edit(self.networks["generator"], source, target)
-        drawn.fake = fake.detach()
-        real_view, fake_view, mask = drawn.views(source.face, fake, drawn.shifts[0])
+        drawn.shown = self._shown(drawn, fake.detach())
+        real_view, fake_view, mask = shifted(drawn.shifts[0], source.face, fake, source.mask)
         with torch.no_grad():
             real_places, _ = self._look(real_view)
-            real_texture = self._texture(real_view, mask)
+            real_texture, _ = self._texture(real_view, mask, target, source.male)
+            _, peer_fits = self._texture(drawn.peer.face, drawn.peer.mask, target, source.male)
         places, pooled = self._look(fake_view)
+        texture, texture_fits = self._texture(fake_view, mask, target, source.male)
         change = (fake - source.face).abs().mean((1, 2, 3))
         tone = gaussian_blur((fake - source.face) * drawn.inner, TONE_SIGMA * fake.shape[-1])
         parts = {
             "realism": losses.relativistic_loss(places, real_places, mask),
-            "texture": losses.paired_loss(self._texture(fake_view, mask), real_texture),
+            "texture": losses.paired_loss(texture, real_texture),
+            "texture_match": losses.paired_loss(texture_fits, peer_fits),
             "match": losses.nonsaturating_loss(self._judge(pooled, target, source.male)),
             "age": self._age_loss(warp_affine(fake, drawn.affine), target),
             "change": change.mean(),
@@ -161,48 +181,71 @@ class DeltaFamily(EditingFamily):
             distances.append(teacher.distance(logits, target).mean())
         return torch.stack(distances).mean()
 
-    def _texture(self, face: Tensor, mask: Tensor) -> Tensor:
-        """How real the patches of each face look, on average over its mask: logits (B,).
+    def _shown(self, drawn: Step, fake: Tensor) -> Shown:
+        """What the critics are shown in this step.
 
-        Averaged before faces are compared: where an edit is weak, single patches hardly differ, but together they do.
+        That is its edits ``fake`` (B, 3, S, S), half of them exchanged for past ones, and then some of them for sources
+        with blotches.
         """
-        with self.autocast():
-            patches = self.networks["texture"](face.contiguous(memory_format=torch.channels_last))
-        return _mean_on_mask(patches, mask)
+        shown = Shown.of(drawn, fake)
+        if self.memory:
+            kept = zip(self.memory.values(), shown.packed(), strict=True)
+            shown = Shown.unpacked(*(buffer.exchange(now, drawn.coins) for buffer, now in kept))  # type: ignore[operator]
+        return shown.with_blotches(drawn.blotches)
 
-    def _texture_loss(self, drawn: _Step, step: int) -> tuple[Tensor, dict[str, Tensor]]:
-        real, fake, mask = drawn.views(drawn.source.face, drawn.fake, drawn.shifts[1])
-        real, fake = real.detach().requires_grad_(), fake.detach().requires_grad_()
-        real_logits, fake_logits = self._texture(real, mask), self._texture(fake, mask)
-        loss = losses.paired_loss(real_logits, fake_logits)
+    def _texture(self, face: Tensor, mask: Tensor, age: Tensor, male: Tensor) -> tuple[Tensor, Tensor]:
+        """How real the texture of each face looks, and how well it fits ``age`` (B,) and ``male`` (B,): logits (B,)."""
+        critic = self.networks["texture"]
+        assert isinstance(critic, PatchCritic)
+        with self.autocast():
+            pooled = critic(face.contiguous(memory_format=torch.channels_last), mask)
+        return critic.realness(pooled), critic.judge(pooled, age, male)
+
+    def _texture_loss(self, drawn: Step, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        shown = drawn.shown
+        real, fake, mask = shifted(drawn.shifts[1], shown.face, shown.fake, shown.mask)
+        pictures = [each.detach().requires_grad_() for each in (real, fake, shown.peer)]
+        (real_logits, _), (fake_logits, fake_fits), (_, peer_fits) = (
+            self._texture(picture, under, shown.target, shown.male)
+            for picture, under in zip(pictures, (mask, mask, shown.peer_mask), strict=True)
+        )
         # On real and on edited faces, as Huang et al., "The GAN is dead; long live the GAN!", 2024: the generator then
         # cannot please the critic by a pattern that hardly shows.
-        slope = losses.r1_penalty(real_logits, real) + losses.r1_penalty(fake_logits, fake)
-        figures = {"accuracy": (real_logits > fake_logits).float().mean(), "slope": slope}
-        return loss + 0.5 * self.options.texture_r1 * slope, figures
+        answers = zip((real_logits, fake_logits + fake_fits, peer_fits), pictures, strict=True)
+        slope = torch.stack([losses.r1_penalty(logits, picture) for logits, picture in answers]).sum()
+        parts = {
+            "realism": losses.paired_loss(real_logits, fake_logits),
+            "match": losses.paired_loss(peer_fits, fake_fits),
+        }
+        figures = {
+            **parts, "slope": slope,
+            "accuracy": (real_logits > fake_logits).float().mean(),
+            "match_accuracy": (peer_fits > fake_fits).float().mean(),
+        }  # fmt: skip
+        return parts["realism"] + parts["match"] + 0.5 * self.options.texture_r1 * slope, figures
 
     def _judge(self, pooled: list[Tensor], age: Tensor, male: Tensor) -> Tensor:
         critic = self.networks["critic"]
         assert isinstance(critic, AgeTrunkCritic)
         return critic.judge(pooled, age, male)
 
-    def _critic_loss(self, drawn: _Step, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+    def _critic_loss(self, drawn: Step, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         # The real faces are the sources of the edited ones. So only the edit differs between the two, and the critic
         # learns to see it much sooner than it would between pictures of different people.
-        options, real = self.options, drawn.source
-        face = real.face
+        options, shown = self.options, drawn.shown
+        face = shown.face
         penalised = bool(options.r1) and step % options.r1_every == 0
         if penalised:
             face = face.detach().requires_grad_()
-        real_view, fake_view, mask = drawn.views(face, drawn.fake, drawn.shifts[1])
+        real_view, fake_view, mask = shifted(drawn.shifts[1], face, shown.fake, shown.mask)
         real_places, real_pooled = self._look(real_view)
         fake_places, fake_pooled = self._look(fake_view)
-        fits = self._judge(real_pooled, real.age, real.male)
-        fake_fits = self._judge(fake_pooled, drawn.target, real.male)
+        fits = self._judge(real_pooled, shown.age, shown.male)
+        fake_fits = self._judge(fake_pooled, shown.target, shown.male)
         wrong_fits = torch.cat(
             [
-                self._judge(real_pooled, real.age, 1 - real.male),
-                self._judge(real_pooled, drawn.wrong, real.male),
+                self._judge(real_pooled, shown.age, 1 - shown.male),
+                self._judge(real_pooled, shown.wrong, shown.male),
             ]
         )
         realism = losses.relativistic_loss(real_places, fake_places, mask)
@@ -232,26 +275,33 @@ class DeltaFamily(EditingFamily):
         figures, errors = {}, []
         apart: dict[str, list[Tensor]] = {"critic": [], "texture": []}
         gaps = []
-        with self.autocast():
-            sources = {name: _realness(networks[name](batch.face), batch.mask) for name in apart}
+        real = self._realness(networks, batch, batch.face)
         for age in (25.0, 50.0, 75.0):
             target = torch.full_like(batch.age, age)
             fake = self.repaint(networks, batch, target)
             estimate = self._estimated_age(fake)
-            with self.autocast():
-                edits = {name: _realness(networks[name](fake), batch.mask) for name in apart}
             errors.append((estimate - age).abs().mean())
             figures[f"teacher_reads_{age:.0f}"] = round(float(estimate.mean()), 2)
             figures[f"change_{age:.0f}"] = round(float((fake - batch.face).abs().mean()), 4)
             gaps.append((target - batch.age).abs())
-            for name, realness in edits.items():
-                apart[name].append(sources[name] > realness)
+            for name, realness in self._realness(networks, batch, fake).items():
+                apart[name].append(real[name] > realness)
         far = torch.cat(gaps) >= 25
         for name, seen in apart.items():
             share = torch.cat(seen).float()
             figures[f"{name}_tells_far"] = round(float(share[far].mean()), 3)
             figures[f"{name}_tells_near"] = round(float(share[~far].mean()), 3)
         return {**figures, "teacher_error": round(float(torch.stack(errors).mean()), 3)}
+
+    def _realness(self, networks: Networks, batch: Batch, face: Tensor) -> dict[str, Tensor]:
+        """How real each critic finds ``face`` (B, 3, S, S), edits of ``batch`` or its faces themselves: (B,) each."""
+        critic, texture = networks["critic"], networks["texture"]
+        assert isinstance(texture, PatchCritic)
+        with self.autocast():
+            places, _ = critic(face)
+            pooled = texture(face, batch.mask)
+        depths = [_mean_on_mask(each, batch.mask) for each in places]
+        return {"critic": torch.stack(depths).mean(0), "texture": texture.realness(pooled)}
 
     def _estimated_age(self, face: Tensor) -> Tensor:
         """What age the teachers estimate, on average, corrected by their curves: (B, 3, S, S) -> (B,) in years."""
@@ -273,7 +323,8 @@ class DeltaFamily(EditingFamily):
 
     def examples(self) -> dict[str, tuple[Any, ...]]:
         face, one = torch.zeros(1, 3, self.size, self.size), torch.ones(1)
-        return {"generator": (face, 30 * one, 60 * one, one), "critic": (face,), "texture": (face,)}
+        mask = torch.ones(1, 1, self.size, self.size)
+        return {"generator": (face, 30 * one, 60 * one, one), "critic": (face,), "texture": (face, mask)}
 
     @classmethod
     def exported(cls, settings: TrainSettings, size: int) -> Exported:
@@ -289,36 +340,6 @@ class DeltaFamily(EditingFamily):
             reach=options.reach,
             teachers=["reage age network (a run of the family age)"],
         )
-
-
-@dataclass
-class _Step:
-    """What was drawn for a step, and the edits that were made of it."""
-
-    source: Batch
-    shifts: tuple[tuple[int, int], tuple[int, int]]
-    """Shifts of what the critics see: while the generator learns, and while they learn themselves."""
-    inner: Tensor
-    """Masks (B, 1, S, S) of the face without hair."""
-    target: Tensor
-    """Ages to edit to (B,), in years."""
-    wrong: Tensor
-    """Ages (B,) that the sources clearly do not have, in years."""
-    affine: Tensor
-    """Affine matrices (B, 2, 3), by which edits are augmented for the teachers."""
-    fake: Tensor = field(init=False)
-    """The edited faces, detached; set by the generator's loss."""
-
-    def views(self, face: Tensor, fake: Tensor, shift: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
-        """Faces, their edits and their masks, all shifted alike, so that places can still be compared."""
-        both = translate(torch.cat([face, fake, self.source.mask], 1), shift)
-        return both[:, :3], both[:, 3:6], both[:, 6:]
-
-
-def _realness(look: Tensor | tuple[list[Tensor], list[Tensor]], mask: Tensor) -> Tensor:
-    """How real a critic finds the places of each face that lie on ``mask`` (B, 1, S, S), on average: (B,)."""
-    maps = [look] if isinstance(look, Tensor) else look[0]
-    return torch.stack([_mean_on_mask(places, mask) for places in maps]).mean(0)
 
 
 def _mean_on_mask(places: Tensor, mask: Tensor) -> Tensor:

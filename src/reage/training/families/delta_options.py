@@ -47,6 +47,20 @@ class DeltaOptions(Settings):
     texture: float = Field(
         1.0, ge=0, description="Weight of the same question about small patches, for a critic of their own."
     )
+    texture_match: float = Field(
+        1.0,
+        ge=0,
+        description="Weight of that critic's second question: does the texture fit the age and gender?",
+    )
+    replay: int = Field(
+        160, ge=0, description="Past edits that are kept, and shown to both critics again; 0: none."
+    )
+    blotched: float = Field(
+        0.25,
+        ge=0,
+        le=1,
+        description="Share of the edits shown to the critics that are sources with random blotches instead.",
+    )
     match: float = Field(
         1.0, ge=0, description="Weight of the critic's second question: does the face fit its age and gender?"
     )

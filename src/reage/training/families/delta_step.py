@@ -1,0 +1,97 @@
+"""What a training step of ``delta`` draws, and what its critics are then shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from reage.data.augment import translate
+from reage.training.families.base import Batch
+
+
+@dataclass
+class Shown:
+    """What the critics learn from: edits, their sources and their peers."""
+
+    CHANNELS: ClassVar[int] = 11
+    LABELS: ClassVar[int] = 4
+
+    face: Tensor
+    """Sources (B, 3, S, S)."""
+    fake: Tensor
+    """Their edits (B, 3, S, S), detached."""
+    mask: Tensor
+    """Masks of both (B, 1, S, S)."""
+    peer: Tensor
+    """Other real people of the target age and of the same gender (B, 3, S, S)."""
+    peer_mask: Tensor
+    age: Tensor
+    """Ages of the sources (B,), in years."""
+    male: Tensor
+    target: Tensor
+    """Ages that they were edited to (B,), in years."""
+    wrong: Tensor
+    """Ages (B,) that the sources clearly do not have, in years."""
+
+    @classmethod
+    def of(cls, drawn: Step, fake: Tensor) -> Shown:
+        source, peer = drawn.source, drawn.peer
+        pictures = source.face, fake, source.mask, peer.face, peer.mask
+        return cls(*pictures, source.age, source.male, drawn.target, drawn.wrong)
+
+    def packed(self) -> tuple[Tensor, Tensor]:
+        """The same as two tensors for replay buffers: pictures (B, `CHANNELS`, S, S) and labels (B, `LABELS`)."""
+        pictures = torch.cat([self.face, self.fake, self.mask, self.peer, self.peer_mask], 1)
+        return pictures, torch.stack([self.age, self.male, self.target, self.wrong], 1)
+
+    @classmethod
+    def unpacked(cls, pictures: Tensor, labels: Tensor) -> Shown:
+        return cls(*pictures.split([3, 3, 1, 3, 1], 1), *labels.unbind(1))
+
+    def with_blotches(self, blotches: Tensor) -> Shown:
+        """The same, but where there are ``blotches`` (B, 1, S, S), the edit is the source with these added.
+
+        Its peer is then the source itself, and its target age the source's.
+        """
+        chosen = (blotches != 0).any(3, keepdim=True).any(2, keepdim=True)
+        blotched = (self.face + self.mask * blotches).clamp(-1, 1)
+        flat = chosen.flatten()
+        return replace(
+            self,
+            fake=torch.where(chosen, blotched, self.fake),
+            peer=torch.where(chosen, self.face, self.peer),
+            peer_mask=torch.where(chosen, self.mask, self.peer_mask),
+            target=torch.where(flat, self.age, self.target),
+        )
+
+
+@dataclass
+class Step:
+    """What was drawn for a step, and the edits that were made of it."""
+
+    source: Batch
+    peer: Batch
+    """Other real people of the target ages."""
+    shifts: tuple[tuple[int, int], tuple[int, int]]
+    """Shifts of what the critics see: while the generator learns, and while they learn themselves."""
+    inner: Tensor
+    """Masks (B, 1, S, S) of the face without hair."""
+    target: Tensor
+    """Ages to edit to (B,), in years."""
+    wrong: Tensor
+    affine: Tensor
+    """Affine matrices (B, 2, 3), by which edits are augmented for the teachers."""
+    blotches: Tensor
+    """Blotches (B, 1, S, S) for the critics; zero for most faces."""
+    coins: Tensor
+    """Random numbers (B, 2) for the replay buffers."""
+    shown: Shown = field(init=False)
+    """What the critics learn from in this step; set by the generator's loss."""
+
+
+def shifted(shift: tuple[int, int], *pictures: Tensor) -> tuple[Tensor, ...]:
+    """``pictures`` (B, C, S, S), all shifted alike, so that places can still be compared."""
+    return translate(torch.cat(pictures, 1), shift).split([each.shape[1] for each in pictures], 1)
