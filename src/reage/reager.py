@@ -18,6 +18,7 @@ import numpy.typing as npt
 from reage.arrays import Float32, UInt8
 from reage.bundle import Bundle, open_bundle
 from reage.edit.compositing import AlignedFace, Edit, composite, cut_face
+from reage.edit.greying import greying
 from reage.edit.masks import face_mask
 from reage.edit.surroundings import Masks, Surroundings, survey
 from reage.errors import AgeError, NoFaceError
@@ -225,7 +226,10 @@ class Sitting:
             with watch("surroundings"):
                 around = face.around
             with watch("composite"):
-                edits = tuple(request.applied(face.aligned, edit, face.landmarks_aligned, around))
+                white = greying(source, manifest.reached(source, goal))
+                edits = tuple(
+                    request.applied(face.aligned, edit, face.landmarks_aligned, around, greying=white)
+                )
                 for area, part in edits:
                     composite(self.photo.pixels, out, area, part, detail_sigma=manifest.detail_sigma)
             edited.append((face, source, goal, male, edits))

@@ -117,10 +117,12 @@ class Request:
         landmarks: Float32,
         around: Surroundings | None = None,
         *,
+        greying: float = 0.0,
         weight: float = 1.0,
     ) -> list[tuple[AlignedFace, Edit]]:
         """What to composite for the network's ``edit`` of ``face``, as strong as asked, and further times ``weight``.
 
+        ``greying`` is the part of the hair that turns grey besides, as far as hair is known.
         ``landmarks`` (468, 2+) are those of the face in its aligned frame; they say where regions lie. The edit of the
         face comes last, after those of hair and neck, which follow it beyond its frame if they are known (``around``).
         """
@@ -130,7 +132,7 @@ class Request:
         hair, neck = (strength * self.regions.get(name, 1) for name in ("hair", "neck"))
         inside = around.hair_inside(face) if self.regions else None
         return [
-            *around.follow(face, edit, hair=hair, neck=neck),
+            *around.follow(face, edit, hair=hair, neck=neck, greying=greying),
             (face, self._scaled(edit, landmarks, strength, inside)),
         ]
 

@@ -38,6 +38,12 @@ class Matte:
         """The mask (S, S) for ``pixels`` (S, S, 3) in [-1, 1]."""
         return evaluate(self.functions, pixels)
 
+    def sharpened(self, low: float, high: float) -> Matte:
+        """The matte that is 0 where this one is ``low`` or less, and 1 where it is ``high`` or more."""
+        functions = self.functions / np.float32(high - low)
+        functions[..., 3] -= low / (high - low)
+        return Matte(functions)
+
 
 def evaluate(functions: Float32, pixels: Float32) -> Float32:
     """The mask (H, W) of `Matte.functions` enlarged to (H, W, 4), for the photo's ``pixels`` (H, W, 3) in [-1, 1]."""

@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from reage.arrays import Float32
 from reage.edit.compositing import AlignedFace, Edit
+from reage.edit.greying import greyed
 from reage.edit.hair import find_hair
 from reage.edit.head import SIDE, UNIT, cut_head, rise
 from reage.edit.head_colours import SMALL, read_colours
@@ -41,6 +42,8 @@ _ENOUGH = (0.005, 0.03)
 part, from the second on fully."""
 _FAINT = 0.1
 """A mask that is nowhere more certain than this is none."""
+_SURE = (0.3, 0.8)
+"""Hair turns grey as far as its matte says so between these values: dark skin beside dark hair would turn grey, too."""
 _CHEEKS = 0.3
 """How much the skin of the cheeks counts for that of the neck, of which the frame may show little."""
 _TO_YUV = np.array([[0.299, -0.299, 0.701], [0.587, -0.587, -0.587], [0.114, 0.886, -0.114]], np.float32)
@@ -102,11 +105,12 @@ class Surroundings:
         return np.asarray(found, np.float32)
 
     def follow(
-        self, face: AlignedFace, edit: Edit, *, hair: float, neck: float
+        self, face: AlignedFace, edit: Edit, *, hair: float, neck: float, greying: float = 0.0
     ) -> list[tuple[AlignedFace, Edit]]:
         """What to composite besides ``edit`` of ``face``: the same change of hair and neck beyond its mask.
 
-        ``edit`` is the network's own; ``hair`` and ``neck`` say how strongly each of them follows. For the same
+        ``edit`` is the network's own; ``hair`` and ``neck`` say how strongly each of them follows. ``greying`` is the
+        part of the coloured hair, inside that mask and beyond it, that turns grey on top of this edit. For the same
         ``face`` there are always the same parts, in the same order; one of which too little is seen changes nothing.
         """
         there = compose(self.matrix, invert_transform(face.matrix))
@@ -123,7 +127,20 @@ class Surroundings:
             reach = (1 - mask) * part.support * _window()
             area = AlignedFace(self.pixels, _large(reach), self.matrix, part.matte)
             followed.append((area, Edit(_large(delta), np.zeros((SIDE, SIDE), np.float32))))
+            if like_hair:
+                edited = colours + mask[..., None] * change + (1 - mask[..., None]) * (delta @ _TO_YUV)
+                followed.append(self._greyed(part, edited, min(1.0, greying * strength)))
         return followed
+
+    def _greyed(self, hair: Part, colours: Float32, share: float) -> tuple[AlignedFace, Edit]:
+        """The edit by which ``share`` of the ``hair``, whose ``colours`` (T, T, 3) are given, turns grey."""
+        unit = UNIT * SMALL / SIDE
+        broad = _averaged(colours, hair.weight, _FINE * unit, _FAR * unit)
+        change, gain = greyed(broad, hair.weight, share)
+        area = AlignedFace(
+            self.pixels, _large(hair.support * _window()), self.matrix, hair.matte.sharpened(*_SURE)
+        )
+        return area, Edit(_large(change @ _TO_RGB), np.full((SIDE, SIDE), gain, np.float32))
 
 
 def survey(

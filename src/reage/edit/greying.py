@@ -1,0 +1,44 @@
+"""How hair turns grey: what part of it has lost its colour at an age, and what it looks like then.
+
+The networks hardly change hair, since they see little of it; what they leave out is added from a curve. It was read off
+94 portraits of members of the US Congress: the median luma of hair, by the age that they look, is -0.68 in their
+thirties, -0.61, -0.43, -0.44, and 0.19 in their seventies (of an image in [-1, 1]).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from reage.arrays import Float32
+
+_AGES = (30.0, 45.0, 55.0, 65.0, 75.0, 85.0)
+"""Ages of the entries of the curve, in years."""
+_GREY = (0.0, 0.06, 0.19, 0.36, 0.6, 0.75)
+"""Part of the hair that is grey at each of these ages."""
+_WHITE = np.array([0.5, -0.08, 0.05], np.float32)
+"""Hair without colour: luma, and the differences of blue and red from it, in units of an image in [-1, 1]."""
+_SHADING = 0.65
+"""Part of its own shading that hair keeps when all of it turns grey."""
+_STRANDS = 0.9
+"""How much more strands stand out where dark hair turns grey, since grey and dark ones lie side by side."""
+
+
+def greying(source: float, target: float) -> float:
+    """What part of the hair that still has its colour at age ``source`` has lost it at age ``target``: 0 to 1."""
+    before, after = np.interp([source, target], _AGES, _GREY)
+    return float(max(0.0, (after - before) / (1 - before)))
+
+
+def greyed(colours: Float32, weight: Float32, share: float) -> tuple[Float32, float]:
+    """What changes when ``share`` of the hair loses its colour: the broad colours (T, T, 3), and the gain of detail.
+
+    ``colours`` (T, T, 3) are luma and the differences of blue and red from it, in units of an image in [-1, 1];
+    ``weight`` (T, T) says where hair is. Hair that is as light as grey hair stays as light.
+    """
+    if not share:
+        return np.zeros_like(colours), 0.0
+    mean = float(np.average(colours[..., 0], weights=weight + 1e-9))
+    shaded = colours[..., 0] + _SHADING * (mean - colours[..., 0])
+    lighter = np.maximum(_WHITE[0] - shaded, 0)
+    change = np.dstack([lighter, _WHITE[1:] - colours[..., 1:]]) * np.float32(share)
+    return np.asarray(change, np.float32), _STRANDS * share * float(np.clip(_WHITE[0] - mean, 0, 1))
