@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -27,6 +28,10 @@ def sittings(greying: Reager, portraits: list[Path]) -> dict[str, Sitting]:
         pixels = cv2.resize(read_photo(path).pixels, (512, 512), interpolation=cv2.INTER_AREA)
         found[path.stem.partition("_")[2]] = greying.sit(Photo(pixels))
     return found
+
+
+YOUNGER = {"source": 75.0, "to": 25.0}
+"""Ages between which hair does not turn grey by the curve, but only as the stand-in for a network edits it."""
 
 
 def around(sitting: Sitting, number: int = 0) -> Surroundings:
@@ -211,7 +216,7 @@ def test_hair_beyond_the_frame_goes_grey_and_keeps_its_strands(
 ) -> None:
     sitting = sittings[name]
     parts = around(sitting)
-    result = sitting.age(to=75)
+    result = sitting.age(**YOUNGER)
     hair = cv2.erode((seen(sitting, parts.hair, parts) > 0.95).astype(np.uint8), np.ones((5, 5))) > 0
     hair &= beyond(sitting)
     before, after = (p.astype(np.float32) / 127.5 - 1 for p in (sitting.photo.pixels, result.pixels))
@@ -258,7 +263,7 @@ def test_regions_switch_hair_and_neck_off(sittings: dict[str, Sitting]) -> None:
     hair, neck = (seen(sitting, part, parts) > 0.9 for part in (parts.hair, parts.neck))
 
     def change(part: np.ndarray, **regions: float) -> float:
-        pixels = sitting.age(to=75, regions=regions).pixels
+        pixels = sitting.age(**YOUNGER, regions=regions).pixels
         return float(np.abs(pixels[part].astype(int) - sitting.photo.pixels[part]).mean())
 
     assert change(hair & outside, hair=0) == 0
@@ -299,3 +304,19 @@ def test_layers_of_a_head_give_the_output(sittings: dict[str, Sitting], tmp_path
     assert np.abs(np.rint(summed * 255) - result.pixels).max() <= 1
     assert mask[261, 413] > 200  # hair, beyond the mask of the face
     assert not (result.pixels != result.original.pixels)[mask == 0].any()
+
+
+def test_dark_hair_turns_grey_as_its_age_does_and_white_hair_stays(portraits: list[Path]) -> None:
+    def hair(name: str, to: float, **wishes: Any) -> tuple[float, float]:
+        """The mean luma of certain hair, in levels of 255, and its chroma."""
+        sitting = Reager.default().open(next(p for p in portraits if name in p.name))
+        parts = around(sitting)
+        sure = seen(sitting, parts.hair, parts) > 0.95
+        pixels = sitting.age(to=to, faces="largest", **wishes).pixels[sure].astype(float)
+        return pixels.mean(), np.ptp(pixels, axis=1).mean()
+
+    dark, grey, white = (hair("grace-meng", age)[0] for age in (35, 60, 85))
+    assert dark + 15 < grey < white - 30
+    assert hair("grace-meng", 85, regions={"hair": 0})[0] == pytest.approx(hair("grace-meng", 33)[0], abs=12)
+    assert hair("eileen-collins", 85)[1] < 0.7 * hair("eileen-collins", 40)[1]
+    assert hair("grace-napolitano", 85)[0] == pytest.approx(hair("grace-napolitano", 82)[0], abs=6)

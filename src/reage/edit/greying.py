@@ -19,7 +19,7 @@ _WHITE = np.array([0.5, -0.08, 0.05], np.float32)
 """Hair without colour: luma, and the differences of blue and red from it, in units of an image in [-1, 1]."""
 _SHADING = 0.65
 """Part of its own shading that hair keeps when all of it turns grey."""
-_STRANDS = 0.9
+_STRANDS = 1.0
 """How much more strands stand out where dark hair turns grey, since grey and dark ones lie side by side."""
 
 

@@ -43,7 +43,8 @@ part, from the second on fully."""
 _FAINT = 0.1
 """A mask that is nowhere more certain than this is none."""
 _SURE = (0.3, 0.8)
-"""Hair turns grey as far as its matte says so between these values: dark skin beside dark hair would turn grey, too."""
+"""Where the matte of hair says less than the first, nothing follows, since skin beside dark hair would turn grey, too;
+where it says more than the second, all does."""
 _CHEEKS = 0.3
 """How much the skin of the cheeks counts for that of the neck, of which the frame may show little."""
 _TO_YUV = np.array([[0.299, -0.299, 0.701], [0.587, -0.587, -0.587], [0.114, 0.886, -0.114]], np.float32)
@@ -119,28 +120,28 @@ class Surroundings:
         inside = warp(maps, small, (SMALL, SMALL), border=cv2.BORDER_CONSTANT)
         change, mask = inside[..., :3], np.clip(inside[..., 3], 0, 1).astype(np.float32)
         colours = cv2.resize(self.pixels, (SMALL, SMALL), interpolation=cv2.INTER_AREA) @ _TO_YUV
-        followed = []
+        followed, window = [], _window()
         for part, strength, like_hair in ((self.hair, hair, True), (self.neck, neck, False)):
             if part is None:
                 continue
-            delta = _continued(change, mask, colours, part.weight, like_hair) @ _TO_RGB * np.float32(strength)
-            reach = (1 - mask) * part.support * _window()
-            area = AlignedFace(self.pixels, _large(reach), self.matrix, part.matte)
-            followed.append((area, Edit(_large(delta), np.zeros((SIDE, SIDE), np.float32))))
+            beyond = (1 - mask[..., None]) * _continued(change, mask, colours, part.weight, like_hair)
+            delta, gain, matte = beyond * np.float32(strength), 0.0, part.matte
             if like_hair:
-                edited = colours + mask[..., None] * change + (1 - mask[..., None]) * (delta @ _TO_YUV)
-                followed.append(self._greyed(part, edited, min(1.0, greying * strength)))
+                grey, gain = _greyed(
+                    colours + mask[..., None] * change + delta, part.weight, greying * strength
+                )
+                if face.is_grey:
+                    grey[..., 1:] = 0
+                delta, matte = delta + grey, matte.sharpened(*_SURE)
+            area = AlignedFace(self.pixels, _large(part.support * window), self.matrix, matte)
+            followed.append((area, Edit(_large(delta @ _TO_RGB), np.full((SIDE, SIDE), gain, np.float32))))
         return followed
 
-    def _greyed(self, hair: Part, colours: Float32, share: float) -> tuple[AlignedFace, Edit]:
-        """The edit by which ``share`` of the ``hair``, whose ``colours`` (T, T, 3) are given, turns grey."""
-        unit = UNIT * SMALL / SIDE
-        broad = _averaged(colours, hair.weight, _FINE * unit, _FAR * unit)
-        change, gain = greyed(broad, hair.weight, share)
-        area = AlignedFace(
-            self.pixels, _large(hair.support * _window()), self.matrix, hair.matte.sharpened(*_SURE)
-        )
-        return area, Edit(_large(change @ _TO_RGB), np.full((SIDE, SIDE), gain, np.float32))
+
+def _greyed(colours: Float32, weight: Float32, share: float) -> tuple[Float32, float]:
+    """What `greyed` changes of hair whose fine ``colours`` (T, T, 3) are given."""
+    unit = UNIT * SMALL / SIDE
+    return greyed(_averaged(colours, weight, _FINE * unit, _FAR * unit), weight, min(1.0, share))
 
 
 def survey(

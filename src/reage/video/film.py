@@ -19,6 +19,7 @@ from PIL import Image, ImageCms, ImageDraw, ImageFont
 
 from reage.arrays import Float32, UInt8
 from reage.edit.compositing import AlignedFace, Edit, composite
+from reage.edit.greying import greying
 from reage.errors import NoFaceError, VideoError
 from reage.face.alignment import compose, resizing
 from reage.face.framing import head_box
@@ -200,13 +201,14 @@ def _scene(
     source, male = request.source_age(face.apparent_age), request.gender(face.male_probability)
     base, matrix = _picture(sitting.photo, face, look.side, usual_side, look.whole)
     knots, edits = _knots(*ages, source), []
-    areas = [face.aligned]
+    areas, manifest = [face.aligned], sitting.reager.bundle.manifest
     for knot in knots:
         edit = sitting.reager.edit(face.aligned, to=knot, source=source, male=male)
-        applied = request.applied(face.aligned, edit, face.landmarks_aligned, face.around)
+        white = greying(source, manifest.reached(source, knot))
+        applied = request.applied(face.aligned, edit, face.landmarks_aligned, face.around, greying=white)
         areas = [replace(area, matrix=compose(area.matrix, matrix)) for area, _ in applied]
         edits.append([part for _, part in applied])
-    return _Scene(base, areas, knots, edits, sitting.reager.bundle.manifest.detail_sigma, look.labels), source
+    return _Scene(base, areas, knots, edits, manifest.detail_sigma, look.labels), source
 
 
 def _picture(

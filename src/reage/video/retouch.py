@@ -17,6 +17,7 @@ import numpy as np
 
 from reage.arrays import Float32, UInt8
 from reage.edit.compositing import AlignedFace, Edit, composite
+from reage.edit.greying import greying
 from reage.errors import NoFaceError, VideoError
 from reage.files import beside, writing
 from reage.photo.photo import Photo, PhotoMeta
@@ -67,7 +68,9 @@ class Role:
             steady = partial(self.mask_smoother.next, step=step, fresh=pose.fresh)
         self.time = time
         around = reager.survey(pixels, face, pose.landmarks, others, steady)
-        return self.request.applied(face, edit, pose.landmarks, around, weight=pose.weight)
+        reached = reager.bundle.manifest.reached(self.source, self.target)
+        white = greying(self.source, reached)
+        return self.request.applied(face, edit, pose.landmarks, around, greying=white, weight=pose.weight)
 
     def describe(self) -> str:
         """For people."""
