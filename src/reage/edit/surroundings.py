@@ -130,11 +130,10 @@ class Surroundings:
                 grey, gain = _greyed(
                     colours + mask[..., None] * change + delta, part.weight, greying * strength
                 )
-                if face.is_grey:
-                    grey[..., 1:] = 0
                 delta, matte = delta + grey, matte.sharpened(*_SURE)
             area = AlignedFace(self.pixels, _large(part.support * window), self.matrix, matte)
-            followed.append((area, Edit(_large(delta @ _TO_RGB), np.full((SIDE, SIDE), gain, np.float32))))
+            follows = Edit(_large(delta @ _TO_RGB), np.full((SIDE, SIDE), gain, np.float32))
+            followed.append((area, follows.without_colour() if face.is_grey else follows))
         return followed
 
 
