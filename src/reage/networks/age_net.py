@@ -59,6 +59,14 @@ class AgeNet(nn.Module):
         return self.age(pooled), self.male(pooled)[:, 0]
 
 
+class FrozenAgeNet(AgeNet):
+    """An `AgeNet` to be trained on with its statistics of batch norm as they are, and without dropout."""
+
+    def train(self, mode: bool = True) -> FrozenAgeNet:
+        super().train(False)
+        return self
+
+
 def expected_age(logits: Tensor) -> Tensor:
     """The mean, in years, of the distribution over ages that ``logits`` (B, 101) stand for: (B,)."""
     years = torch.arange(BINS, dtype=torch.float32, device=logits.device)

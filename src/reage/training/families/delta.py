@@ -16,7 +16,7 @@ from reage.arrays import Float32
 from reage.data.augment import draw_affine, draw_blotches, draw_shift, warp_affine
 from reage.data.sampling import Shard, step_rng
 from reage.edit.compositing import DETAIL_SIGMA
-from reage.networks.age_net import expected_age
+from reage.networks.age_net import FrozenAgeNet, expected_age
 from reage.networks.critics import AgeTrunkCritic, PatchCritic
 from reage.networks.cyclegan import ReplayBuffer
 from reage.networks.delta_unet import DeltaUNet
@@ -49,8 +49,10 @@ class DeltaFamily(EditingFamily):
       sources with a wrong age or gender.
     - Texture critic, from scratch, of small patches. Are they real: those of a source against those of its edit. Do
       they fit the age and gender: those of an edit against those of a peer, another real person of the target age.
+    - Reader, which starts as the last teacher and goes on learning: how old is a face? For real faces the answer is
+      their age, for edits that of their source. So whatever pleases a teacher without being age stops to please it.
 
-    Both critics are shown past edits, too, in place of half of the present ones, and some sources with random blotches
+    All three are shown past edits, too, in place of half of the present ones, and some sources with random blotches
     as if they were edits, so that they never forget that stains are not real.
     """
 
@@ -72,6 +74,7 @@ class DeltaFamily(EditingFamily):
             "generator": DeltaUNet(options.widths),
             "critic": AgeTrunkCritic(trunk.widths),
             "texture": PatchCritic(),
+            "reader": FrozenAgeNet(nets[-1].trunk.widths),
         }
         if options.replay:
             self.memory = {
@@ -79,6 +82,7 @@ class DeltaFamily(EditingFamily):
                 "labels": ReplayBuffer(options.replay, Shown.LABELS),
             }
         self.networks["critic"].trunk.load_state_dict(trunk.state_dict())  # type: ignore[union-attr]
+        self.networks["reader"].load_state_dict(nets[-1].state_dict())
         self.teachers = [Teacher(net, self._pool, self.device) for net in nets]
         self.detail_sigma = DETAIL_SIGMA * self.size
         self.objectives = [
@@ -94,6 +98,7 @@ class DeltaFamily(EditingFamily):
                 "texture", ["texture"], self._texture_loss, options.texture_rate, (0.5, 0.99),
                 updates=options.texture_updates,
             ),
+            Objective("reader", ["reader"], self._reader_loss, options.reader_rate, (0.9, 0.99)),
         ]  # fmt: skip
 
     def draw(self, step: int, shard: Shard) -> Step:
@@ -151,6 +156,7 @@ class DeltaFamily(EditingFamily):
             _, peer_fits = self._texture(drawn.peer.face, drawn.peer.mask, target, source.male)
         places, pooled = self._look(fake_view)
         texture, texture_fits = self._texture(fake_view, mask, target, source.male)
+        warped = warp_affine(fake, drawn.affine)
         change = (fake - source.face).abs().mean((1, 2, 3))
         tone = gaussian_blur((fake - source.face) * drawn.inner, TONE_SIGMA * fake.shape[-1])
         parts = {
@@ -158,7 +164,8 @@ class DeltaFamily(EditingFamily):
             "texture": losses.paired_loss(texture, real_texture),
             "texture_match": losses.paired_loss(texture_fits, peer_fits),
             "match": losses.nonsaturating_loss(self._judge(pooled, target, source.male)),
-            "age": self._age_loss(warp_affine(fake, drawn.affine), target),
+            "age": self._age_loss(warped, target),
+            "reader": self.teachers[-1].distance(self._read(warped), target).mean(),
             "change": change.mean(),
             "tone": tone.square().mean(),
             "excess": (tone.abs() - EXCESS).clamp(min=0).square().mean(),
@@ -223,6 +230,28 @@ class DeltaFamily(EditingFamily):
             "match_accuracy": (peer_fits > fake_fits).float().mean(),
         }  # fmt: skip
         return parts["realism"] + parts["match"] + 0.5 * self.options.texture_r1 * slope, figures
+
+    def _read(self, face: Tensor) -> Tensor:
+        """What the reader says of the ages of faces (B, 3, S, S): logits (B, 101)."""
+        with self.autocast():
+            logits, _ = self.networks["reader"](face.contiguous(memory_format=torch.channels_last))
+        return torch.as_tensor(logits)
+
+    def _reader_loss(self, drawn: Step, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        shown, real = drawn.shown, [drawn.source, drawn.peer]
+        faces = torch.cat([*(batch.face for batch in real), warp_affine(shown.fake, drawn.affine)])
+        logits, fake_logits = self._read(faces).split([2 * len(drawn.source), len(shown.fake)])
+        ages = torch.cat([batch.age for batch in real])
+        parts = {
+            "real": losses.soft_age_cross_entropy(logits, ages),
+            "fake": losses.soft_age_cross_entropy(fake_logits, shown.age),
+        }
+        figures = {
+            **parts,
+            "years": (expected_age(logits) - ages).abs().mean(),
+            "moved": ((expected_age(fake_logits) - shown.age) / (shown.target - shown.age + 1e-3)).median(),
+        }
+        return parts["real"] + self.options.doubt * parts["fake"], figures
 
     def _judge(self, pooled: list[Tensor], age: Tensor, male: Tensor) -> Tensor:
         critic = self.networks["critic"]

@@ -68,6 +68,15 @@ class DeltaOptions(Settings):
     age_end: float | None = Field(
         None, ge=0, description="Its weight at the end; between, it changes linearly. Default: the same."
     )
+    reader: float = Field(
+        1.0, ge=0, description="Weight of the same loss by the reader, an age network that goes on learning."
+    )
+    reader_rate: float = Field(2e-4, gt=0, description="Peak learning rate of the reader.")
+    doubt: float = Field(
+        0.5,
+        ge=0,
+        description="Weight of edits, labelled with the ages of their sources, in what the reader learns from.",
+    )
     change: float = Field(0.4, ge=0, description="Weight of the mean absolute change.")
     tone: float = Field(
         15.0,
