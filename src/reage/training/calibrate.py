@@ -1,6 +1,7 @@
 """Measures the calibration of a trained generator: which target age to give it for the age asked for to show.
 
-What shows is what its teachers estimate of edited training faces. No network and no face of the evaluation takes part.
+What shows is what an age network estimates of edited training faces: best one that taught nothing, else the teachers.
+No network and no face of the evaluation takes part.
 """
 
 from __future__ import annotations

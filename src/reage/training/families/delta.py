@@ -5,6 +5,7 @@ A little over 300 lines, since the losses of one step are read together.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -308,7 +309,7 @@ class DeltaFamily(EditingFamily):
         for age in (25.0, 50.0, 75.0):
             target = torch.full_like(batch.age, age)
             fake = self.repaint(networks, batch, target)
-            estimate = self._estimated_age(fake)
+            estimate = self._estimated_age(fake, self.teachers)
             errors.append((estimate - age).abs().mean())
             figures[f"teacher_reads_{age:.0f}"] = round(float(estimate.mean()), 2)
             figures[f"change_{age:.0f}"] = round(float((fake - batch.face).abs().mean()), 4)
@@ -332,21 +333,23 @@ class DeltaFamily(EditingFamily):
         depths = [_mean_on_mask(each, batch.mask) for each in places]
         return {"critic": torch.stack(depths).mean(0), "texture": texture.realness(pooled)}
 
-    def _estimated_age(self, face: Tensor) -> Tensor:
-        """What age the teachers estimate, on average, corrected by their curves: (B, 3, S, S) -> (B,) in years."""
+    def _estimated_age(self, face: Tensor, by: Sequence[Teacher]) -> Tensor:
+        """What age networks estimate, on average, corrected by their curves: (B, 3, S, S) -> (B,) in years."""
         with self.autocast():
-            estimates = [teacher.age_of(expected_age(teacher.net(face)[0])) for teacher in self.teachers]
+            estimates = [each.age_of(expected_age(each.net(face)[0])) for each in by]
         return torch.stack(estimates).mean(0)
 
     @torch.no_grad()
     def calibrated(self, networks: Networks) -> Calibrated:
-        pool = self.pool()
+        pool, readers = self.pool(), self.teachers
+        if self.options.calibrator is not None:
+            readers = [Teacher(read_age_net(self.options.calibrator), pool, self.device)]
 
         def shown(source: float, target: float) -> float:
             nearest = np.argsort(np.abs(pool.ages - source), kind="stable")[:CALIBRATION_FACES]
             batch = self.batch(pool, nearest)
             fake = self.repaint(networks, batch, batch.age + (target - source))
-            return float(self._estimated_age(fake).mean())
+            return float(self._estimated_age(fake, readers).mean())
 
         return calibrate(shown, self.options.targets)
 

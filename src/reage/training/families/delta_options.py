@@ -18,6 +18,11 @@ class DeltaOptions(Settings):
         min_length=1,
         description="Run folders of trained age networks; the critic starts from the trunk of the first.",
     )
+    calibrator: Path | None = Field(
+        None,
+        description="Run folder of an age network that taught nothing, by which `export --calibrated` measures edits. "
+        "Default: the teachers, whom edits may please without being of that age.",
+    )
     widths: tuple[Width, Width, Width] = Field(
         (48, 96, 160), description="Channels of the U-Net's three levels."
     )
