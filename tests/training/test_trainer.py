@@ -637,7 +637,9 @@ def test_the_generator_learns_to_move_the_age_that_the_teacher_reads(tmp_path: P
         "generator_rate": 2e-3,
         "realism": 0,
         "texture": 0,
+        "texture_match": 0,
         "match": 0,
+        "reader": 0,
         "gain": 0,
     }
     settings = delta_settings(

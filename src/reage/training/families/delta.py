@@ -250,7 +250,7 @@ class DeltaFamily(EditingFamily):
         figures = {
             **parts,
             "years": (expected_age(logits) - ages).abs().mean(),
-            "moved": ((expected_age(fake_logits) - shown.age) / (shown.target - shown.age + 1e-3)).median(),
+            "moved": ((expected_age(fake_logits) - shown.age) * (shown.target - shown.age).sign()).mean(),
         }
         return parts["real"] + self.options.doubt * parts["fake"], figures
 
