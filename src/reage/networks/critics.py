@@ -110,9 +110,11 @@ class PatchCritic(nn.Module):
 
     def realness(self, pooled: Tensor) -> Tensor:
         """Logits (B,), positive where a face is real; ``pooled`` is what `forward` returned."""
-        return HEAD_SCALE * self.real(pooled)[:, 0]
+        logits: Tensor = HEAD_SCALE * self.real(pooled)[:, 0]
+        return logits
 
     def judge(self, pooled: Tensor, age: Tensor, male: Tensor) -> Tensor:
         """Logits (B,), positive where the texture of a face fits ``age`` (B,) in years and ``male`` (B,), 1 or 0."""
         condition = torch.cat([self.age(age), male[:, None] * 2 - 1], 1)
-        return HEAD_SCALE * (self.fits(pooled)[:, 0] + (self.project(condition) * pooled).sum(1))
+        logits: Tensor = self.fits(pooled)[:, 0] + (self.project(condition) * pooled).sum(1)
+        return HEAD_SCALE * logits

@@ -241,7 +241,7 @@ class DeltaFamily(EditingFamily):
     def _reader_loss(self, drawn: Step, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         shown, real = drawn.shown, [drawn.source, drawn.peer]
         faces = torch.cat([*(batch.face for batch in real), warp_affine(shown.fake, drawn.affine)])
-        logits, fake_logits = self._read(faces).split([2 * len(drawn.source), len(shown.fake)])
+        logits, fake_logits = torch.split(self._read(faces), [2 * len(drawn.source), len(shown.fake)])
         ages = torch.cat([batch.age for batch in real])
         parts = {
             "real": losses.soft_age_cross_entropy(logits, ages),

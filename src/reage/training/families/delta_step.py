@@ -49,7 +49,7 @@ class Shown:
 
     @classmethod
     def unpacked(cls, pictures: Tensor, labels: Tensor) -> Shown:
-        return cls(*pictures.split([3, 3, 1, 3, 1], 1), *labels.unbind(1))
+        return cls(*torch.split(pictures, [3, 3, 1, 3, 1], 1), *labels.unbind(1))
 
     def with_blotches(self, blotches: Tensor) -> Shown:
         """The same, but where there are ``blotches`` (B, 1, S, S), the edit is the source with these added.
@@ -94,4 +94,5 @@ class Step:
 
 def shifted(shift: tuple[int, int], *pictures: Tensor) -> tuple[Tensor, ...]:
     """``pictures`` (B, C, S, S), all shifted alike, so that places can still be compared."""
-    return translate(torch.cat(pictures, 1), shift).split([each.shape[1] for each in pictures], 1)
+    moved = translate(torch.cat(pictures, 1), shift)
+    return torch.split(moved, [each.shape[1] for each in pictures], 1)
