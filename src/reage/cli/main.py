@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from reage._version import __version__
-from reage.cli import batch, edit, judge, models, train, verify, watch
+from reage.cli import batch, edit, judge, models, sweep, train, verify, watch
 from reage.cli.hints import explain
 from reage.errors import ReageError, one_line
 
@@ -69,7 +69,7 @@ def main() -> None:
     """
 
 
-for _module in (edit, batch, watch, verify, models, train, judge):
+for _module in (edit, batch, watch, verify, models, train, sweep, judge):
     for _command in _module.COMMANDS:
         main.add_command(_command)
 

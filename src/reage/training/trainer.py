@@ -34,7 +34,7 @@ from reage.training.realism import realism_meters
 from reage.training.signals import on_stop_signal
 from reage.training.trained import start_from
 from reage.training.updater import Diverged, Updater, autocast
-from reage.training.validation import evaluating, require_best_by
+from reage.training.validation import best_figure, evaluating, require_best_by
 
 
 class Trainer:
@@ -244,9 +244,7 @@ class Trainer:
 
     def _keep_best(self, figures: dict[str, float]) -> str | None:
         """Write the weights as the best if they are; returns ``best_by`` if ``figures`` do not have what it names."""
-        name = self.settings.best_by or next(
-            (each for each in ("kid", "fid") if each in figures), self.family.best_by
-        )
+        name = best_figure(self.settings, figures)
         if name not in figures:
             return self.settings.best_by
         if not math.isfinite(figures[name]):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 from torch import nn
 
 from reage.errors import ConfigError
 from reage.training.config import TrainSettings
-from reage.training.families import Family
+from reage.training.families import Family, family_type
 from reage.training.realism import RealismMeter
 
 
@@ -22,6 +22,12 @@ def evaluating(networks: dict[str, nn.Module]) -> Iterator[dict[str, nn.Module]]
     yield networks
     for name, net in networks.items():
         net.train(modes[name])
+
+
+def best_figure(settings: TrainSettings, figures: Collection[str]) -> str:
+    """The name of the figure that is least in the best epoch, for a run that gives ``figures``."""
+    fallback = family_type(settings.family).best_by
+    return settings.best_by or next((each for each in ("kid", "fid") if each in figures), fallback)
 
 
 def require_best_by(settings: TrainSettings, family: Family, meters: list[RealismMeter]) -> None:
