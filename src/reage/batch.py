@@ -16,6 +16,7 @@ import numpy as np
 
 from reage.errors import PhotoError, ReageError, one_line
 from reage.face.framing import head_tile
+from reage.face.sureness import doubts_in_words
 from reage.files import beside, refuse_existing
 from reage.photo.files import check_format, write_photo
 from reage.reager import Reager, Sitting
@@ -39,6 +40,14 @@ class Outcome:
     def about(self, text: str) -> str:
         """``text``, which says what is wrong, with the name of the photo unless it says that already."""
         return text if str(self.input) in text else f"{self.input}: {text}"
+
+    def doubts(self) -> list[str]:
+        """For each face whose age in the photo was read, and may be misread: a sentence that says why."""
+        return [
+            f"the age of face {face['index']} may be misread, since {doubts_in_words(face['doubts'])}"
+            for face in self.faces
+            if face["doubts"] and face["source_age"] == face["apparent_before"]
+        ]
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""

@@ -63,15 +63,8 @@ def photo(
 
 def _print_doubts(outcome: Outcome) -> None:
     """Warn where the age that an edit starts from may be misread."""
-    from reage.face.sureness import doubts_in_words
-
-    for face in outcome.faces:
-        if face["doubts"] and face["source_age"] == face["apparent_before"]:
-            click.echo(
-                f"reage: {outcome.input}: the age of face {face['index']} may be misread, since "
-                f"{doubts_in_words(face['doubts'])}; --from says it",
-                err=True,
-            )
+    for doubt in outcome.doubts():
+        click.echo(f"reage: {outcome.input}: {doubt}; --from says it", err=True)
 
 
 def _print_outcome(outcome: Outcome) -> None:

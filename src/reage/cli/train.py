@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -57,10 +56,10 @@ class _TrainCommand(click.Command):
     """Adds the settings of every run to ``--help``, where the extra is installed that knows them."""
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        if not all(find_spec(name) for name in ("pydantic", "yaml")):
+        try:
+            from reage.training.setting_list import common_settings
+        except ImportError:
             return
-        from reage.training.setting_list import common_settings
-
         with formatter.section("Settings (key=value; those of a family: reage train RECIPE --settings)"):
             formatter.write_dl(common_settings())
 
