@@ -3,7 +3,7 @@ PYTHON ?= python3
 RUNTIME := .venv
 DEV := .venv-dev
 
-.PHONY: demo test lint types bench video ages card clean
+.PHONY: demo test lint types fuzz bench video ages card clean
 
 demo: $(RUNTIME)/ready
 	$(RUNTIME)/bin/python examples/demo.py
@@ -17,6 +17,11 @@ lint: $(DEV)/ready
 
 types: $(DEV)/ready
 	$(DEV)/bin/mypy
+
+# Changed inputs of every kind by the clock, each time others; `python tests/fuzz/run.py` takes the same few each time.
+MINUTES ?= 30
+fuzz: $(DEV)/ready
+	$(DEV)/bin/python tests/fuzz/run.py --minutes $(MINUTES) --seed $$(date +%s)
 
 # Times, and apparent ages of the bundled portraits; both write into benchmarks/.
 bench: $(DEV)/ready

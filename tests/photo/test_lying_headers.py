@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import sys
 import zlib
 
 import numpy as np
@@ -116,6 +117,30 @@ def test_a_tiff_with_tiles_much_larger_than_itself(kind: str) -> None:
 def test_a_damaged_16_bit_tiff_is_told_by_the_error_alone(capfd: pytest.CaptureFixture[str]) -> None:
     data = bytearray(saved_tiff(pixels(dtype=np.uint16), photometric="rgb", compression="zlib"))
     data[-200:-100] = b"\x55" * 100
+    with pytest.raises(PhotoError):
+        read_photo(bytes(data))
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_damaged_16_bit_png_is_told_by_the_error_alone(capfd: pytest.CaptureFixture[str]) -> None:
+    honest = png(pixels(dtype=np.uint16))
+    at = honest.index(b"IDAT") + 40
+    kind, content = b"IDAT", honest[at - 36 : honest.index(b"IEND") - 8]
+    damaged = chunk(kind, content[:40] + b"\x55" * 40 + content[80:])
+    with pytest.raises(PhotoError):
+        read_photo(honest[: at - 44] + damaged + honest[-12:])
+    assert capfd.readouterr() == ("", "")
+    read_photo(png(pixels(dtype=np.uint16), (b"PLTE", b"12")))
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="libtiff is no library apart")
+@pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_adobe_deflate"])
+def test_a_damaged_8_bit_tiff_is_told_by_the_error_alone(
+    compression: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    data = bytearray(saved(smooth(), "TIFF", compression=compression))
+    data[8:200] = b"\x55" * 192
     with pytest.raises(PhotoError):
         read_photo(bytes(data))
     assert capfd.readouterr() == ("", "")

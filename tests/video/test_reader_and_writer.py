@@ -262,3 +262,12 @@ def test_a_gif_is_a_video_too(frames: list[UInt8], tmp_path: Path) -> None:
     first, *others = (Image.fromarray(frame) for frame in frames)
     first.save(path, save_all=True, append_images=others, duration=100)
     assert len(seen(path)) == len(frames)
+
+
+def test_tags_that_are_no_text_are_read_all_the_same(frames: list[UInt8], tmp_path: Path) -> None:
+    source = write_clip(tmp_path / "source.mp4", frames)
+    content = source.read_bytes()
+    assert b"Lavf" in content
+    source.write_bytes(content.replace(b"Lavf", b"\xff\xfe\xfd\xfc"))
+    with open_video(source) as video:
+        assert len(list(video.frames())) == len(frames)

@@ -11,6 +11,7 @@ import os
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from io import BytesIO
 from typing import Any, BinaryIO
 
@@ -181,12 +182,29 @@ def _read_tiff(file: _File) -> _Raster:
             )
     from PIL import TiffImagePlugin
 
+    _silence_libtiff()
     file.data.seek(0)
     image = TiffImagePlugin.TiffImageFile(file.data)
     _load(image, file)  # which also turns it upright
     if image.mode == "CMYK":
         return _Raster(_cmyk(image), replace(meta, icc=None))
     return _Raster(_samples(image, file), meta)
+
+
+@cache
+def _silence_libtiff() -> None:
+    """Keep libtiff from printing on standard error what is wrong with a file: Pillow's error tells it, too.
+
+    Pillow has no setting for that, but its module exports libtiff's own, where libtiff is a library apart.
+    """
+    import ctypes
+
+    try:
+        silence = ctypes.CDLL(Image.core.__file__).TIFFSetErrorHandler
+    except (AttributeError, OSError):
+        return
+    silence.restype, silence.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+    silence(None)
 
 
 def _check_tiff(page: Any, file: _File) -> None:

@@ -5,8 +5,13 @@ Samples are (H, W, C) ``uint16``: grey, grey and alpha, RGB, or RGB and alpha.
 
 from __future__ import annotations
 
+import os
 import struct
+import tempfile
+import threading
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -17,6 +22,7 @@ from reage.photo.containers import png_chunk
 
 _ROWS = 64
 """Rows of a PNG filtered at a time."""
+_ONE_AT_A_TIME = threading.Lock()
 
 
 def read_png16(data: BinaryIO, name: str, colour: int) -> Pixels:
@@ -102,7 +108,8 @@ def _through_opencv(encoded: bytes | bytearray, name: str) -> Pixels:
     level = cv2.utils.logging.getLogLevel()
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # the error below tells it, in one line
     try:
-        samples: Pixels | None = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_UNCHANGED)
+        with _without_words_of_libpng():
+            samples: Pixels | None = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_UNCHANGED)
     finally:
         cv2.utils.logging.setLogLevel(level)
     if samples is None:
@@ -111,6 +118,25 @@ def _through_opencv(encoded: bytes | bytearray, name: str) -> Pixels:
         return samples[..., None]
     swap = {3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGBA}[samples.shape[2]]
     return np.asarray(cv2.cvtColor(samples, swap, dst=samples))
+
+
+@contextmanager
+def _without_words_of_libpng() -> Iterator[None]:
+    """Leave out what libpng prints on standard error in the block, for which OpenCV has no setting.
+
+    What others print there meanwhile is printed after it.
+    """
+    with _ONE_AT_A_TIME, tempfile.TemporaryFile() as said:
+        before = os.dup(2)
+        os.dup2(said.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(before, 2)
+            os.close(before)
+            said.seek(0)
+            others = [line for line in said if not line.startswith(b"libpng ")]
+            os.write(2, b"".join(others))
 
 
 def _everything(data: BinaryIO) -> bytes:

@@ -145,7 +145,8 @@ def open_video(path: Path) -> Iterator[VideoReader]:
     _check_file(path)
     try:
         # Playlists could name other files and addresses; only this file is read.
-        with av.open(local_name(path), options={"protocol_whitelist": "file"}) as container:
+        options = {"protocol_whitelist": "file"}
+        with av.open(local_name(path), options=options, metadata_errors="replace") as container:
             yield VideoReader(container, path)
     except av.FFmpegError as error:
         raise VideoError(f"{path} is not a video that can be read: {error.strerror}") from error
