@@ -32,11 +32,10 @@ def rewrite(source: Path, target: Path) -> Path:
     with open_video(source) as video:
         copied = [stream for stream in video.copied if can_hold(target.suffix, stream)]
         with create_video(target, target.suffix, video.coding, MARK, copied=copied) as writer:
-            for item in video.frames_and_packets(copied):
-                if isinstance(item, Frame):
-                    writer.write(item.pixels, item.pts, item.duration)
-                else:
-                    writer.copy(item)
+            for frame in video.frames():
+                writer.write(frame.pixels, frame.pts, frame.duration)
+            for packet in video.packets(copied):
+                writer.copy(packet)
     return target
 
 

@@ -19,7 +19,9 @@ from reage.edit.compositing import composite
 from reage.edit.masks import REGIONS
 from reage.errors import NoFaceError
 from reage.photo.files import Photo, read_provenance
+from reage.progress import Progress
 from reage.request import Request
+from reage.video.kept_work import decoding_times
 from reage.video.reader import open_video
 from reage.video.retouch import Role, age_video, cast, retouch
 from reage.video.tracking import Tracker
@@ -55,6 +57,16 @@ def reage(*arguments: Any) -> Any:
 def pictures(path: Path) -> list[UInt8]:
     with open_video(path) as video:
         return [frame.pixels for frame in video.frames()]
+
+
+def same(one: Path, other: Path) -> bool:
+    """Whether two videos have the same frames at the same times, and the same sound."""
+    found = []
+    for path in (one, other):
+        with open_video(path) as video:
+            frames = [(frame.pixels.tobytes(), frame.pts, frame.duration) for frame in video.frames()]
+            found.append((frames, [bytes(packet) for packet in video.packets(video.copied)]))
+    return found[0] == found[1]
 
 
 def test_a_video_from_the_command_line(reager: Reager, tmp_path: Path) -> None:
@@ -155,20 +167,93 @@ def test_smoothing_steadies_edits(reager: Reager) -> None:
     assert unrest[1] < 0.5 * unrest[0]
 
 
-def test_an_interrupted_run_leaves_nothing(tmp_path: Path) -> None:
-    source = write_clip(tmp_path / "me.mp4", clip("house_grace-meng", 6), fps=FPS)
+@pytest.mark.parametrize(("suffix", "times"), [(".mp4", None), (".mkv", [0, 40, 50, 130, 170, 400, 410])])
+def test_an_interrupted_video_goes_on_where_it_was(
+    suffix: str, times: list[int] | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reage.video.retouch.PART_FRAMES", 3)
+    source = write_clip(tmp_path / f"me{suffix}", clip("house_grace-meng", 7), fps=FPS, times=times)
+    lossless = {"crf": 0}  # of what is coded, since libx264 does not give the same bytes each time
+    whole = age_video(source, Request(70), tmp_path / f"whole{suffix}", **lossless)
+    output = tmp_path / f"out{suffix}"
     stages = []
 
-    def progress(stage: str, done: int, total: int | None) -> None:
-        stages.append((stage, done, total))
-        if stage == "editing" and done == 3:
+    def stopping_at(stop: int) -> Progress:
+        def progress(stage: str, done: int, total: int | None, note: str = "") -> None:
+            stages.append((stage, done, total))
+            if (stage, done) == ("editing", stop):
+                raise KeyboardInterrupt
+
+        return progress
+
+    for stop, first in ((2, 1), (5, 1), (6, 4), (7, 4), (0, 7)):
+        stages.clear()
+        if stop:
+            with pytest.raises(KeyboardInterrupt):
+                age_video(source, Request(70), output, progress=stopping_at(stop), **lossless)
+            assert not output.exists()
+        else:
+            outcome = age_video(source, Request(70), output, progress=stopping_at(0), **lossless)
+            assert outcome.frames == 7
+        following = [stage for stage in stages if stage[0] == "following"]
+        assert len(following) == (7 if (stop, first) == (2, 1) else 0)
+        assert next(stage for stage in stages if stage[0] == "editing") == ("editing", first, 7)
+    assert same(output, whole.output)
+    assert {path.name for path in tmp_path.iterdir()} == {source.name, output.name, whole.output.name}
+
+
+def test_what_is_kept_is_used_for_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reage.video.retouch.PART_FRAMES", 2)
+    source = write_clip(tmp_path / "me.mp4", clip("house_grace-meng", 4), fps=FPS, tone=False)
+    output, stages = tmp_path / "out.mp4", []
+
+    def progress(stage: str, done: int, total: int | None, note: str = "") -> None:
+        stages.append((stage, done))
+        if (stage, done) == ("editing", 3) and len(stages) < 9:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        age_video(source, Request(70), progress=progress)
-    assert [path.name for path in tmp_path.iterdir()] == ["me.mp4"]
-    assert ("following", 6, 6) in stages
-    assert stages[-1] == ("editing", 3, 6)
+        age_video(source, Request(70), output, progress=progress)
+    age_video(source, Request(40), output, progress=progress)  # the same faces, but another age
+    assert stages[7:] == [("editing", number) for number in (1, 2, 3, 4)]
+    mark = read_provenance(output)
+    assert mark is not None
+    assert mark["faces"][0]["target_age"] == 40
+
+
+def test_kept_work_that_was_damaged_is_done_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reage.video.retouch.PART_FRAMES", 2)
+    source = write_clip(tmp_path / "me.mp4", clip("house_grace-meng", 4), fps=FPS, tone=False)
+    output, whole = tmp_path / "out.mp4", tmp_path / "whole.mp4"
+    age_video(source, Request(70), whole, crf=0)
+
+    def progress(stage: str, done: int, total: int | None, note: str = "") -> None:
+        if (stage, done) == ("editing", 4):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        age_video(source, Request(70), output, progress=progress, crf=0)
+    kept = list((tmp_path / ".out.mp4.reage-video").iterdir())
+    assert len(kept) == 2
+    for file in kept:
+        file.write_bytes(file.read_bytes()[:100])
+    age_video(source, Request(70), output, crf=0)
+    assert same(output, whole)
+
+
+@pytest.mark.parametrize(
+    ("times", "decoded"),
+    [
+        ([0, 1, 2], [0, 1, 2]),
+        ([0, 4, 2, 1, 3, 5], [-2, -1, 0, 1, 2, 3]),
+        ([5, 30, 10, 100, 60], [4, 5, 10, 30, 60]),
+        ([], []),
+    ],
+)
+def test_frames_are_decoded_before_they_are_shown(times: list[int], decoded: list[int]) -> None:
+    found = decoding_times(times, 1)
+    assert found == decoded
+    assert all(early <= shown for early, shown in zip(found, times, strict=True))
 
 
 def test_clear_ends(tmp_path: Path) -> None:

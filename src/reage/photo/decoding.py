@@ -200,7 +200,7 @@ def _silence_libtiff() -> None:
     import ctypes
 
     try:
-        silence = ctypes.CDLL(Image.core.__file__).TIFFSetErrorHandler
+        silence = ctypes.CDLL(Image.core.__file__).TIFFSetErrorHandler  # type: ignore[attr-defined]
     except (AttributeError, OSError):
         return
     silence.restype, silence.argtypes = ctypes.c_void_p, [ctypes.c_void_p]

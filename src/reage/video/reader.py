@@ -88,33 +88,28 @@ class VideoReader:
             xmp=packet,
         )
 
+    @property
+    def usual_duration(self) -> int:
+        """How long a frame is shown on average, in units of the time base."""
+        return max(1, round(1 / (self.coding.rate * self.coding.time_base)))
+
+    def packets(self, copied: Sequence[av.stream.Stream]) -> Iterator[av.Packet[Any]]:
+        """All packets of the streams ``copied``, in the order of the file."""
+        self._container.seek(0)
+        if copied:
+            yield from (packet for packet in self._container.demux(*copied) if packet.dts is not None)
+
     def frames(self) -> Iterator[Frame]:
         """All frames in their order."""
-        return (item for item in self.frames_and_packets([]) if isinstance(item, Frame))
-
-    def frames_and_packets(self, copied: Sequence[av.stream.Stream]) -> Iterator[Frame | av.Packet[Any]]:
-        """All frames, and between them the packets of the streams ``copied``, in the order of the file."""
         self._container.seek(0)
-        usual = max(1, round(1 / (self.coding.rate * self.coding.time_base)))
-        waiting: list[av.Packet[Any]] = []
+        usual = self.usual_duration
         last: int | None = None
-
-        def packets() -> Iterator[av.Packet[Any]]:
-            for packet in self._container.demux(self._stream, *copied):
-                if packet.stream_index == self._stream.index:
-                    yield packet
-                elif packet.dts is not None:
-                    waiting.append(packet)
-
-        for frame in self._decoded(packets()):
-            yield from waiting
-            waiting.clear()
+        for frame in self._decoded(self._container.demux(self._stream)):
             pts = frame.pts
             if last is not None:  # times must rise, even where those of a broken file are missing or do not
                 pts = max(last + 1, last + usual if pts is None else pts)
             last = pts or 0
             yield Frame(self._upright(frame), last, frame.duration or usual)
-        yield from waiting
 
     def _decoded(self, packets: Iterator[av.Packet[Any]]) -> Iterator[av.VideoFrame]:
         """The frames in ``packets`` that can be decoded; the other packets are counted as damaged."""

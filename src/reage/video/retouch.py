@@ -1,20 +1,22 @@
 """Videos on disk: `reage video`. Everybody in every frame made older or younger, steadily.
 
-Two passes: the first follows the faces, the second edits and writes. So each person's age is the median over
-the whole video, and smoothing may look ahead. Only one frame is in memory at a time; of each face, its landmarks.
+Two passes: the first follows the faces, the second edits and codes. So each person's age is the median over
+the whole video, and smoothing may look ahead. Only one frame is in memory at a time; of each face, its landmarks. What
+both passes have done is kept beside the output until that is written (`reage.video.kept_work`).
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from reage._version import __version__
 from reage.arrays import Float32, UInt8
 from reage.edit.compositing import AlignedFace, Edit, composite
 from reage.edit.greying import greying
@@ -23,10 +25,17 @@ from reage.files import beside, writing
 from reage.photo.photo import Photo, PhotoMeta
 from reage.reager import Reager
 from reage.request import USUAL, FileOptions, Request
-from reage.video.reader import Frame, VideoReader, open_video
+from reage.video.kept_work import PART_FRAMES, KeptWork
+from reage.video.reader import VideoReader, open_video
 from reage.video.smoothing import EditSmoother, MaskSmoother, Pose, poses
-from reage.video.tracking import Track, Tracker
-from reage.video.writer import CRF, WRITABLE_SUFFIXES, can_hold, create_video
+from reage.video.tracking import Followed, Track, Tracker
+from reage.video.writer import (
+    CRF,
+    WRITABLE_SUFFIXES,
+    Encoder,
+    can_hold,
+    create_video,
+)
 
 if TYPE_CHECKING:
     from reage.progress import Progress
@@ -72,6 +81,22 @@ class Role:
         white = greying(self.source, reached)
         return self.request.applied(face, edit, pose.landmarks, around, greying=white, weight=pose.weight)
 
+    @property
+    def memory(self) -> dict[str, Float32]:
+        """What it remembers of the frames before, to go on in another process."""
+        parts = {
+            "edit": self.smoother.memory,
+            "mask": self.mask_smoother.memory,
+            "role": {"time": np.array(self.time)},
+        }
+        return {f"{part}_{name}": value for part, values in parts.items() for name, value in values.items()}
+
+    @memory.setter
+    def memory(self, memory: Mapping[str, Float32]) -> None:
+        self.smoother.memory = _beginning_with("edit_", memory)
+        self.mask_smoother.memory = _beginning_with("mask_", memory)
+        self.time = float(memory["role_time"])
+
     def describe(self) -> str:
         """For people."""
         first, last = self.track.times[0], self.track.times[-1]
@@ -100,35 +125,81 @@ def age_video(
     """Do what ``request`` asks to the people in ``video``, in every frame.
 
     ``request.faces`` is "all" or "largest": then only whoever fills most of the picture over the whole video.
-    The output (default: beside the input) appears when it is complete. Raises `ReageError`.
+    The output (default: beside the input) appears when it is complete. If the work is interrupted, the same call goes
+    on where it was. Raises `ReageError`.
     """
     place = _check(video, request, output, options)
     reager = Reager.from_bundle(options.model)
     tell = progress or (lambda *_: None)
     with open_video(video) as source:
         copied, notes = _copied(source, place)
-        tracker = follow(reager, source, tell)
-        roles = cast(reager, tracker, request)
+        kept = _kept_work(video, place, request, reager, crf)
+        followed = kept.followed()
+        if followed is None:
+            followed = follow(reager, source, tell)
+            roles = cast(reager, followed, request)  # which may find nobody, before anything is kept
+            kept.keep_followed(followed)
+        else:
+            roles = cast(reager, followed, request)
+        total = len(followed.times)
+        _edit(reager, source, roles, kept, crf, lambda done: tell("editing", done, total))
         mark = request.mark(reager.bundle.title, ((role.source, role.target) for role in roles))
-        frames, first = 0, None
         with writing(place) as part:
             with create_video(part, place.suffix, source.coding, mark, crf=crf, copied=copied) as writer:
-                for item in source.frames_and_packets(copied):
-                    if not isinstance(item, Frame):
-                        writer.copy(item)
-                        continue
-                    first = item.pixels if first is None else first
-                    time = float(item.pts * source.coding.time_base)
-                    pixels = retouch(reager, item.pixels, roles, frames, time)
-                    writer.write(pixels, item.pts, item.duration)
-                    frames += 1
-                    tell("editing", frames, len(tracker.times))
-            if options.signer and first is not None:
-                original = Photo(first, meta=PhotoMeta(path=video))
+                frames = kept.write(writer, source, copied)
+            if options.signer:
+                original = Photo(next(source.frames()).pixels, meta=PhotoMeta(path=video))
                 options.signer.sign(part, suffix=place.suffix, mark=mark, original=original)
-        if source.damaged:
-            notes.append(f"{source.damaged} damaged packets of {video} were left out")
+        kept.remove()
+        if followed.damaged:
+            notes.append(f"{followed.damaged} damaged packets of {video} were left out")
     return VideoOutcome(place, frames, tuple(role.describe() for role in roles), tuple(notes))
+
+
+def _kept_work(video: Path, place: Path, request: Request, reager: Reager, crf: int) -> KeptWork:
+    """The work that an earlier call may have left, if it was about the same video, and asked for the same."""
+    file = os.stat(video)
+    about = [__version__, os.path.realpath(video), file.st_size, file.st_mtime_ns]
+    return KeptWork(place, about, [asdict(request), crf, reager.bundle.manifest.as_json()])
+
+
+def _edit(
+    reager: Reager,
+    source: VideoReader,
+    roles: list[Role],
+    kept: KeptWork,
+    crf: int,
+    tell: Callable[[int], object],
+) -> None:
+    """The second pass: edit and code what is not kept yet, in parts."""
+    part, memory = kept.done()
+    for number, role in enumerate(roles if part else ()):
+        role.memory = _beginning_with(f"{number}_", memory)
+    done, waiting, coded = part * PART_FRAMES, 0, []
+    encoder = Encoder(source.coding, crf)
+
+    def finish() -> None:
+        remembered = {f"{i}_{name}": v for i, role in enumerate(roles) for name, v in role.memory.items()}
+        kept.keep_part(part, [*coded, *encoder.finish()], remembered)
+
+    for number, frame in enumerate(source.frames()):
+        if number < done:
+            continue
+        if waiting == PART_FRAMES:
+            finish()
+            part, waiting, coded, encoder = part + 1, 0, [], Encoder(source.coding, crf)
+        time = float(frame.pts * source.coding.time_base)
+        pixels = retouch(reager, frame.pixels, roles, number, time)
+        coded += encoder.encode(pixels, frame.pts, frame.duration)
+        waiting += 1
+        tell(number + 1)
+    if waiting:
+        finish()
+
+
+def _beginning_with(start: str, arrays: Mapping[str, Any]) -> dict[str, Any]:
+    """The arrays whose names have that beginning, without it."""
+    return {name.removeprefix(start): value for name, value in arrays.items() if name.startswith(start)}
 
 
 def _check(video: Path, request: Request, output: Path | None, options: FileOptions) -> Path:
@@ -144,28 +215,29 @@ def _check(video: Path, request: Request, output: Path | None, options: FileOpti
     return place
 
 
-def follow(reager: Reager, source: VideoReader, tell: Progress) -> Tracker:
+def follow(reager: Reager, source: VideoReader, tell: Progress) -> Followed:
     """The first pass: the people of a video."""
     tracker = Tracker(reager.detector, reager.age_reader)
     for number, frame in enumerate(source.frames(), 1):
         tracker.feed(frame.pixels, float(frame.pts * source.coding.time_base))
         tell("following", number, source.count)
+    tracker.damaged = source.damaged
     return tracker
 
 
-def cast(reager: Reager, tracker: Tracker, request: Request, *, smooth: bool = True) -> list[Role]:
+def cast(reager: Reager, followed: Followed, request: Request, *, smooth: bool = True) -> list[Role]:
     """What is to be done with whom; raises `NoFaceError` where no face was found."""
-    tracks = [track for track in tracker.tracks if track.frames]
+    tracks = [track for track in followed.tracks if track.frames]
     if not tracks:
         raise NoFaceError("no face found in the video; a face must be at least 40 pixels high in some frames")
     if request.faces == "largest":
         tracks = [max(tracks, key=lambda track: track.prominence)]
-    manifest, times, roles = reager.bundle.manifest, np.array(tracker.times), []
+    manifest, times, roles = reager.bundle.manifest, np.array(followed.times), []
     for track in tracks:
         source = request.source_age(track.apparent_age)
         target = manifest.reached(source, request.goal(source, manifest))
         male = request.gender(track.male_probability)
-        where = poses(track, manifest.size, times, tracker.cuts, zoom=manifest.zoom, smooth=smooth)
+        where = poses(track, manifest.size, times, followed.cuts, zoom=manifest.zoom, smooth=smooth)
         roles.append(Role(track, request, source, target, male, where))
     return roles
 

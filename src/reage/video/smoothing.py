@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -162,6 +162,18 @@ class EditSmoother:
         self._edit: Edit | None = None
         self._face: Float32 | None = None
 
+    @property
+    def memory(self) -> dict[str, Float32]:
+        """What it remembers of the frames before, to go on in another process."""
+        if self._edit is None or self._face is None:
+            return {}
+        return {"delta": self._edit.delta, "gain": self._edit.gain, "face": self._face}
+
+    @memory.setter
+    def memory(self, memory: Mapping[str, Float32]) -> None:
+        self._edit = Edit(memory["delta"], memory["gain"]) if memory else None
+        self._face = memory["face"] if memory else None
+
     def next(self, edit: Edit, face: Float32, step: float, *, fresh: bool) -> Edit:
         """The edit to show for the next frame.
 
@@ -191,6 +203,16 @@ class MaskSmoother:
 
     def __init__(self) -> None:
         self._masks: Masks | None = None
+
+    @property
+    def memory(self) -> dict[str, Float32]:
+        """What it remembers of the frames before, to go on in another process."""
+        masks = self._masks
+        return {} if masks is None else {"hair": masks.hair, "neck": masks.neck, "front": masks.front}
+
+    @memory.setter
+    def memory(self, memory: Mapping[str, Float32]) -> None:
+        self._masks = Masks(**memory) if memory else None
 
     def next(self, masks: Masks, step: float, *, fresh: bool) -> Masks:
         """The masks for the next frame, ``step`` seconds after the last one; where ``fresh``, nothing came before."""

@@ -87,27 +87,36 @@ class Track:
         del self.frames[self.confirmed :], self.times[self.confirmed :], self.landmarks[self.confirmed :]
 
 
-class Tracker:
+@dataclass
+class Followed:
+    """The people of a video."""
+
+    tracks: list[Track] = field(default_factory=list)
+    """Those found."""
+    times: list[float] = field(default_factory=list)
+    """When each frame is shown, in seconds."""
+    cuts: set[int] = field(default_factory=set)
+    """The numbers of frames that begin a new shot."""
+    damaged: int = 0
+    """Packets of the video that could not be decoded."""
+
+
+class Tracker(Followed):
     """Follows faces through the frames of a video, which `feed` is given in order.
 
     In each frame, landmarks are read from where they were in the frame before. Searches at intervals find new faces and
     confirm known ones. No face is recognised: who leaves for longer than two seconds, or is seen again after a cut, is
     somebody new, unless the face is in the same place and looks the same.
-
-    ``tracks`` are the people found so far, ``times`` the seconds of all frames, and ``cuts`` the numbers of frames that
-    begin a new shot.
     """
 
     def __init__(self, detector: FaceDetector, reader: AgeReader) -> None:
+        super().__init__()
         self._detector = detector
         self._reader = reader
         self._cut_detector = CutDetector()
         self._active: list[Track] = []
         self._lost: list[Track] = []
         self._searched = -np.inf
-        self.tracks: list[Track] = []
-        self.times: list[float] = []
-        self.cuts: set[int] = set()
 
     def feed(self, pixels: UInt8, time: float) -> None:
         """The next frame (H, W, 3), shown at ``time`` seconds."""
