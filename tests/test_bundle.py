@@ -177,6 +177,10 @@ SHA256 = "0" * 64
         ({"full_ages": {"sideways": 40}}, "'full_ages'"),
         ({"detail_sigma": "x"}, "'detail_sigma' in the manifest must be a number from 0.001 to 0.5, not 'x'"),
         ({"detail_sigma": 0}, "'detail_sigma'"),
+        (
+            {"calibration": {"source_ages": [30], "gaps": [0, 10**400], "network_gaps": [[0, 1]]}},
+            "'calibration'",
+        ),
         ({"data": None}, "'data'"),
         ({"teachers": "me"}, "'teachers'"),
         ({"training": []}, "'training'"),

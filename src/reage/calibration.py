@@ -13,7 +13,6 @@ Between its entries it is linear, beyond them it goes on as at its border. The s
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
@@ -22,6 +21,8 @@ import numpy as np
 
 _MOST = 50
 """Source ages, and gaps, at most."""
+_FARTHEST = 1000
+"""Years that no age and no gap reaches."""
 
 
 def is_calibration(value: Any) -> bool:
@@ -52,6 +53,6 @@ def network_target(calibration: Mapping[str, Any], source: float, target: float)
 def _is_ascending(value: Any, *, strictly: bool = True) -> bool:
     if not isinstance(value, list) or not 1 <= len(value) <= _MOST:
         return False
-    if not all(isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v) for v in value):
+    if not all(isinstance(v, int | float) and not isinstance(v, bool) and abs(v) <= _FARTHEST for v in value):
         return False
     return all(low < high or (not strictly and low == high) for low, high in pairwise(value))

@@ -36,7 +36,7 @@ Ages = Annotated[tuple[float, float], AfterValidator(_ordered)]
 """A range of ages in years, the younger first."""
 Betas = tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]]
 """Decay rates of Adam's first and second moments."""
-Width = Annotated[int, Field(ge=8)]
+Width = Annotated[int, Field(ge=8, le=4096)]
 """A number of channels."""
 
 

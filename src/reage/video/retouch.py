@@ -175,7 +175,8 @@ def _edit(
     part, memory = kept.done()
     for number, role in enumerate(roles if part else ()):
         role.memory = _beginning_with(f"{number}_", memory)
-    done, waiting, coded = part * PART_FRAMES, 0, []
+    done, waiting = part * PART_FRAMES, 0
+    coded: list[CodedFrame] = []
     encoder = Encoder(source.coding, crf)
 
     def finish() -> None:

@@ -29,9 +29,9 @@ class CycleOptions(Settings):
     full_ages: Ages = Field(
         (23, 55), description="The younger and the older age at which `reage photo` applies the whole edit."
     )
-    width: int = Field(32, ge=4, description="Channels of the generators' first layer (ngf).")
-    blocks: int = Field(9, ge=0, description="Residual blocks of each generator.")
-    critic_width: int = Field(32, ge=4, description="Channels of the critics' first layer (ndf).")
+    width: int = Field(32, ge=4, le=4096, description="Channels of the generators' first layer (ngf).")
+    blocks: int = Field(9, ge=0, le=1000, description="Residual blocks of each generator.")
+    critic_width: int = Field(32, ge=4, le=4096, description="Channels of the critics' first layer (ndf).")
     norm: Norm = Field(
         "instance", description="Normalisation of the networks; the aging-gan project has batch."
     )

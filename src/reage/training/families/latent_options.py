@@ -30,9 +30,9 @@ class LatentOptions(Settings):
         description="The networks and losses of the founding project: set skips, attention, film and age_distribution "
         "to false, identity and r1 to 0; width has no meaning.",
     )
-    width: int = Field(64, ge=8, description="Channels of the finest maps.")
-    latent: int = Field(256, ge=1, description="Length of the latent vector.")
-    age_embedding: int = Field(64, ge=1, description="Length of the embedded age.")
+    width: int = Field(64, ge=8, le=4096, description="Channels of the finest maps.")
+    latent: int = Field(256, ge=1, le=65536, description="Length of the latent vector.")
+    age_embedding: int = Field(64, ge=1, le=65536, description="Length of the embedded age.")
     skips: bool = Field(True, description="U-Net skips from the encoder to the generator.")
     attention: bool = Field(True, description="Self-attention on the maps of 16 x 16.")
     film: bool = Field(
