@@ -76,7 +76,7 @@ def film(
 def video(source_video: Path, output: Path | None, crf: int, quiet: bool, **given: Any) -> None:
     """Make the people in a video older or younger, in every frame (needs the extra "video").
 
-    Sound and subtitles are copied. --faces is all or largest.
+    Sound and subtitles are copied. --faces is all or largest. Interrupted, the same command goes on where it was.
     """
     need_extra("video", "av", "rich")
     from reage.progress import progress_bar

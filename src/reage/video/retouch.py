@@ -29,13 +29,7 @@ from reage.video.kept_work import PART_FRAMES, KeptWork
 from reage.video.reader import VideoReader, open_video
 from reage.video.smoothing import EditSmoother, MaskSmoother, Pose, poses
 from reage.video.tracking import Followed, Track, Tracker
-from reage.video.writer import (
-    CRF,
-    WRITABLE_SUFFIXES,
-    Encoder,
-    can_hold,
-    create_video,
-)
+from reage.video.writer import CRF, WRITABLE_SUFFIXES, CodedFrame, Encoder, can_hold, create_video
 
 if TYPE_CHECKING:
     from reage.progress import Progress
