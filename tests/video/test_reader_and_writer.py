@@ -263,6 +263,15 @@ def test_a_gif_is_a_video_too(frames: list[UInt8], tmp_path: Path) -> None:
     assert len(seen(path)) == len(frames)
 
 
+def test_frames_too_large_are_refused(
+    frames: list[UInt8], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = write_clip(tmp_path / "source.mp4", frames[:2])
+    monkeypatch.setattr("reage.video.reader.MAX_PIXELS", 320 * 240 - 1)
+    with pytest.raises(VideoError, match="320 x 240 pixels, more than the limit"), open_video(source):
+        pass
+
+
 def test_tags_that_are_no_text_are_read_all_the_same(frames: list[UInt8], tmp_path: Path) -> None:
     source = write_clip(tmp_path / "source.mp4", frames)
     content = source.read_bytes()

@@ -21,6 +21,8 @@ from reage.files import checked_name
 from reage.photo.containers import xmp_packet
 from reage.video.coding import BT709, Coding, local_name, tags_of
 
+MAX_PIXELS = 100_000_000
+"""Pixels of the largest frame that is read; 8K has a third of that."""
 _BT601 = 5
 _YUV_SPACES = (1, 2, 4, 5, 6, 7, 9)
 """Colour spaces that are kept; 2 means that the file names none."""
@@ -59,9 +61,11 @@ class VideoReader:
         others = [s for s in container.streams if s.type in ("audio", "subtitle")]
         self.copied = [s for s in others if s.codec_context]
         self.unknown = [s for s in others if not s.codec_context]
+        _refuse_large(self._stream.codec_context, path)
         first = next(self._decoded(self._container.demux(self._stream)), None)
         if first is None:
             raise VideoError(f"{path} is not a video that can be decoded")
+        _refuse_large(first, path)
         self._quarters = round(first.rotation / 90) % 4
         self.coding = self._coding_of(first, path)
         seconds = float((container.duration or 0) / av.time_base)
@@ -132,6 +136,15 @@ class VideoReader:
             format="rgb24", width=width, height=height, src_colorspace=space, dst_colorspace=_BT601
         )
         return np.ascontiguousarray(np.rot90(pixels, self._quarters))
+
+
+def _refuse_large(sized: Any, path: Path) -> None:
+    """Refuse frames too large to be decoded, by what the file says before, and by what the decoder says after it."""
+    if sized.width * sized.height > MAX_PIXELS:
+        raise VideoError(
+            f"{path} has frames of {sized.width} x {sized.height} pixels, more than the limit of "
+            f"{MAX_PIXELS / 1e6:g} megapixels"
+        )
 
 
 @contextmanager
