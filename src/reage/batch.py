@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path, PurePath
 from typing import Any
@@ -22,7 +22,6 @@ from reage.photo.files import check_format, write_photo
 from reage.reager import Reager, Sitting
 from reage.request import ANYTHING, USUAL, FileOptions, Request, check_age
 from reage.result import FaceChange, SittingFace
-from reage.sheets import sheet_photo
 from reage.stopwatch import Stopwatch
 
 
@@ -36,6 +35,8 @@ class Outcome:
     error: ReageError | None = None
     faces: list[dict[str, Any]] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
+    device: str = ""
+    """What computed the networks, as `Reager.device` tells it."""
 
     def about(self, text: str) -> str:
         """``text``, which says what is wrong, with the name of the photo unless it says that already."""
@@ -57,6 +58,7 @@ class Outcome:
             "layers": str(self.layers) if self.layers else None,
             "error": self.about(str(self.error)) if self.error else None,
             "faces": self.faces,
+            "device": self.device,
             "seconds": {stage: round(seconds, 4) for stage, seconds in self.seconds.items()},
         }
 
@@ -83,6 +85,7 @@ def age_photos(
     outcomes = []
     for path, place, folder in zip(photos, places, folders, strict=True):
         outcome = age_photo(reager, path, place, request, options, layers=folder)
+        outcome = replace(outcome, device=reager.device)
         outcomes.append(outcome)
         if on_outcome:
             on_outcome(outcome)
@@ -125,7 +128,7 @@ def _age_photo(
         options.check_output(place)
         if layers:
             refuse_existing(layers, options.overwrite, folder=True)
-        sitting = reager.open(path, max_pixels=options.max_pixels)
+        sitting = reager.open(path, max_pixels=options.max_pixels, faces=request.faces_or("all"))
         check_format(sitting.photo, place.suffix)
         result = sitting.apply(request)
         with watch("write"):
@@ -157,7 +160,12 @@ def age_strip(
     options.check_output(place)
     reager = Reager.from_bundle(options.model)
     return write_strip(
-        reager.open(photo, max_pixels=options.max_pixels), ages, place, request, options, tile=tile
+        reager.open(photo, max_pixels=options.max_pixels, faces=request.faces_or("largest")),
+        ages,
+        place,
+        request,
+        options,
+        tile=tile,
     )
 
 
@@ -172,6 +180,8 @@ def write_strip(
     first_number: int = 0,
 ) -> Path:
     """As `age_strip`, of a photo that is open already; the labels of several faces count from ``first_number``."""
+    from reage.sheets import sheet_photo  # brings fonts along, which photos do not need
+
     manifest = sitting.reager.bundle.manifest
     chosen = sitting.choose(request.faces_or("largest"))
     ages = list(dict.fromkeys(float(manifest.nearest(age)) for age in ages))

@@ -16,6 +16,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -26,6 +27,7 @@ import numpy as np
 from reage.arrays import Float32
 from reage.assets import asset
 from reage.calibration import network_target
+from reage.devices import Device
 from reage.edit.compositing import Edit
 from reage.errors import BundleError, ReageError, one_line
 from reage.files import checked_name, refuse_existing, writing, writing_folder
@@ -53,13 +55,29 @@ class Bundle:
     """A verified bundle; its networks are loaded on first use. `open_bundle` makes one."""
 
     def __init__(
-        self, path: Path, manifest: Manifest, contents: Mapping[str, bytes], origin: str = ""
+        self,
+        path: Path,
+        manifest: Manifest,
+        contents: Mapping[str, bytes],
+        origin: str = "",
     ) -> None:
         self.path = path
         self.manifest = manifest
         self.origin = origin
         """Where it was fetched from, pinned to one version, such as ``hf://owner/name@commit``; empty for a file."""
         self._contents = contents
+        self._device: Device | None = None
+
+    def on(self, device: Device) -> Bundle:
+        """The same bundle, its networks computed on ``device``; without this, they are where `find_device` says."""
+        moved = copy(self)
+        moved._device = device
+        moved.__dict__.pop("_sessions", None)
+        return moved
+
+    def load(self) -> None:
+        """Open the networks now, not on first use; raises as `edit` does."""
+        self._sessions  # noqa: B018
 
     @property
     def title(self) -> str:
@@ -88,7 +106,10 @@ class Bundle:
     def _sessions(self) -> dict[str, Any]:
         try:
             foreign = self.path != asset(DEFAULT)
-            return {key: open_session(self.network(key), foreign=foreign) for key in self.manifest.networks}
+            return {
+                key: open_session(self.network(key), foreign=foreign, device=self._device)
+                for key in self.manifest.networks
+            }
         except ReageError:
             raise
         except Exception as error:  # ONNX Runtime raises many types, none of them documented

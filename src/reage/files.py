@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import shutil
 import stat
 from collections.abc import Iterator
@@ -126,7 +125,7 @@ def _free_name(path: Path) -> Iterator[Path]:
     try:
         name = checked_name(path)
         name.parent.mkdir(parents=True, exist_ok=True)
-        yield name.with_name(f".reage-{secrets.token_hex(6)}.part")
+        yield name.with_name(f".reage-{os.urandom(6).hex()}.part")
     except OSError as error:
         raise _write_error(path, error) from error
     except WriteError as error:  # of a file in a folder that is not yet in its place

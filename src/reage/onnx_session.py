@@ -1,13 +1,15 @@
-"""One way to open an ONNX network for the CPU, and a way to run one that may be slow on purpose."""
+"""One way to open an ONNX network, at once or when it is needed, and to run one that may be slow on purpose."""
 
 from __future__ import annotations
 
 import os
 import threading
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from reage.devices import Device, find_device
 from reage.errors import ReageError
 
 if TYPE_CHECKING:
@@ -19,9 +21,13 @@ _MAX_THREADS = 1024
 
 
 def open_session(
-    model: Path | bytes, *, threads: int | None = None, foreign: bool = False
+    model: Path | bytes,
+    *,
+    threads: int | None = None,
+    foreign: bool = False,
+    device: Device | None = None,
 ) -> onnxruntime.InferenceSession:
-    """Open a network in ONNX Runtime, on the CPU.
+    """Open a network in ONNX Runtime.
 
     The arena that ONNX Runtime would keep between calls is off: calls have many different sizes here, and memory
     that is never given back matters more than a few per cent of speed.
@@ -32,9 +38,11 @@ def open_session(
             and without that to the number of cores.
         foreign: whether a stranger may have made it. Then nothing is computed while it is opened, since only a run can
             be ended early (`run_within`), and ONNX Runtime's own log, which tells of every fault, is silent.
+        device: where it is computed; None is what `find_device` finds.
 
     Raises:
-        ReageError: ``REAGE_THREADS`` is not a number of threads. Errors of ONNX Runtime pass unchanged.
+        ReageError: ``REAGE_THREADS`` is not a number of threads, or ``REAGE_DEVICE`` not a device.
+            Errors of ONNX Runtime pass unchanged.
     """
     import onnxruntime  # slow to import, and `reage --help` does not need it
 
@@ -49,9 +57,33 @@ def open_session(
     return onnxruntime.InferenceSession(
         source,
         options,
-        providers=["CPUExecutionProvider"],
+        providers=(device or find_device()).providers,
         disabled_optimizers=["ConstantFolding"] if foreign else None,
     )
+
+
+class LazySession:
+    """A network that is opened on first use, or earlier, by `load`; safe to use from several threads.
+
+    Arguments and errors are those of `open_session`; what is wrong with the number of threads is told at once.
+    """
+
+    def __init__(self, model: Path, *, threads: int | None = None, device: Device | None = None) -> None:
+        threads = threads or _threads_of_environment()
+        self._open = partial(open_session, model, threads=threads, device=device)
+        self._lock = threading.Lock()
+        self._session: onnxruntime.InferenceSession | None = None
+
+    def load(self) -> onnxruntime.InferenceSession:
+        """The network, which is opened now unless it is open already."""
+        with self._lock:
+            if self._session is None:
+                self._session = self._open()
+            return self._session
+
+    def run(self, outputs: Sequence[str] | None, feeds: Mapping[str, Any]) -> list[Any]:
+        """What it answers: the ``outputs`` of these names, or all (None), for ``feeds``, its inputs by name."""
+        return list(self.load().run(outputs, feeds))
 
 
 def run_within(

@@ -7,8 +7,11 @@ sitting.age(to=70).save("me70.jpg")
 from __future__ import annotations
 
 import os
+import threading
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cache, cached_property, partial
+from contextlib import suppress
+from functools import cache, partial
 from typing import Any, BinaryIO
 
 import cv2
@@ -17,6 +20,7 @@ import numpy.typing as npt
 
 from reage.arrays import Float32, UInt8
 from reage.bundle import Bundle, open_bundle
+from reage.devices import find_device
 from reage.edit.compositing import AlignedFace, Edit, composite, cut_face
 from reage.edit.greying import greying
 from reage.edit.masks import face_mask
@@ -37,55 +41,84 @@ from reage.stopwatch import Stopwatch
 
 
 class Reager:
-    """A model bundle and the networks that find and read faces. Safe to keep; loads each network once."""
+    """A model bundle and the networks that find and read faces. Safe to keep; loads each network once.
 
-    def __init__(self, bundle: Bundle, *, threads: int | None = None) -> None:
-        self.bundle = bundle
-        self.detector = FaceDetector(threads=threads)
-        self.age_reader = AgeReader(threads=threads)
+    ``threads`` limits the threads that find and read faces. ``device`` is one of `reage.devices.DEVICES`; None is what
+    the environment variable ``REAGE_DEVICE`` says, and without that the CPU. Where there is no such device, the CPU is
+    used, with a `RuntimeWarning`; `device` tells which it is. Raises `ReageError` for a name that is none.
+    """
+
+    def __init__(self, bundle: Bundle, *, threads: int | None = None, device: str | None = None) -> None:
+        found = find_device(device)
+        if found.note:
+            warnings.warn(found.note, RuntimeWarning, stacklevel=2)
+        self.device = found.name
+        self.bundle = bundle.on(found)
+        self.detector = FaceDetector(threads=threads, device=found)
+        self.age_reader = AgeReader(threads=threads, device=found)
+        self._person_network = PersonNetwork(threads=threads, device=found)
+        threading.Thread(target=self._load).start()
+
+    def _load(self) -> None:
+        """Open the networks in the order in which a photo needs them, while the caller reads that photo."""
+        loads = [self.detector.load, self.age_reader.load, self.bundle.load]
+        if self.bundle.manifest.reach == "head":
+            loads.insert(2, self._person_network.load)
+        for load in loads:
+            if not threading.main_thread().is_alive():
+                return
+            with suppress(Exception):  # whoever uses the network is told
+                load()
 
     @classmethod
-    def default(cls) -> Reager:
-        """With the bundle that the package ships."""
-        return cls(open_bundle())
+    def default(cls, *, device: str | None = None) -> Reager:
+        """With the bundle that the package ships; ``device`` as in `Reager`."""
+        return cls(open_bundle(), device=device)
 
     @classmethod
-    def from_bundle(cls, path: str | os.PathLike[str] | None) -> Reager:
+    def from_bundle(cls, path: str | os.PathLike[str] | None, *, device: str | None = None) -> Reager:
         """With the bundle at ``path``: a folder, a zip file or ``hf://owner/name@revision`` (None: the embedded one).
 
-        Raises `BundleError`.
+        ``device`` is as in `Reager`. Raises `BundleError`.
         """
-        return cls(open_model(path))
+        return cls(open_model(path), device=device)
 
     @classmethod
-    def from_pretrained(cls, name: str, *, revision: str | None = None) -> Reager:
+    def from_pretrained(cls, name: str, *, revision: str | None = None, device: str | None = None) -> Reager:
         """With the model ``owner/name`` of the Hugging Face Hub, which is fetched unless the cache has it.
 
-        ``revision`` is a branch, a tag or a commit (None: the branch ``main``). Needs the extra ``hub``; raises
-        `HubError`.
+        ``revision`` is a branch, a tag or a commit (None: the branch ``main``), ``device`` as in `Reager`. Needs the
+        extra ``hub``; raises `HubError`.
 
             Reager.from_pretrained("owner/name", revision="v1").open("me.jpg").age(to=70).save("me-70.jpg")
         """
-        return cls(pull(HubModel(name, revision)))
+        return cls(pull(HubModel(name, revision)), device=device)
 
     def open(
-        self, source: str | os.PathLike[str] | bytes | BinaryIO, *, max_pixels: int | None = None
+        self,
+        source: str | os.PathLike[str] | bytes | BinaryIO,
+        *,
+        max_pixels: int | None = None,
+        faces: FaceChoice = "all",
     ) -> Sitting:
         """Decode a photo of at most ``max_pixels`` (None: 200 million), find its faces and read their ages.
 
+        With ``faces`` "largest", the sitting has that face alone, and little is done about the others.
         Raises `PhotoError` for what is not a photo and `NoFaceError` where no face is found.
         """
         watch = Stopwatch()
         with watch("read"):
             photo = read_photo(source, max_pixels=max_pixels or MAX_PIXELS)
-        return self.sit(photo, watch)
+        return self.sit(photo, watch, faces=faces)
 
-    def sit(self, photo: Photo, watch: Stopwatch | None = None) -> Sitting:
+    def sit(self, photo: Photo, watch: Stopwatch | None = None, *, faces: FaceChoice = "all") -> Sitting:
         """As `open`, for a photo already decoded."""
         watch = watch or Stopwatch()
         pixels = eight_bits(photo.pixels)
         with watch("detect"):
-            found = self.detector.detect(pixels)
+            # Hair of others must not be taken for this person's, where it follows: then they have to be found, too.
+            alone = faces == "largest" and self.bundle.manifest.reach == "face"
+            found = self.detector.detect(pixels, only_largest=alone)
         if not found:
             raise NoFaceError(
                 "no face found; try a photo where a face is at least 40 pixels high, upright and not covered"
@@ -93,8 +126,9 @@ class Reager:
         with watch("analyse"):
             manifest = self.bundle.manifest
             matrices = [align_landmarks(face.landmarks_photo, manifest.size, manifest.zoom) for face in found]
-            faces = tuple(self._prepare(i, face, matrices, photo, pixels) for i, face in enumerate(found))
-        return Sitting(self, photo, faces, dict(watch.seconds))
+            wanted = found[:1] if faces == "largest" else found
+            prepared = tuple(self._prepare(i, face, matrices, photo, pixels) for i, face in enumerate(wanted))
+        return Sitting(self, photo, prepared, dict(watch.seconds))
 
     def read_age(self, pixels: npt.NDArray[Any], face: Face) -> float:
         """Apparent age in years of ``face`` in a photo (H, W, 3)."""
@@ -122,10 +156,6 @@ class Reager:
         if self.bundle.manifest.reach == "face":
             return None
         return survey(pixels, face, landmarks, others, self._person_network, steady)
-
-    @cached_property
-    def _person_network(self) -> PersonNetwork:
-        return PersonNetwork()
 
     def edit(self, face: AlignedFace, *, to: float, source: float, male: float) -> Edit:
         """The network's edit of an aligned face; of luma alone where the face has no colour."""

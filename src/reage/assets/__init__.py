@@ -3,7 +3,6 @@
 These are ONNX networks with their licences, the face template, the default bundle, and portraits in the public domain.
 """
 
-import csv
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
@@ -19,6 +18,8 @@ def portraits() -> dict[Path, str]:
 
     `examples/README.md` says where they are from.
     """
+    import csv
+
     folder = FOLDER / "portraits"
     if not folder.is_dir():  # an editable installation of a checkout
         folder = FOLDER.parents[2] / "examples"

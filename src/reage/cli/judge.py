@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from reage.cli.options import MODEL, PATH, need_extra, parse_ages
+from reage.cli.options import MODEL, PATH, device_option, need_extra, parse_ages
 
 EVALUATION = ("torch", "pandas", "pyarrow", "rich", "skimage", "sklearn", "matplotlib", "onnx_tool")
 """Modules that the extra "eval" brings."""
@@ -57,6 +57,7 @@ EVALUATION = ("torch", "pandas", "pyarrow", "rich", "skimage", "sklearn", "matpl
     type=PATH,
     help="Folder that keeps the measurements, for several reports; default: measurements/ in the report's folder.",
 )
+@device_option
 @click.option("--force", is_flag=True, help="Let networks judge that taught the model; the report says so.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing report.")
 def evaluate(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 
+from reage.devices import DEVICE_VARIABLE, DEVICES
 from reage.errors import AgeError, ReageError, RegionError, SignatureError
 
 if TYPE_CHECKING:
@@ -102,6 +103,27 @@ _PHOTO = (
 )
 
 
+def _use_device(context: click.Context, _: click.Parameter, asked: str | None) -> None:
+    """Let all networks of this command be computed on the device ``asked`` for; one line tells if there is no such."""
+    if asked is None:
+        return
+    from reage.devices import find_device
+
+    device = find_device(asked)
+    if device.note:
+        click.echo(f"reage: {device.note}", err=True)
+    before = os.environ.get(DEVICE_VARIABLE)
+    os.environ[DEVICE_VARIABLE] = device.name  # which other processes that the command starts inherit
+
+    def restore() -> None:
+        if before is None:
+            del os.environ[DEVICE_VARIABLE]
+        else:
+            os.environ[DEVICE_VARIABLE] = before
+
+    context.call_on_close(restore)
+
+
 def _together(*options: Callable[[F], F]) -> Callable[[F], F]:
     """Several options as one decorator, in their order."""
 
@@ -113,9 +135,18 @@ def _together(*options: Callable[[F], F]) -> Callable[[F], F]:
     return decorate
 
 
+device_option = click.option(
+    "--device",
+    type=click.Choice(DEVICES),
+    envvar=DEVICE_VARIABLE,
+    callback=_use_device,
+    expose_value=False,
+    help="Where networks are computed; cpu, unless REAGE_DEVICE says otherwise. Other devices need a build of ONNX "
+    "Runtime that has them (docs/install.md); auto takes the first that there is.",
+)
 target_options = _together(*_TARGET)
 """The age to show: --to, --by or --direction."""
-face_options = _together(*_FACE, *_MODEL)
+face_options = _together(*_FACE, *_MODEL, device_option)
 """What else is asked of faces, and with which model."""
 max_pixels_option = click.option(
     "--max-pixels", type=click.IntRange(1), help="Largest photo read, in pixels (default: 200 million)."

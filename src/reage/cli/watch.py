@@ -9,6 +9,7 @@ import click
 
 from reage.cli.options import (
     PATH,
+    device_option,
     face_options,
     make_file_options,
     make_request,
@@ -106,6 +107,7 @@ def video(source_video: Path, output: Path | None, crf: int, quiet: bool, **give
     show_default=True,
     help="Port to listen on; 0 is any free one.",
 )
+@device_option
 @click.option("--models", type=PATH, help="A folder of further model bundles to choose from.")
 @click.option(
     "--max-pixels",

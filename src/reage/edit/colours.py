@@ -35,10 +35,12 @@ class ColourModel:
         floor = np.diag([spread[0], spread[1], spread[1]])
         self._parts: list[tuple[Float32, Float32, float]] = []
         for group in _clusters(colours, parts):
-            covariance = np.cov(group.T) + floor
+            middle = group.mean(0, dtype=np.float64)
+            away = group - middle
+            covariance = away.T @ away / (len(group) - 1) + floor
             whitening = np.linalg.cholesky(np.linalg.inv(covariance))
             height = np.log(len(group) / len(colours) / np.sqrt((2 * np.pi) ** 3 * np.linalg.det(covariance)))
-            self._parts.append((group.mean(0), whitening.astype(np.float32), float(height)))
+            self._parts.append((middle.astype(np.float32), whitening.astype(np.float32), float(height)))
 
     @property
     def means(self) -> Float32:

@@ -228,7 +228,7 @@ class _Recolouring:
         self._slope = np.zeros(3, np.float32)
         for _ in range(3):
             off = np.abs(step - self._shift - self._slope * (have - self._middle)).sum(1)
-            robust = weights / np.maximum(off, 0.5 * np.median(off) + 1e-4)
+            robust = weights / np.maximum(off, 0.5 * np.percentile(off, 50) + 1e-4)
             self._middle, self._shift = (np.average(each, 0, robust) for each in (have, step))
             if like_hair:
                 self._slope = self._fit(have - self._middle, step - self._shift, robust)

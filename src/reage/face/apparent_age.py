@@ -9,8 +9,9 @@ import numpy as np
 from reage.ages import MAX_AGE
 from reage.arrays import Float32, UInt8
 from reage.assets import asset
+from reage.devices import Device
 from reage.face.alignment import fit_similarity, warp
-from reage.onnx_session import open_session
+from reage.onnx_session import LazySession
 
 CHIP = 112
 """Side in pixels of the pictures that the age network takes."""
@@ -61,8 +62,12 @@ def dlib_chip(pixels: UInt8, landmarks_photo: Float32, size: int, padding: float
 class AgeReader:
     """Estimates the apparent age and gender of faces, and nothing about who they are."""
 
-    def __init__(self, *, threads: int | None = None) -> None:
-        self._session = open_session(asset("face_age.onnx"), threads=threads)
+    def __init__(self, *, threads: int | None = None, device: Device | None = None) -> None:
+        self._session = LazySession(asset("face_age.onnx"), threads=threads, device=device)
+
+    def load(self) -> None:
+        """Open the network now, not on first use."""
+        self._session.load()
 
     def read(self, pixels: UInt8, landmarks_photo: Float32) -> ApparentAge:
         """The apparent age and gender of one face.

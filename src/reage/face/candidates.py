@@ -15,7 +15,8 @@ import numpy.typing as npt
 
 from reage.arrays import Bool, Float32, UInt8
 from reage.assets import asset
-from reage.onnx_session import open_session
+from reage.devices import Device
+from reage.onnx_session import LazySession
 
 _COARSE, _FINE = 256, 512
 """Longer sides of the coarser copy to search in any case, and of the finest one of a small photo."""
@@ -75,11 +76,18 @@ class Candidates:
 
 
 class CandidateFinder:
-    """Finds candidates that score at least ``min_score``; ``threads`` limits the threads of the network."""
+    """Finds candidates that score at least ``min_score``.
 
-    def __init__(self, *, min_score: float, threads: int | None = None) -> None:
-        self._session = open_session(asset("face_detector.onnx"), threads=threads)
+    ``threads`` limits the threads of the network, which is computed on ``device``, as `open_session` says.
+    """
+
+    def __init__(self, *, min_score: float, threads: int | None = None, device: Device | None = None) -> None:
+        self._session = LazySession(asset("face_detector.onnx"), threads=threads, device=device)
         self._min_score = min_score
+
+    def load(self) -> None:
+        """Open the network now, not on first use."""
+        self._session.load()
 
     def find(self, pixels: UInt8, copies: list[UInt8], quarters: int = 0) -> list[Candidates]:
         """What is found in each of ``copies``, in pixels of the photo (H, W, 3) of which they are copies.

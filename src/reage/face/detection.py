@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from reage.arrays import Float32, UInt8
+from reage.devices import Device
 from reage.face.alignment import apply_transform, invert_transform, warp
 from reage.face.candidates import (
     SMALLEST_FACE,
@@ -85,16 +86,26 @@ class FaceDetector:
     """Finds faces of 40 px and more in photos up to 12000 px long, and smaller ones in small photos.
 
     ``min_score`` and ``min_presence`` are the least probabilities to believe, of the detector and of the landmark
-    network; ``threads`` limits the threads of either.
+    network; ``threads`` limits the threads of either, and both are computed on ``device``, as `open_session` says.
     """
 
     def __init__(
-        self, *, min_score: float = 0.5, min_presence: float = 0.5, threads: int | None = None
+        self,
+        *,
+        min_score: float = 0.5,
+        min_presence: float = 0.5,
+        threads: int | None = None,
+        device: Device | None = None,
     ) -> None:
-        self._finder = CandidateFinder(min_score=min(_CANDIDATE, min_score), threads=threads)
-        self._network = LandmarkNetwork(threads=threads)
+        self._finder = CandidateFinder(min_score=min(_CANDIDATE, min_score), threads=threads, device=device)
+        self._network = LandmarkNetwork(threads=threads, device=device)
         self._min_score = min_score
         self._min_presence = min_presence
+
+    def load(self) -> None:
+        """Open the networks now, not on first use."""
+        self._finder.load()
+        self._network.load()
 
     def detect(self, pixels: UInt8, *, only_largest: bool = False) -> list[Face]:
         """The faces of a photo (H, W, 3), sRGB ``uint8``, largest first; an empty list when there is none.

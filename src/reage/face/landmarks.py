@@ -10,8 +10,9 @@ import numpy.typing as npt
 
 from reage.arrays import Float32, UInt8
 from reage.assets import asset
+from reage.devices import Device
 from reage.face.alignment import apply_transform, fit_similarity, invert_transform, warp
-from reage.onnx_session import open_session
+from reage.onnx_session import LazySession
 
 CROP = 192
 """Side in pixels of the crops that the network takes."""
@@ -20,8 +21,12 @@ CROP = 192
 class LandmarkNetwork:
     """Finds the landmarks of a face in a square crop around it."""
 
-    def __init__(self, *, threads: int | None = None) -> None:
-        self._session = open_session(asset("face_landmarks.onnx"), threads=threads)
+    def __init__(self, *, threads: int | None = None, device: Device | None = None) -> None:
+        self._session = LazySession(asset("face_landmarks.onnx"), threads=threads, device=device)
+
+    def load(self) -> None:
+        """Open the network now, not on first use."""
+        self._session.load()
 
     def read(
         self, pixels: UInt8, centre: tuple[float, float], side: float, roll: float

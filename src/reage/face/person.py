@@ -7,7 +7,8 @@ import numpy as np
 
 from reage.arrays import Float32, UInt8
 from reage.assets import asset
-from reage.onnx_session import open_session
+from reage.devices import Device
+from reage.onnx_session import LazySession
 
 _SIDE = 256
 """Side of the network's input in pixels."""
@@ -16,8 +17,12 @@ _SIDE = 256
 class PersonNetwork:
     """Tells people from the background; made for pictures of head and shoulders, upright."""
 
-    def __init__(self, *, threads: int | None = None) -> None:
-        self._session = open_session(asset("selfie_mask.onnx"), threads=threads)
+    def __init__(self, *, threads: int | None = None, device: Device | None = None) -> None:
+        self._session = LazySession(asset("selfie_mask.onnx"), threads=threads, device=device)
+
+    def load(self) -> None:
+        """Open the network now, not on first use."""
+        self._session.load()
 
     def read(self, pixels: UInt8) -> Float32:
         """The probability (H, W) of each pixel of ``pixels`` (H, W, 3) to be a person's: skin, hair or clothes."""

@@ -113,7 +113,7 @@ def covering_features(picture: UInt8) -> Float32:
     strength = np.sqrt(cv2.blur((cells**2).sum(-1), (3, 3))) + 1
     colours = cv2.resize(to_lab(small), (_CELLS, _CELLS), interpolation=cv2.INTER_AREA)
     middle = colours[2:6, 2:6].reshape(-1, 3)
-    apart_in_colour = (colours - np.median(middle, 0)) / (middle[:, 0].std() + 5, 10, 10)
+    apart_in_colour = (colours - np.percentile(middle, 50, 0)) / (middle[:, 0].std() + 5, 10, 10)
     parts = (
         np.sqrt(cells / strength[..., None]),
         np.log(strength / strength.mean()),

@@ -159,7 +159,9 @@ def film_photo(
     place = output or beside(photo, f"{photo.stem}-film{'.mp4' if _can_write_mp4() else '.webp'}")
     _check_film(place, look.fps)
     options.check_output(place)
-    sitting = Reager.from_bundle(options.model).open(photo, max_pixels=options.max_pixels)
+    sitting = Reager.from_bundle(options.model).open(
+        photo, max_pixels=options.max_pixels, faces=request.faces_or("largest")
+    )
     return write_film(
         sitting,
         ages,
