@@ -279,7 +279,8 @@ def attempt(
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     if way == "full disk":
-        room = sum(map(len, command.files.values())) + 65536 + int(part * cost[1])
+        pages = sum(-(-len(content) // 4096) for content in command.files.values())
+        room = 4096 * max(1, pages + int(part * cost[1] / 4096))
         subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={room}", "tmpfs", str(folder)], check=True)
     try:
         fill(folder, command.files)
@@ -290,7 +291,7 @@ def attempt(
         wrong = complaint(command, folder, way, code, said.read_text()) or is_whole(command, folder)
         if way == "full disk":
             subprocess.run(["mount", "-o", "remount,size=1G", str(folder)], check=True)
-        if not wrong:
+        if not wrong and (code or command.again != command.arguments):
             code_again = ended(start(command.again, folder, said))
             if code_again or not all((folder / name).exists() for name in command.outputs):
                 wrong = f"the next run: exit code {code_again}: {said.read_text().strip()[-300:]}"
@@ -316,7 +317,7 @@ def measure(command: Command, scratch: Path) -> tuple[float, int]:
     wrong = is_whole(command, folder)
     assert not wrong, (wrong, (scratch / "said").read_text())
     grown = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) - before
-    return seconds, max(65536, int(1.2 * grown))
+    return seconds, max(8192, int(1.2 * grown))
 
 
 def main() -> None:

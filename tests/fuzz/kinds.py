@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import sys
-import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 
 import mutate
 import seeds
@@ -195,22 +192,24 @@ def index_case(files: dict[str, bytes], changed: str) -> Case:
     return Case(files, command, {"new"})
 
 
-@cache
-def kinds() -> dict[str, tuple[Callable[[Rng], Case], float]]:
-    """How inputs of each kind are made, and the share of the time that they get."""
-    return {
-        "photo": (photo, 0.28),
-        "video": (video, 0.18),
-        "bundle": (bundle, 0.08),
-        "manifest": (manifest, 0.08),
-        "network": (network, 0.14),
-        "recipe": (recipe, 0.08),
-        "index": (index, 0.08),
-        "http": (photo, 0.08),
-    }
-
-
-def unzipped(data: bytes) -> dict[str, bytes]:
-    """The files of a zip by name."""
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        return {name: archive.read(name) for name in archive.namelist()}
+MAKERS: dict[str, Callable[[Rng], Case]] = {
+    "photo": photo,
+    "video": video,
+    "bundle": bundle,
+    "manifest": manifest,
+    "network": network,
+    "recipe": recipe,
+    "index": index,
+}
+"""How inputs of each kind are made, but for requests to the page (`requests_to_the_page`)."""
+SHARES = {
+    "photo": 0.28,
+    "video": 0.18,
+    "bundle": 0.08,
+    "manifest": 0.08,
+    "network": 0.14,
+    "recipe": 0.08,
+    "index": 0.08,
+    "http": 0.08,
+}
+"""The share of the time, or of the inputs, of each kind."""

@@ -1,7 +1,7 @@
 """The fuzzer: the corpus, then changed inputs of every kind, each in a child process with limits.
 
-    python tests/fuzz/run.py                      # the corpus and a few hundred inputs, always the same ones
-    python tests/fuzz/run.py --minutes 30         # by the clock, from another seed
+    python tests/fuzz/run.py                          # the corpus and a few hundred inputs, always the same ones
+    python tests/fuzz/run.py --minutes 30 --seed 2    # by the clock; another seed gives other inputs
     python tests/fuzz/run.py --kinds photo --only 123 --seed 1    # one input again, with what it says
 
 Prints figures, keeps the inputs that something was wrong with, and ends with exit code 1 if there were any.
@@ -57,7 +57,7 @@ class Tally:
 
 
 class Fuzzer:
-    """Runs cases in `folder` and counts what became of them; keeps what something was wrong with in ``found``."""
+    """Runs cases in ``folder`` and counts what became of them; keeps what something was wrong with in ``found``."""
 
     def __init__(self, folder: Path, found: Path, seed: int) -> None:
         self._folder = folder
@@ -68,7 +68,7 @@ class Fuzzer:
 
     def case(self, kind: str, number: int) -> Case:
         """The changed input ``number`` of a kind."""
-        return kinds.kinds()[kind][0](self._rng(kind, number))
+        return kinds.MAKERS[kind](self._rng(kind, number))
 
     def _rng(self, kind: str, number: int) -> np.random.Generator:
         return np.random.default_rng([self._seed, zlib.crc32(kind.encode()), number])
@@ -206,7 +206,7 @@ def prepare(chosen: list[str]) -> None:
 def main() -> None:
     """Read the options, run, print."""
     options = _options()
-    chosen = options.kinds.split(",") if options.kinds else list(kinds.kinds())
+    chosen = options.kinds.split(",") if options.kinds else list(kinds.SHARES)
     prepare(chosen)
     start = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="reage-fuzz-") as scratch:
@@ -228,7 +228,7 @@ def main() -> None:
 
 def _by_number(fuzzer: Fuzzer, chosen: list[str], inputs: int) -> None:
     for kind in chosen:
-        count = round(inputs * kinds.kinds()[kind][1])
+        count = round(inputs * kinds.SHARES[kind])
         for number in range(count):
             fuzzer.try_number(kind, number)
 
@@ -238,7 +238,7 @@ def _by_the_clock(fuzzer: Fuzzer, chosen: list[str], until: float) -> None:
     numbers: Counter[str] = Counter()
     while time.monotonic() < until:
         for kind in chosen:
-            turn = min(until, time.monotonic() + 120 * kinds.kinds()[kind][1])
+            turn = min(until, time.monotonic() + 120 * kinds.SHARES[kind])
             while time.monotonic() < turn:
                 fuzzer.try_number(kind, numbers[kind])
                 numbers[kind] += 1
@@ -266,7 +266,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, help="by the clock instead of by number")
     parser.add_argument("--inputs", type=int, default=300, help="how many, of all kinds together")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--kinds", help=f"some of {','.join(kinds.kinds())}")
+    parser.add_argument("--kinds", help=f"some of {','.join(kinds.SHARES)}")
     parser.add_argument("--only", type=int, help="one input of the first kind, by its number")
     parser.add_argument("--no-corpus", action="store_true", help="changed inputs only")
     parser.add_argument(

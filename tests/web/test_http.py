@@ -179,6 +179,35 @@ def test_no_file_is_opened_but_an_upload(address: str, photo: object, sentence: 
     assert sentence in json.loads(answer.split("event: error\ndata: ")[1])["error"]
 
 
+def test_an_upload_without_a_file_is_told(address: str) -> None:
+    answer = httpx.post(
+        f"{address}gradio_api/upload",
+        content=b'--a\r\nContent-Disposition: form-data; name="files"\r\n\r\ntext\r\n--a--\r\n',
+        headers={"Content-Type": "multipart/form-data; boundary=a"},
+    )
+    assert (answer.status_code, answer.text) == (
+        422,
+        "a file is uploaded as multipart/form-data, in the field files",
+    )
+
+
+@pytest.mark.parametrize("meta", ["text", [], None])
+def test_a_file_without_its_kind_is_told(address: str, meta: object) -> None:
+    call = {"photo": {"path": "/tmp/me.jpg", "meta": meta}}
+    answer = httpx.post(f"{address}gradio_api/call/v2/open", json=call)
+    assert answer.status_code == 422
+    assert "gradio.FileData" in answer.text
+
+
+def test_a_request_to_the_queue_without_values_is_told(address: str, server_log: Path) -> None:
+    asked = {"data": [], "fn_index": 0, "session_hash": "mine"}
+    httpx.post(f"{address}gradio_api/queue/join", json=asked)
+    with httpx.stream("GET", f"{address}gradio_api/queue/data?session_hash=mine", timeout=60) as answer:
+        told = next(line for line in answer.iter_lines() if "process_completed" in line)
+    assert "fewer values than it needs" in told
+    assert "Traceback" not in server_log.read_text()
+
+
 def test_an_event_that_does_not_exist_is_said_not_to(address: str) -> None:
     answer = httpx.get(f"{address}gradio_api/call/v2/age/unknown").text
     assert "There is no such event" in json.loads(answer.split("event: error\ndata: ")[1])["error"]

@@ -34,6 +34,7 @@ Gradio has more, for components that are not on the page; `process_recording`, f
 _DEEP_LINK = "/gradio_api/deep_link"
 """Writes what a visitor has chosen into a file, for links to it; the page offers no such links."""
 _NO_FETCHING = "this server fetches nothing from elsewhere: upload the photo itself"
+NO_FILE = "a file is uploaded as multipart/form-data, in the field files"
 _NO_EVENT = b'event: error\ndata: "404: Not Found"\n\n'
 """Gradio's answer to whoever waits for an event that does not exist."""
 _NO_EVENT_TOLD = (
@@ -90,7 +91,8 @@ class Guard:
         except ClientDisconnect:
             _log().warning("a client went away during %s %r", scope["method"], scope["path"])
         except Exception as error:
-            if not isinstance(error.__cause__, HTTPException):  # which the client has been told
+            told = isinstance(error.__cause__, HTTPException) or is_no_upload(scope["path"], error)
+            if not told:  # to the client
                 _log().error("%s %r failed", scope["method"], scope["path"], exc_info=error)
             await answer.end()
 
@@ -114,7 +116,7 @@ class Guard:
         if int(length) > self._max_upload + _MULTIPART:
             return PlainTextResponse(f"a file may have {self._max_upload >> 20} MB", 413)
         if b"multipart/form-data" not in headers.get(b"content-type", b""):
-            return PlainTextResponse("a file is uploaded as multipart/form-data, in the field files", 415)
+            return PlainTextResponse(NO_FILE, 415)
         if self._store.stray_bytes() > _UPLOADS * self._max_upload:
             return PlainTextResponse("too many uploads at the moment; try again in a few minutes", 503)
         return None
@@ -177,6 +179,11 @@ class _Answer:
             await PlainTextResponse(UNEXPECTED, 500)(self._scope, _nothing, self)
         elif b"content-length" not in dict(self._started["headers"]):
             await self._send({"type": "http.response.body", "body": b""})
+
+
+def is_no_upload(path: str, error: Exception) -> bool:
+    """Whether ``error`` is what Gradio raises where a field of an upload is no file."""
+    return path == _UPLOAD and isinstance(error, TypeError)
 
 
 def _log() -> logging.Logger:

@@ -18,6 +18,8 @@ _NOT_UPLOADED = "This file is not here: upload it first, and name it by the path
 _NO_FILE = (
     'A photo is named as {"path": "…", "meta": {"_type": "gradio.FileData"}}, by the path of its upload.'
 )
+_TOO_FEW = "didn't receive enough input values"
+"""Part of what Gradio raises for a request to its queue that lacks values."""
 
 
 class Blocks(gr.Blocks):
@@ -41,6 +43,8 @@ def explain(error: Exception) -> str:
         return _NOT_UPLOADED
     if isinstance(error, ValidationError):
         return _NO_FILE
+    if isinstance(error, ValueError) and _TOO_FEW in str(error):
+        return "This request has fewer values than it needs."
     logging.getLogger(__name__).error("an event ended in an error", exc_info=error)
     return UNEXPECTED
 

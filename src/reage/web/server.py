@@ -32,7 +32,7 @@ from reage.errors import ReageError
 from reage.web import texts
 from reage.web.access import Access
 from reage.web.endpoints import Endpoints
-from reage.web.guard import Calls, Guard
+from reage.web.guard import NO_FILE, Calls, Guard, is_no_upload
 from reage.web.page import CSS, NAME_PICTURES, THEME, Page
 from reage.web.sentences import UNEXPECTED, Blocks
 from reage.web.service import Limits, Service
@@ -199,7 +199,9 @@ def calls(blocks: Blocks) -> Calls:
     }
 
 
-async def _unexpected(_: Request, __: Exception) -> PlainTextResponse:
+async def _unexpected(request: Request, error: Exception) -> PlainTextResponse:
+    if is_no_upload(request.url.path, error):
+        return PlainTextResponse(NO_FILE, 422)
     return PlainTextResponse(UNEXPECTED, 500)
 
 
