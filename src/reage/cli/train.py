@@ -198,4 +198,25 @@ def infer(
     click.echo(f"{path}: written")
 
 
-COMMANDS = (data, train, infer)
+@click.command()
+@click.argument("run", type=PATH)
+@click.option(
+    "-o", "--output", type=PATH, help="The PNG to write; default: curves.png in the run folder, anew."
+)
+@click.option("--overwrite", is_flag=True, help="Replace an existing file.")
+def curves(run: Path, output: Path | None, overwrite: bool) -> None:
+    """Draw losses, learning rates and validation figures of a RUN, also while it trains (needs the extra "eval").
+
+    They are read from log.jsonl; no experiment tracker is needed.
+    """
+    need_extra("eval", "matplotlib")
+    from reage.files import refuse_existing
+    from reage.training.curves import draw_curves
+
+    if output:
+        refuse_existing(output, overwrite)
+    path = output or run / "curves.png"
+    click.echo(f"{path}: {draw_curves(run, path)} panels, written")
+
+
+COMMANDS = (data, train, infer, curves)
