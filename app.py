@@ -1,7 +1,8 @@
 """The page as a Hugging Face Space, or on any host that runs ``python app.py``; `docs/web.md` says what it needs.
 
-Environment variables: ``PORT`` (7860), and what `reage web` takes as options: ``REAGE_ALLOW_HOST`` and
-``REAGE_ALLOW_FRAME``, each several names apart by spaces, and ``REAGE_AUTH``.
+Environment variables: ``PORT`` (7860), and what `reage web` takes as options: ``REAGE_MODEL``, a bundle or a name on
+the Hugging Face Hub, ``REAGE_ALLOW_HOST`` and ``REAGE_ALLOW_FRAME``, each several names apart by spaces, and
+``REAGE_AUTH``.
 """
 
 import os
@@ -18,7 +19,7 @@ from reage.web.server import serve
 
 
 def main() -> None:
-    """Serve the page on all addresses of this machine."""
+    """Serve the page: on a Space to everybody, elsewhere to this machine alone."""
     hosts = os.environ.get("REAGE_ALLOW_HOST", "").split()
     frames = os.environ.get("REAGE_ALLOW_FRAME", "").split()
     on_a_space = "SPACE_ID" in os.environ
@@ -30,10 +31,9 @@ def main() -> None:
         # Says which visitor a request comes from. Only machines of that network can say so.
         os.environ.setdefault("FORWARDED_ALLOW_IPS", "10.0.0.0/8")
     access = Access(tuple(hosts), tuple(frames), os.environ.get("REAGE_AUTH"))
-    warning = access.warning("0.0.0.0")
-    if warning and not on_a_space:
-        print(f"Note: {warning}.", file=sys.stderr)
-    serve("0.0.0.0", int(os.environ.get("PORT", "7860")), access=access)
+    address = "0.0.0.0" if on_a_space else "127.0.0.1"
+    model = os.environ.get("REAGE_MODEL") or None
+    serve(address, int(os.environ.get("PORT", "7860")), model=model, access=access)
 
 
 if __name__ == "__main__":

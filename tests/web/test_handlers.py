@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from gradio.components import Component
 from PIL import Image
 
 from reage.assets import asset
+from reage.bundle import open_bundle, write_bundle
 from reage.errors import AgeError
 from reage.photo.files import read_photo, read_provenance
 from reage.web import texts
@@ -225,3 +227,25 @@ def test_who_leaves_the_page_leaves_no_photo(visitor: Visitor, couple: Path) -> 
     assert len(visitor.handlers.service.store) == 1
     visitor.handlers.leave(visitor.request)
     assert len(visitor.handlers.service.store) == 0
+
+
+def test_a_model_that_knows_only_directions_offers_these_instead_of_ages(tmp_path: Path) -> None:
+    whole = open_bundle()
+    manifest = replace(whole.manifest, name="ways", full_ages={"older": 60.0, "younger": 20.0})
+    contents = {name: content for name, content in whole.files().items() if name in manifest.files}
+    write_bundle(tmp_path / "models" / "ways", manifest, contents)
+    service = Service(tmp_path, models=tmp_path / "models")
+    (title,) = (title for title in service.bundles if title.startswith("ways"))
+    assert [model["directions"] for model in service.models()] == [[], ["young2old", "old2young"]]
+    visitor = Visitor(service)
+    visitor.opens(shutil.copy(EXAMPLES / "house_grace-meng.jpg", tmp_path / "me.jpg"))
+    presets = visitor.controls.presets
+    assert visitor.properties[presets["60"]]["visible"] is True
+    visitor.shown[visitor.controls.model] = title
+    visitor.sees(visitor.handlers.choose_model(visitor.shown))
+    assert visitor.shown[presets[texts.OLDER]] == "young2old"
+    assert visitor.shown[presets[texts.YOUNGER]] == "old2young"
+    assert visitor.properties[presets["60"]]["visible"] is False
+    visitor.presses(texts.OLDER)
+    assert visitor.age >= 60
+    assert "two directions" in visitor.shown[visitor.controls.about]

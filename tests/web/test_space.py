@@ -7,9 +7,12 @@ import re
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
+
+from reage.bundle import open_bundle, write_bundle
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -67,3 +70,31 @@ def test_the_app_says_in_one_line_what_it_cannot_do() -> None:
     ended = subprocess.run([sys.executable, ROOT / "app.py"], env=environment, capture_output=True, text=True)
     assert ended.returncode == 2
     assert ended.stderr == "Error: a password for the page is said as user:password\n"
+
+
+def test_elsewhere_the_app_serves_the_named_model_to_this_machine_alone(tmp_path: Path) -> None:
+    port = 18860 + os.getpid() % 1000
+    whole, bundle = open_bundle(), tmp_path / "mine"
+    contents = {name: content for name, content in whole.files().items() if name in whole.manifest.files}
+    write_bundle(bundle, replace(whole.manifest, name="mine"), contents)
+    environment = {**os.environ, "PORT": str(port), "TMPDIR": str(tmp_path), "REAGE_MODEL": str(bundle)}
+    with subprocess.Popen(
+        [sys.executable, ROOT / "app.py"], env=environment, cwd=tmp_path, stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline().strip() == f"http://127.0.0.1:{port}/"
+            call = f"http://127.0.0.1:{port}/gradio_api/call/v2/models"
+            event = httpx.post(call, json={}, timeout=30).json()["event_id"]
+            assert '"title": "mine' in httpx.get(f"{call}/{event}", timeout=60).text.split("},")[0]
+        finally:
+            process.terminate()
+        assert process.wait(60) == 0
+
+
+def test_a_model_that_is_not_there_is_told_in_one_line(tmp_path: Path) -> None:
+    environment = {**os.environ, "REAGE_MODEL": str(tmp_path / "nowhere")}
+    ended = subprocess.run([sys.executable, ROOT / "app.py"], env=environment, capture_output=True, text=True)
+    assert ended.returncode == 2
+    assert len(ended.stderr.splitlines()) == 1
+    assert "nowhere" in ended.stderr

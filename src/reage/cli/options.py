@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from reage.ages import DIRECTIONS
 from reage.devices import DEVICE_VARIABLE, DEVICES
 from reage.errors import AgeError, ReageError, RegionError, SignatureError
 
@@ -30,7 +31,6 @@ class _PathOrUrl(click.Path):
 
 MODEL = RECIPE = _PathOrUrl(path_type=Path)
 MOST_AGES = 200
-DIRECTIONS: dict[str, Literal["older", "younger"]] = {"young2old": "older", "old2young": "younger"}
 
 _SIGN_VARIABLES = ("REAGE_SIGN_CERT", "REAGE_SIGN_KEY")
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from reage.cli.options import DIRECTIONS, PATH, RECIPE, need_extra
+from reage.ages import DIRECTIONS
+from reage.cli.options import PATH, RECIPE, need_extra
 
 if TYPE_CHECKING:
     from reage.training.trainer import Trainer

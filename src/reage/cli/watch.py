@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from reage.cli.options import (
+    MODEL,
     PATH,
     device_option,
     face_options,
@@ -108,6 +109,13 @@ def video(source_video: Path, output: Path | None, crf: int, quiet: bool, **give
     help="Port to listen on; 0 is any free one.",
 )
 @device_option
+@click.option(
+    "--model",
+    type=MODEL,
+    envvar="REAGE_MODEL",
+    help="The model that photos are edited with unless another is chosen: a bundle, or one on the Hugging Face Hub; "
+    "default: the embedded one.",
+)
 @click.option("--models", type=PATH, help="A folder of further model bundles to choose from.")
 @click.option(
     "--max-pixels",
@@ -147,6 +155,7 @@ def video(source_video: Path, output: Path | None, crf: int, quiet: bool, **give
 def web(
     host: str,
     port: int,
+    model: Path | str | None,
     models: Path | None,
     max_pixels: int,
     max_upload: int,
@@ -166,7 +175,7 @@ def web(
     warning = access.warning(host)
     if warning:
         click.echo(f"Note: {warning}.", err=True)
-    serve(host, port, models=models, limits=limits, access=access, on_ready=click.echo)
+    serve(host, port, model=model, models=models, limits=limits, access=access, on_ready=click.echo)
 
 
 COMMANDS = (film, video, web)

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from reage.ages import DIRECTIONS
 from reage.arrays import UInt8
 from reage.errors import ConfigError
 from reage.files import refuse_existing
@@ -18,8 +19,6 @@ from reage.training.editing import to_tensor, to_uint8
 from reage.training.families.cyclegan import CycleFamily
 from reage.training.painting import enlarge, largest_face, require_enlargeable, write_painted
 from reage.training.trained import open_trained
-
-WAYS: dict[str, str] = {"young2old": "older", "old2young": "younger"}
 
 
 @torch.no_grad()
@@ -55,7 +54,7 @@ def translate_image(
     """
     if out_path is not None:
         refuse_existing(out_path, overwrite)  # before the work, not after it
-    place, way = Path(run), WAYS[direction]
+    place, way = Path(run), DIRECTIONS[direction]
     trained = open_trained(place, best=epoch != "latest")
     if trained.family != "cyclegan":
         raise ConfigError(f"{run} is a run of {trained.family}, not of cyclegan")

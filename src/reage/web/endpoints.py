@@ -9,10 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import gradio as gr
 
+from reage.ages import DIRECTIONS
 from reage.batch import describe
 from reage.errors import AgeError, PhotoError, RegionError
 from reage.request import GENDERS, Request
@@ -28,7 +29,8 @@ class Endpoints:
     Each method is an endpoint, and the names of its arguments are those of the interface. Settings of the edit are
     ``faces`` (``all``, ``largest`` or numbers such as ``0,2``), ``strength`` (0 to 1.5), ``gender`` (``female``,
     ``male``, or empty for what the face looks), ``source`` (the age in the photo, empty for what the face looks) and
-    ``regions`` (factors such as ``{"forehead": 0.5}``). Whatever cannot be done raises a `ReageError`.
+    ``regions`` (factors such as ``{"forehead": 0.5}``). Instead of an age, `age` and `download` take a ``direction``,
+    young2old or old2young. Whatever cannot be done raises a `ReageError`.
     """
 
     def __init__(self, service: Service) -> None:
@@ -38,8 +40,9 @@ class Endpoints:
         settings = [gr.Textbox("largest"), gr.Number(1), gr.Textbox(""), gr.Textbox(""), gr.JSON({})]
         file, facts = gr.File(), gr.JSON()
         _declare("open", "open", self.open, [gr.File(), model], [facts])
-        _declare("age", "preview", self.age, [token, age, *settings], [gr.Image(type="filepath"), facts])
-        _declare("download", "work", self.download, [token, age, *settings], [file])
+        target = [*settings, gr.Textbox("")]
+        _declare("age", "preview", self.age, [token, age, *target], [gr.Image(type="filepath"), facts])
+        _declare("download", "work", self.download, [token, age, *target], [file])
         _declare("strip", "work", self.strip, [token, ages, *settings], [file])
         film = [gr.Number(20), gr.Number(80), gr.Textbox("gif"), gr.Number(5)]
         _declare("film", "work", self.film, [token, *film, *settings], [file])
@@ -71,9 +74,11 @@ class Endpoints:
         gender: str,
         source: str,
         regions: Any,
+        direction: str = "",
     ) -> tuple[str, list[dict[str, Any]]]:
         """Answer a reduced picture of the faces at an age, quickly, and what was done to each face."""
-        preview = self.service.preview(token, _request(age, faces, strength, gender, source, regions))
+        request = _request(_target(age, direction), faces, strength, gender, source, regions)
+        preview = self.service.preview(token, request)
         return str(preview.after), describe(preview.changes)
 
     def download(
@@ -85,9 +90,11 @@ class Endpoints:
         gender: str,
         source: str,
         regions: Any,
+        direction: str = "",
     ) -> str:
         """Answer the photo at an age, at its own resolution and in its own format (HEIC and BMP become PNG)."""
-        return str(self.service.download(token, _request(age, faces, strength, gender, source, regions)))
+        request = _request(_target(age, direction), faces, strength, gender, source, regions)
+        return str(self.service.download(token, request))
 
     def strip(
         self,
@@ -150,13 +157,29 @@ def _declare(
     )
 
 
-def _request(age: Any, faces: str, strength: float, gender: str, source: str, regions: Any) -> Request:
+def _target(age: Any, direction: str) -> float | Literal["older", "younger"] | None:
+    """The age asked for, or what ``direction`` means, of which one is said; raises `AgeError` for anything else."""
+    if not direction:
+        return None if age is None else _years(age)
+    if direction not in DIRECTIONS or age is not None:
+        raise AgeError(f"say an age, or as direction {' or '.join(DIRECTIONS)}")
+    return DIRECTIONS[direction]
+
+
+def _request(
+    age: float | Literal["older", "younger"] | None,
+    faces: str,
+    strength: float,
+    gender: str,
+    source: str,
+    regions: Any,
+) -> Request:
     if not isinstance(regions, dict):
         raise RegionError('regions are factors by name, such as {"forehead": 0.5}')
     if gender and gender not in GENDERS:
         raise AgeError(f"gender is female, male or empty, not '{gender[:60]}'")
     return Request(
-        to=None if age is None else _years(age),
+        to=age,
         faces=str(faces) or "largest",
         strength=_number(strength, "strength"),
         male=GENDERS.get(gender),

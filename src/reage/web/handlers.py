@@ -16,6 +16,7 @@ import numpy as np
 from gradio.components import Component
 
 from reage.assets import portraits
+from reage.manifest import Manifest
 from reage.request import GENDERS, Request
 from reage.web import texts
 from reage.web.access import visitor
@@ -92,12 +93,12 @@ class Handlers:
         bundle = self.service.bundle(values[self.controls.model])
         about: Values = {self.controls.about: texts.about(bundle)}
         if values[self.controls.token] is None:
-            return {**about, **self._show_ages(bundle.manifest.target_ages)}
+            return {**about, **self._show_ages(bundle.manifest)}
         photo = self.service.use(values[self.controls.token], values[self.controls.model])
         asked = self._with_unsent(values, photo)
         return {
             **about,
-            **self._show_ages(bundle.manifest.target_ages),
+            **self._show_ages(bundle.manifest),
             **self._show_settings(photo, values[self.controls.face], asked),
             **self._show(photo, asked),
         }
@@ -148,7 +149,7 @@ class Handlers:
                 list(zip(thumbnails, captions, strict=True)), selected_index=0, visible=True
             ),
             self.controls.everybody: gr.Checkbox(False, visible=len(faces) > 1),
-            **self._show_ages(photo.sitting.reager.bundle.manifest.target_ages),
+            **self._show_ages(photo.sitting.reager.bundle.manifest),
             **self._show_settings(photo, 0, asked),
             **self._show(photo, asked, across=0),
         }
@@ -222,14 +223,17 @@ class Handlers:
             **{slider: request.regions.get(name, 1) for name, slider in self.controls.regions.items()},
         }
 
-    def _show_ages(self, ages: tuple[float, float]) -> Values:
-        """The ages that a model can give, wherever one can be chosen."""
-        low, high = ages_in_years(ages)
+    def _show_ages(self, manifest: Manifest) -> Values:
+        """The ages that a model can give, wherever one can be chosen; if it knows only directions, these as presets."""
+        low, high = ages_in_years(manifest.target_ages)
+        ways = bool(manifest.full_ages)
+        presets = self.controls.presets
         return {
             self.controls.age: gr.Slider(low, high),
             self.controls.first: gr.Slider(low, high, max(20, low)),
             self.controls.last: gr.Slider(low, high, min(80, high)),
-            **{self.controls.presets[str(age)]: gr.Button(visible=low <= age <= high) for age in PRESET_AGES},
+            **{presets[str(age)]: gr.Button(visible=low <= age <= high and not ways) for age in PRESET_AGES},
+            **{presets[label]: gr.Button(way if ways else label) for label, way in texts.WAYS.items()},
         }
 
 

@@ -48,6 +48,7 @@ def serve(
     host: str,
     port: int,
     *,
+    model: Path | str | None = None,
     models: Path | None = None,
     limits: Limits | None = None,
     access: Access | None = None,
@@ -58,6 +59,8 @@ def serve(
     Args:
         host: Address to listen on; ``0.0.0.0`` is every address of this machine.
         port: Port to listen on; 0 is any free one.
+        model: The bundle that photos are edited with unless another is chosen, a path or a name on the Hub; by default
+            the embedded one.
         models: A folder of further model bundles to choose from.
         limits: What a visitor may ask of the machine.
         access: Who may use the page.
@@ -65,12 +68,12 @@ def serve(
 
     Raises:
         ReageError: The port is taken or not allowed.
-        BundleError: ``models`` is no folder.
+        BundleError: ``model`` cannot be opened, or ``models`` is no folder.
     """
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
-    with running(host, port, models=models, limits=limits, access=access) as address:
+    with running(host, port, model=model, models=models, limits=limits, access=access) as address:
         on_ready(address)
         ended.wait()
 
@@ -80,6 +83,7 @@ def running(
     host: str = "127.0.0.1",
     port: int = 0,
     *,
+    model: Path | str | None = None,
     models: Path | None = None,
     limits: Limits | None = None,
     access: Access | None = None,
@@ -93,7 +97,7 @@ def running(
     os.environ["GRADIO_TEMP_DIR"] = str(folder)  # the only way to tell Gradio where uploads belong
     stop = threading.Event()
     try:
-        service = Service(folder, models=models, limits=limits)
+        service = Service(folder, model=model, models=models, limits=limits)
         sweeper = threading.Thread(target=sweep_regularly, args=(service.store, stop), daemon=True)
         with _serving(build(service), service, access or Access(), host, port) as address:
             sweeper.start()

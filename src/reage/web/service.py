@@ -16,10 +16,12 @@ from typing import Any
 
 import numpy as np
 
+from reage.ages import DIRECTIONS
 from reage.batch import describe_sureness, output_name, write_strip
 from reage.bundle import Bundle, find_bundles
 from reage.errors import AgeError, BundleError, PhotoError, PixelLimitError, VideoError
 from reage.face.framing import head_tile
+from reage.hub.models import open_model
 from reage.photo.files import Photo, Provenance, encode_photo, read_photo
 from reage.reager import Reager
 from reage.request import Request, check_age
@@ -74,28 +76,38 @@ class Preview:
 class Service:
     """Open photos and the models that edit them; safe to use from several threads.
 
-    Files are made in ``folder``, which whoever made it deletes in the end. ``models`` is a folder of further model
-    bundles, of which those that cannot be opened are left out; raises `BundleError` if it is no folder.
+    Files are made in ``folder``, which whoever made it deletes in the end. ``model`` is the bundle that photos are
+    edited with unless another is chosen, a path or a name on the Hub; None is the embedded one. ``models`` is a folder
+    of further bundles, of which those that cannot be opened are left out. Raises `BundleError` if ``model`` cannot be
+    opened or ``models`` is no folder.
     """
 
-    def __init__(self, folder: Path, *, models: Path | None = None, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        model: Path | str | None = None,
+        models: Path | None = None,
+        limits: Limits | None = None,
+    ) -> None:
         if models is not None and not models.is_dir():
             raise BundleError(f"{models} is not a folder of model bundles")
         self.limits = limits or Limits()
         self.store = Store(
             folder, max_bytes=self.limits.max_memory, share=self.limits.share, seconds=self.limits.seconds
         )
-        self.bundles = _by_title(find_bundles(models, logging.getLogger(__name__).warning))
+        first = [open_model(model)] if model else []
+        self.bundles = _by_title([*first, *find_bundles(models, logging.getLogger(__name__).warning)])
         self._reagers: dict[Bundle, Reager] = {}
         self._lock = threading.Lock()
 
     @property
     def default(self) -> str:
-        """Title of the embedded bundle."""
+        """Title of the bundle that photos are edited with unless another is chosen."""
         return next(iter(self.bundles))
 
     def bundle(self, model: str | None) -> Bundle:
-        """The bundle with the title ``model`` (None: the embedded one); raises `BundleError` if there is none."""
+        """The bundle with the title ``model`` (None: the default); raises `BundleError` if there is none."""
         if (model or self.default) not in self.bundles:
             raise BundleError(f"there is no model '{model}' here, only {', '.join(self.bundles)}")
         return self.bundles[model or self.default]
@@ -107,7 +119,7 @@ class Service:
 
         Args:
             file: The photo. An upload is deleted, whether it is opened or refused.
-            model: Title of the model to edit it with; None is the embedded one.
+            model: Title of the model to edit it with; None is the default.
             visitor: Who opens it, as in `OpenPhoto`.
             page: The page that it is opened on, as in `OpenPhoto`.
 
@@ -248,9 +260,10 @@ class Service:
         return write_film(photo.sitting, ages, place, request, look)
 
     def models(self) -> list[dict[str, Any]]:
-        """Facts about each model, for JSON; the first is the embedded one.
+        """Facts about each model, for JSON; the first is the default.
 
-        ``title``, ``family``, ``size`` of its faces in pixels, ``target_ages`` in years, ``data``, ``licence``.
+        ``title``, ``family``, ``size`` of its faces in pixels, ``target_ages`` in years, ``directions`` where it knows
+        these and no ages, ``data``, ``licence``.
         """
         return [
             {
@@ -258,6 +271,7 @@ class Service:
                 "family": bundle.manifest.family,
                 "size": bundle.manifest.size,
                 "target_ages": list(bundle.manifest.target_ages),
+                "directions": list(DIRECTIONS) if bundle.manifest.full_ages else [],
                 "data": bundle.manifest.data,
                 "licence": bundle.manifest.licence,
             }

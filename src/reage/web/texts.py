@@ -27,6 +27,9 @@ UNCHANGED = "Unchanged"
 YOUNGER = "Younger"
 OLDER = "Older"
 
+WAYS = {YOUNGER: "old2young", OLDER: "young2old"}
+"""The same, of a model that knows only directions."""
+
 AS_IT_LOOKS = "as the face looks"
 
 REGIONS = "Strength of the edit in each part of the face:"
@@ -54,7 +57,9 @@ def about(bundle: Bundle) -> str:
     facts = [
         f"**{manifest.title}** is a network of the family *{manifest.family}*, for faces of {manifest.size} pixels.",
         f"It was trained on {manifest.data or 'data that its bundle does not name'}.",
-        f"It can show ages from {low:g} to {high:g}; for others it shows the nearest of these.",
+        f"It can show ages from {low:g} to {high:g}; for others it shows the nearest of these."
+        if not manifest.full_ages
+        else f"It knows no ages but two directions, {' and '.join(WAYS.values())}; nearer ages get a part of the edit.",
         f"Licence: {manifest.licence or 'not stated'}",
     ]
     return "\n\n".join([" ".join(facts), ETHICS, bundle.card])
