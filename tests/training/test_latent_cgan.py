@@ -10,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
+from reage.bundle import open_bundle
 from reage.data.sampling import Shard
 from reage.errors import AgeError, ConfigError, ExistsError, NoFaceError
 from reage.photo.provenance import read_provenance
@@ -180,6 +181,10 @@ def test_embeddings_of_a_trained_age_network_keep_the_person(
     lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     distances = [line["G/embedding"] for line in lines if "G/embedding" in line]
     assert np.mean(distances[-5:]) < 0.7 * np.mean(distances[:3])
+    export_run(tmp_path / "run", tmp_path / "bundle", name="kept")
+    assert open_bundle(tmp_path / "bundle").manifest.teachers == [
+        "reage age network (a run of the family age)"
+    ]
 
 
 def test_an_embedder_that_is_no_age_network_is_named(cache: Path, tmp_path: Path) -> None:

@@ -229,6 +229,7 @@ class LatentFamily(EditingFamily):
             outputs=["image"],
             source_ages=(0, MAX_AGE),
             target_ages=settings.data.ages,
+            teachers=["reage age network (a run of the family age)"] if options.embedding else [],
         )
 
 

@@ -28,7 +28,7 @@ class LatentOptions(Settings):
     original: bool = Field(
         False,
         description="The networks and losses of the founding project: set skips, attention, film and age_distribution "
-        "to false, identity and r1 to 0; width has no meaning.",
+        "to false, and further losses to 0; width has no meaning.",
     )
     width: int = Field(64, ge=8, le=4096, description="Channels of the finest maps.")
     latent: int = Field(256, ge=1, le=65536, description="Length of the latent vector.")
@@ -82,15 +82,8 @@ class LatentOptions(Settings):
     @model_validator(mode="after")
     def _original_has_none_of_the_improvements(self) -> LatentOptions:
         improvements = (
-            "skips",
-            "attention",
-            "film",
-            "age_distribution",
-            "identity",
-            "embedding",
-            "prior",
-            "r1",
-        )
+            "skips", "attention", "film", "age_distribution", "identity", "embedding", "prior", "total_variation", "r1",
+        )  # fmt: skip
         present = [name for name in improvements if getattr(self, name)]
         if self.original and present:
             raise ValueError(f"with original: true there are no {', '.join(present)}; set them to false or 0")
