@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import httpx
+from packaging.requirements import Requirement
 
 from reage.bundle import open_bundle, write_bundle
 
@@ -21,12 +22,17 @@ def quoted(text: str) -> list[str]:
     return re.findall(r'^ {4}"([^"]+)"', text, flags=re.MULTILINE)
 
 
-def test_requirements_are_those_of_the_project() -> None:
+def test_requirements_are_those_of_the_project_at_one_version_each() -> None:
     project = (ROOT / "pyproject.toml").read_text()
     runtime = project.split("\ndependencies = [")[1].split("\n]")[0]
     web = project.split("\nweb = [")[1].split("\n]")[0]
     lines = (ROOT / "requirements.txt").read_text().splitlines()
-    assert [line for line in lines if not line.startswith("#")] == [*quoted(runtime), *quoted(web)]
+    pins = [line.split("==") for line in lines if not line.startswith("#")]
+    asked = [Requirement(text) for text in (*quoted(runtime), *quoted(web))]
+    assert [name for name, _ in pins] == [one.name for one in asked]
+    for (name, version), one in zip(pins, asked, strict=True):
+        assert one.specifier.contains(version), name
+    assert f"sdk_version: {dict(pins)['gradio']}\n" in (ROOT / "space" / "README.md").read_text()
 
 
 def test_the_app_starts_on_a_space_and_leaves_no_file(tmp_path: Path) -> None:

@@ -23,6 +23,8 @@ from reage.photo.containers import png_chunk
 _ROWS = 64
 """Rows of a PNG filtered at a time."""
 _ONE_AT_A_TIME = threading.Lock()
+_SILENT = 0
+"""OpenCV's level of logging for nothing at all."""
 
 
 def read_png16(data: BinaryIO, name: str, colour: int) -> Pixels:
@@ -105,13 +107,14 @@ def _not_premultiplied(samples: Pixels) -> Pixels:
 def _through_opencv(encoded: bytes | bytearray, name: str) -> Pixels:
     import cv2
 
-    level = cv2.utils.logging.getLogLevel()
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # the error below tells it, in one line
+    log = getattr(cv2.utils, "logging", cv2)  # where OpenCV 5 has it, and where 4 does
+    level = log.getLogLevel()
+    log.setLogLevel(_SILENT)  # the error below tells it, in one line
     try:
         with _without_words_of_libpng():
             samples: Pixels | None = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_UNCHANGED)
     finally:
-        cv2.utils.logging.setLogLevel(level)
+        log.setLogLevel(level)
     if samples is None:
         raise PhotoError(f"{name} is truncated or damaged")
     if samples.ndim == 2:

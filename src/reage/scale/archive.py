@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import logging
-import os
-import socket
 import tempfile
 import time
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
@@ -17,10 +12,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from reage.errors import BatchError, one_line
 from reage.hub.models import open_model
 from reage.progress import Progress
 from reage.request import USUAL, FileOptions, Request
+from reage.scale.cluster import connected, cores, map_blocks
 from reage.scale.results import SCHEMA, Results
 from reage.scale.sources import Row, find_rows
 from reage.scale.storage import absolute
@@ -31,9 +26,6 @@ _BLOCK_ROWS = 16
 the worker is lost."""
 _MOST_BLOCKS = 10_000
 """In larger archives the blocks are larger, so that Ray need not keep account of millions."""
-_TASK_RETRIES = 2
-"""How often a block is tried again whose worker ended: by then the cause lies in the block."""
-_KNOCK_SECONDS = 10.0
 _SHOWN_FAILURES = 5
 _SAMPLES = 3
 
@@ -140,7 +132,7 @@ def run_batch(
             failed = f", {summary.failed} failed" if summary.failed else ""
             progress("photos", through, len(rows), f"{rate:.1f} photos/s{failed}")
 
-    with _ray(address, workers) as count:
+    with connected(address, workers) as count:
         results.begin()
         try:
             keep(_failed([row for row in rows if row.problem]))
@@ -177,7 +169,7 @@ def plan_batch(
         photos=len(rows),
         kept=sum(row.output in done for row in rows),
         megabytes=sum(row.size for row in rows) / 1e6,
-        workers=workers or _cores(),
+        workers=workers or cores(),
         seconds_a_photo=sum(seconds) / len(seconds) if seconds else 0.0,
         megabytes_a_worker=_peak_megabytes(),
     )
@@ -201,49 +193,12 @@ def _work_through(rows: Sequence[Row], work: Work, workers: int, done: dict[str,
     for block in (max(_BLOCK_ROWS, len(rows) // _MOST_BLOCKS), 1):
         if waiting:
             blocks = _as_blocks(list(waiting.values()), done, block)
-            for table in _map_blocks(blocks, work, min(workers, len(blocks))):
+            for table in map_blocks(blocks, work, min(workers, len(blocks))):
                 for output in table["output"].to_pylist():
-                    waiting.pop(output)
+                    waiting.pop(output, None)
                 keep(table)
     ended = "the process that worked on it ended, several times; it may need more memory than there is"
     keep(_failed([replace(row, problem=ended) for row in waiting.values()]))
-
-
-def _map_blocks(blocks: list[pa.Table], work: Work, workers: int) -> Iterator[pa.Table]:
-    """What `Worker` answers to each block, in whatever order they are ready; none for a block whose worker ends."""
-    import ray
-
-    context = ray.data.DataContext.get_current().copy()
-    context.enable_progress_bars = False
-    context.max_errored_blocks = -1
-    with ray.data.DataContext.current(context):
-        answers = _answers(ray.data.from_arrow(blocks), work, workers)
-        try:
-            yield from answers.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0)
-        except ray.exceptions.RayError as error:
-            raise BatchError(
-                f"Ray cannot go on: {one_line(error)}; the same command does the rest"
-            ) from error
-
-
-def _answers(blocks: Any, work: Work, workers: int) -> Any:
-    """The Ray dataset of the answers to that of ``blocks``."""
-    import ray
-
-    with warnings.catch_warnings():
-        # Without a limit of retries, one photograph that ends its process would be tried for ever. Ray announces to
-        # take that option of map_batches away; the extra "scale" names the last versions that have it.
-        warnings.simplefilter("ignore", ray.util.annotations.RayDeprecationWarning)
-        return blocks.map_batches(
-            Worker,
-            fn_constructor_args=(work,),
-            batch_size=None,
-            batch_format="pyarrow",
-            compute=ray.data.ActorPoolStrategy(size=workers),
-            num_cpus=1,
-            max_restarts=-1,
-            max_task_retries=_TASK_RETRIES,
-        )
 
 
 def _as_blocks(rows: Sequence[Row], done: dict[str, str], size: int) -> list[pa.Table]:
@@ -260,55 +215,6 @@ def _failed(rows: Sequence[Row]) -> pa.Table:
         for row in rows
     ]
     return pa.Table.from_pylist(cells, SCHEMA)
-
-
-@contextmanager
-def _ray(address: str | None, workers: int | None) -> Iterator[int]:
-    """A connection to Ray and the number of workers to use there; started, and stopped again, where there is none."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing about this archive is told to anybody
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # what matters is raised
-    import ray
-    import ray.data
-
-    logging.getLogger("ray.data").setLevel(logging.CRITICAL)
-    address = address or os.environ.get("RAY_ADDRESS")
-    if address:
-        _knock(address)
-    started = nullcontext() if ray.is_initialized() else _connection(ray, address, workers or _cores())
-    with started:
-        yield workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
-
-
-@contextmanager
-def _connection(ray: Any, address: str | None, cores: int) -> Iterator[None]:
-    quiet = {"log_to_driver": False, "logging_level": logging.CRITICAL}
-    try:
-        if address:
-            ray.init(address=address, **quiet)
-        else:
-            ray.init(address="local", num_cpus=cores, **quiet)
-    except Exception as error:  # ConnectionError, RuntimeError, ValueError and others
-        where = f"cannot join the Ray cluster at {address}" if address else "Ray cannot start on this machine"
-        raise BatchError(f"{where}: {one_line(error)}") from error
-    try:
-        yield
-    finally:
-        ray.shutdown()
-
-
-def _knock(address: str) -> None:
-    """Raises `BatchError` where nobody listens at ``address``, which Ray itself finds out after many minutes only."""
-    host, _, port = address.rpartition("://")[2].rpartition(":")
-    if host and port.isdigit():
-        try:
-            socket.create_connection((host, int(port)), timeout=_KNOCK_SECONDS).close()
-        except (OSError, OverflowError) as error:
-            raise BatchError(f"no Ray cluster answers at {address}: {one_line(error)}") from error
-
-
-def _cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _peak_megabytes() -> float:

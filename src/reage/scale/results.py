@@ -27,7 +27,7 @@ from reage.scale.storage import (
 SCHEMA = pa.schema(
     [
         ("path", pa.string()),  # the photograph
-        ("output", pa.string()),  # its result, within the target
+        ("output", pa.string()),  # its result, within the target; empty where none was tried
         ("status", pa.string()),  # done, or failed
         ("message", pa.string()),  # why it failed, in a sentence; else empty
         ("faces", pa.int32()),  # how many were edited
@@ -40,7 +40,7 @@ SCHEMA = pa.schema(
         ("settings_sha256", pa.string()),  # of all that the result depends on besides
     ]
 )
-"""A row of the results; the same output appears once."""
+"""A row of the results; the same output appears once, and so does the path of what has none."""
 _TABLE = "results.parquet"
 _PARTS = "results.parts"
 _PART_SECONDS = 5.0
@@ -66,7 +66,7 @@ class Results:
                 f"names with --overwrite"
             )
         tables = [_read(place) for place in ([self.place] if exists(self.place) else []) + parts]
-        self.table = _latest([SCHEMA.empty_table(), *tables])
+        self._tables = [SCHEMA.empty_table(), *tables]
 
     @property
     def place(self) -> str:
@@ -75,7 +75,8 @@ class Results:
 
     def done(self) -> dict[str, str]:
         """The outputs that were written, and the hashes of what they were made of."""
-        table = self.table.filter(pa.compute.equal(self.table["status"], "done"))
+        table = _latest(self._tables)
+        table = table.filter(pa.compute.equal(table["status"], "done"))
         columns = [table[name].to_pylist() for name in ("output", "content_sha256", "settings_sha256")]
         return {
             output: made_of(content, settings) for output, content, settings in zip(*columns, strict=True)
@@ -97,13 +98,13 @@ class Results:
             rows = pa.concat_tables(self._waiting)
             self._write_part(rows)
             self._waiting = []
-            self.table = _latest([self.table, rows])
+            self._tables.append(rows)
 
     def finish(self) -> None:
         """Write ``results.parquet`` from the parts and remove these."""
         self.flush()
         parts = self._parts()
-        write_bytes(self.place, _bytes(self.table.sort_by("output")))
+        write_bytes(self.place, _bytes(_latest(self._tables).sort_by("path")))
         remove(parts)
         file_system, path = locate(join(self.target, _PARTS))
         with storage_errors(self.target):
@@ -124,10 +125,15 @@ def made_of(content: str, settings: str) -> str:
 
 
 def _latest(tables: list[pa.Table]) -> pa.Table:
-    """The last row of each output."""
+    """The last row of each output, or of each path that has none."""
     table = pa.concat_tables(tables)
-    numbered = table.append_column("number", pa.array(range(len(table)), pa.int64()))
-    last = numbered.group_by("output").aggregate([("number", "max")])["number_max"]
+    nameless = pa.compute.equal(table["output"], "")
+    keys = {
+        "name": pa.compute.if_else(nameless, table["path"], table["output"]),
+        "nameless": nameless,
+        "number": pa.array(range(len(table)), pa.int64()),
+    }
+    last = pa.table(keys).group_by(["name", "nameless"]).aggregate([("number", "max")])["number_max"]
     return table.take(last)
 
 

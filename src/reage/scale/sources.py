@@ -45,7 +45,7 @@ class Row:
 
     photo: str
     output: str
-    """Within the target."""
+    """Within the target; empty where there is a problem."""
     asked: dict[str, float]
     """Fields of `Request` that its row of the table names."""
     size: int = 0
@@ -144,16 +144,18 @@ def _read_row(cells: dict[str, Any], table: str, request: Request) -> Row:
             raise BatchError("the row names no photo")
         return Row(photo, _output(inside, with_cells(request, asked)), asked)
     except ReageError as error:
-        return Row(photo, inside, asked, problem=str(error))
+        return Row(photo, "", asked, problem=str(error))
 
 
 def _unique(rows: list[Row]) -> list[Row]:
     """``rows`` with a problem where an earlier one has the same output."""
-    first: dict[str, str] = {}
+    first: dict[str, Row] = {}
     checked = []
     for row in rows:
-        if row.output in first and not row.problem:
-            row = replace(row, problem=f"its result would have the name of that of {first[row.output]}")
-        first.setdefault(row.output, row.photo)
+        earlier = first.setdefault(row.output, row) if row.output else row
+        if earlier is not row:
+            row = replace(
+                row, output="", problem=f"its result would have the name of that of {earlier.photo}"
+            )
         checked.append(row)
     return checked
