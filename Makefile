@@ -3,7 +3,7 @@ PYTHON ?= python3
 RUNTIME := .venv
 DEV := .venv-dev
 
-.PHONY: demo test lint types fuzz bench video ages card clean
+.PHONY: demo test lint types fuzz bench video batch ages card clean
 
 demo: $(RUNTIME)/ready
 	$(RUNTIME)/bin/python examples/demo.py
@@ -30,6 +30,11 @@ bench: $(DEV)/ready
 # Frames a second of videos, and how steady they are; writes benchmarks/video.json.
 video: $(DEV)/ready
 	$(DEV)/bin/python benchmarks/video.py
+
+# Photographs a second of a loop, a pool and Ray (benchmarks/batch.json), and the tables of docs/scale.md.
+batch: $(DEV)/ready
+	$(DEV)/bin/python benchmarks/batch.py
+	$(DEV)/bin/python benchmarks/simulated_batch.py
 
 ages: $(DEV)/ready
 	$(DEV)/bin/python benchmarks/ages.py

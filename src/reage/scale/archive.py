@@ -50,7 +50,7 @@ class Summary:
                 self.failed += 1
                 if len(self.failures) < _SHOWN_FAILURES:
                     text = row["message"]
-                    self.failures.append(text if row["path"] in text else f"{row['path']}: {text}")
+                    self.failures.append(text if text.startswith(row["path"]) else f"{row['path']}: {text}")
             elif row["status"] == KEPT:
                 self.kept += 1
             else:
