@@ -51,6 +51,21 @@ def test_figures_of_another_model_than_the_embedded_one_are_told_as_such(name: s
         assert f"measured with {measured}" in " ".join((ROOT / document).read_text().split())
 
 
+def test_the_speeds_in_the_readme_are_those_that_were_stored() -> None:
+    stored = json.loads((ROOT / "benchmarks" / "photo.json").read_text())
+    times, lines = stored["milliseconds"], (ROOT / "README.md").read_text().splitlines()
+    rows = {
+        "from the shell and back": [f"{times['reage photo, cold']:.0f} ms"],
+        "with everything loaded": [f"{times['warm, total']:.0f} ms", f"{times['warm, detect']:.0f} ms"],
+        "one more age of an open photo": [f"{times['one more age, open photo']:.0f} ms"],
+        "the embedded generator, beside": [f"{times['CycleGAN / embedded']:.1f} times"],
+        "peak memory for a photo of": [", ".join(map(str, stored["memory"].values())) + " MB"],
+    }
+    for words, figures in rows.items():
+        (row,) = (line for line in lines if line.startswith("|") and words in line)
+        assert all(figure in row for figure in figures), row
+
+
 def test_a_report_of_other_weights_is_refused(card: ModuleType, tmp_path: Path) -> None:
     report = json.loads(card.REPORT.read_text())
     report["model"]["files"] = dict.fromkeys(report["model"]["files"], "0" * 64)

@@ -85,7 +85,6 @@ def age_photos(
     outcomes = []
     for path, place, folder in zip(photos, places, folders, strict=True):
         outcome = age_photo(reager, path, place, request, options, layers=folder)
-        outcome = replace(outcome, device=reager.device)
         outcomes.append(outcome)
         if on_outcome:
             on_outcome(outcome)
@@ -106,11 +105,12 @@ def age_photo(
     Raises nothing: whatever is wrong with this photo is the outcome's ``error``, so that others can go on.
     """
     try:
-        return _age_photo(reager, path, place, layers, request, options)
+        outcome = _age_photo(reager, path, place, layers, request, options)
     except ReageError as error:
-        return Outcome(path, error=error)
+        outcome = Outcome(path, error=error)
     except Exception as error:  # whatever this photo leads the system or a network to
-        return Outcome(path, error=_unexpected(error))
+        outcome = Outcome(path, error=_unexpected(error))
+    return replace(outcome, device=reager.device)
 
 
 def _unexpected(error: Exception) -> ReageError:
@@ -131,13 +131,16 @@ def _age_photo(
         sitting = reager.open(path, max_pixels=options.max_pixels, faces=request.faces_or("all"))
         check_format(sitting.photo, place.suffix)
         result = sitting.apply(request)
+        faces, seconds = describe(result.changes), {**sitting.seconds, **result.seconds}
+        if not options.signer and not layers:  # the unedited photo has done its part: room for the encoder
+            del sitting
+            result = replace(result, original=result.photo, changes=())
         with watch("write"):
             result.save(place, overwrite=options.overwrite, quality=options.quality, signer=options.signer)
         if layers:
             with watch("layers"):
                 result.save_layers(layers, overwrite=options.overwrite)
-    seconds = {**sitting.seconds, **result.seconds, **watch.seconds}
-    return Outcome(path, place, layers, None, describe(result.changes), seconds)
+    return Outcome(path, place, layers, None, faces, {**seconds, **watch.seconds})
 
 
 def age_strip(

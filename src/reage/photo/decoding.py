@@ -39,6 +39,9 @@ _MODES = {
 }  # fmt: skip
 """For each of Pillow's modes of 8-bit images, the mode that it is converted to."""
 
+_ROWS = 512
+"""Rows of pixels that are taken from Pillow at a time."""
+
 _TIFF_COLOURS = {0: "white is zero", 1: "black is zero", 2: "RGB", 3: "palette", 5: "CMYK", 6: "YCbCr"}
 
 _TIFF_SIZES = (256, 257, 258, 277, 322, 323)
@@ -265,8 +268,15 @@ def _samples(image: Image.Image, file: _File) -> Pixels:
         raise PhotoError(f"{file.name} has colours of a kind not read here ({image.mode}); save it as RGB")
     if image.has_transparency_data and not mode.endswith("A"):
         mode += "A"
-    array = np.asarray(image if image.mode == mode else image.convert(mode))
-    return array if array.ndim == 3 else array[..., None]
+    if image.mode != mode:
+        image = image.convert(mode)
+    samples = np.empty((image.height, image.width, len(mode)), np.uint8)
+    for top in range(0, image.height, _ROWS):  # at once, Pillow would need as much memory twice more
+        rows = samples[top : top + _ROWS]
+        size, box = (image.width, len(rows)), (0, top, image.width, top + len(rows))
+        part = image.resize(size, Image.Resampling.NEAREST, box)  # `crop` has a limit of its own for large images
+        rows[:] = np.asarray(part).reshape(rows.shape)
+    return samples
 
 
 def _cmyk(image: Image.Image, inverted: bool = False) -> Pixels:
