@@ -155,10 +155,10 @@ def test_a_network_that_fails_on_one_photo_does_not_stop_a_batch(
         image.resize((400, 400 * image.height // image.width)).save(strange)
     really_detect = FaceDetector.detect
 
-    def detect(self: FaceDetector, pixels: Any) -> Any:
+    def detect(self: FaceDetector, pixels: Any, **options: Any) -> Any:
         if pixels.shape[1] == 400:
             raise RuntimeError("Non-zero status code\n  returned while running Conv node.")
-        return really_detect(self, pixels)
+        return really_detect(self, pixels, **options)
 
     monkeypatch.setattr(FaceDetector, "detect", detect)
     result = reage("photo", strange, photo, "--to", 70, "--json")

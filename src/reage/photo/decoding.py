@@ -274,7 +274,7 @@ def _samples(image: Image.Image, file: _File) -> Pixels:
     for top in range(0, image.height, _ROWS):  # at once, Pillow would need as much memory twice more
         rows = samples[top : top + _ROWS]
         size, box = (image.width, len(rows)), (0, top, image.width, top + len(rows))
-        part = image.resize(size, Image.Resampling.NEAREST, box)  # `crop` has a limit of its own for large images
+        part = image.resize(size, Image.Resampling.NEAREST, box)  # unlike `crop`, without a limit of its own
         rows[:] = np.asarray(part).reshape(rows.shape)
     return samples
 
