@@ -27,9 +27,9 @@ def draw_sheet(cells: UInt8, rows: list[str] | None = None, columns: list[str] |
         (134, 86)
     """
     count_rows, count_columns, height, width = cells.shape[:4]
-    font: Any = ImageFont.load_default(size=max(11, width // 9))
-    gap = max(2, width // 64)
-    top = round(font.size * 1.8) if columns else gap
+    font: Any = ImageFont.load_default(size=_font_size(width))
+    gap = _gap(width)
+    top = _top(width) if columns else gap
     left = round(max((font.getlength(label) for label in rows), default=0) + font.size) if rows else gap
     size = (left + count_columns * (width + gap), top + count_rows * (height + gap))
     sheet = Image.new("RGB", size, (250, 250, 250))
@@ -43,6 +43,53 @@ def draw_sheet(cells: UInt8, rows: list[str] | None = None, columns: list[str] |
     for c, label in enumerate(columns or []):
         pen.text((left + c * (width + gap) + width / 2, top / 2), label, (40, 40, 40), font, anchor="mm")
     return sheet
+
+
+def cut_sheet(sheet: UInt8, rows: int, columns: int) -> UInt8:
+    """The pictures of a sheet with labels at its rows and columns, whose pictures are square.
+
+    Args:
+        sheet: (H, W, 3), as `draw_sheet` draws it.
+        rows: how many rows of pictures it has; R.
+        columns: how many columns; C.
+
+    Returns:
+        (R, C, S, S, 3).
+
+    Raises:
+        ValueError: it is no such sheet.
+
+    Example:
+        >>> import numpy as np
+        >>> cells = np.random.default_rng(0).integers(0, 255, (2, 3, 64, 64, 3), np.uint8)
+        >>> sheet = np.asarray(draw_sheet(cells, ["a", "b"], ["1", "2", "3"]))
+        >>> bool((cut_sheet(sheet, 2, 3) == cells).all())
+        True
+    """
+    height, width = sheet.shape[:2]
+    sides = [side for side in range(8, height) if _top(side) + rows * (side + _gap(side)) == height]
+    if not sides or width <= columns * (sides[0] + _gap(sides[0])):
+        raise ValueError(f"it is no sheet of {rows} rows and {columns} columns")
+    side, gap = sides[0], _gap(sides[0])
+    top, left = _top(side), width - columns * (side + gap)
+    cells = [
+        [sheet[y : y + side, x : x + side] for x in range(left, left + columns * (side + gap), side + gap)]
+        for y in range(top, top + rows * (side + gap), side + gap)
+    ]
+    return np.asarray(cells, np.uint8)
+
+
+def _font_size(width: int) -> int:
+    return max(11, width // 9)
+
+
+def _gap(width: int) -> int:
+    return max(2, width // 64)
+
+
+def _top(width: int) -> int:
+    """Height of the labels above the columns."""
+    return round(_font_size(width) * 1.8)
 
 
 def save_sheet(

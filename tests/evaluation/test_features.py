@@ -11,7 +11,7 @@ import torch
 
 from faces import blended_faces
 from reage.errors import ReageError
-from reage.evaluation.features import INCEPTION_WEIGHTS, lite0_features, open_extractor
+from reage.evaluation.features import INCEPTION_WEIGHTS, lite0_features, open_extractor, perceptual_distances
 from reage.evaluation.metrics import kernel_distance
 
 
@@ -29,6 +29,24 @@ def test_the_kid_of_pictures_grows_with_blur_and_noise() -> None:
     same, little, much, noise = (distance(x) for x in (faces, *blurred, noisy))
     assert abs(same) < little < much
     assert noise > little
+
+
+def test_the_perceptual_distance_grows_with_what_is_done_to_a_picture() -> None:
+    faces = np.stack(blended_faces(64))[:20]
+
+    def mean(pictures: np.ndarray) -> float:
+        distances = perceptual_distances(np.asarray(pictures, np.uint8), faces)
+        assert distances.shape == (20,)
+        return float(distances.mean())
+
+    assert mean(faces) == pytest.approx(0, abs=1e-6)
+    blurred = [mean(np.stack([cv2.GaussianBlur(face, (0, 0), s) for face in faces])) for s in (1.0, 3.0)]
+    shifted, others = mean(np.roll(faces, 2, axis=2)), mean(np.roll(faces, 1, axis=0))
+    assert 0.001 < blurred[0] < blurred[1] < others < 4
+    assert 0.001 < shifted < others
+    one = perceptual_distances(faces[:1], faces[1:2])
+    assert one == pytest.approx(perceptual_distances(faces, np.roll(faces, -1, axis=0))[:1], rel=1e-3)
+    assert perceptual_distances(faces[1:2], faces[:1]) == pytest.approx(one, rel=1e-3)  # symmetric
 
 
 # -- Inception-v3: torch-fidelity and its weights are not on every machine, so something stands in for them --
@@ -64,7 +82,7 @@ def inception(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_inception_gets_the_bytes_of_the_pictures_as_torch_fidelity_does(inception: Path) -> None:
     torch.save({"weights": torch.tensor([1.0, 2.0, 3.0])}, inception)
-    faces = np.stack(blended_faces(20))
+    faces = np.stack(blended_faces(64))[:20]
     expected = faces.reshape(len(faces), -1, 3).mean(1) * [1, 2, 3]
     np.testing.assert_allclose(open_extractor("inception")(faces), expected, rtol=1e-5)
 

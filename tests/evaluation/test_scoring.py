@@ -55,7 +55,8 @@ def test_distances_are_taken_from_the_descriptors() -> None:
     measured = {
         "descriptors": np.repeat(2 * faces.descriptors[:, None], len(TARGETS), 1),
         "features": np.zeros((3, len(TARGETS), 4)), "outside": np.zeros((3, len(TARGETS))),
-        "sharpness": np.ones((3, len(TARGETS))), "same_age": np.zeros((3, 3)),
+        "sharpness": np.ones((3, len(TARGETS))), "perceptual": np.zeros((3, len(TARGETS))),
+        "same_age": np.zeros((3, 3)),
     }  # fmt: skip
     found = edited_faces(faces, measured, np.zeros((3, len(TARGETS), 2)))
     assert found.cosines == pytest.approx(1)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -14,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from reage.bundle import open_bundle
 from reage.photo.files import read_photo, read_provenance
@@ -22,19 +20,6 @@ from reage.photo.files import read_photo, read_provenance
 ROOT = Path(__file__).parent.parent.parent
 WAIT = 120_000
 """Milliseconds: machines that test are busy."""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
-        assert not os.environ.get("REAGE_NEEDS_BROWSER"), "chromium is not installed"
-        pytest.skip("chromium is not installed: apt-get install chromium")
-    with sync_playwright() as playwright:
-        offline = "--host-resolver-rules=MAP rebound.example 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
-        started = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", offline])
-        yield started
-        started.close()
 
 
 @pytest.fixture

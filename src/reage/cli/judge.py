@@ -1,4 +1,4 @@
-"""The commands that judge models: ``evaluate`` and ``compare``."""
+"""The commands that judge models: ``evaluate``, ``compare`` and ``rate``."""
 
 from __future__ import annotations
 
@@ -108,12 +108,44 @@ def evaluate(
     help="A folder for compare.md and its plot, or a file ending in .html: one page to send around, with tables, plots "
     "and faces, and a slider between the models. Default: print only.",
 )
-def compare(reports: tuple[Path, ...], output: Path | None) -> None:
+@click.option("--votes", type=PATH, help="The file of `reage rate`: also tell what people preferred.")
+def compare(reports: tuple[Path, ...], output: Path | None, votes: Path | None) -> None:
     """Print REPORTS of `reage evaluate` side by side, doing nothing and real faces among them."""
     need_extra("eval", *EVALUATION)
     from reage.evaluation.compare import compare
 
-    click.echo(compare(reports, output), nl=False)
+    click.echo(compare(reports, output, votes), nl=False)
 
 
-COMMANDS = (evaluate, compare)
+@click.command()
+@click.argument("reports", type=PATH, nargs=-1, required=True)
+@click.option(
+    "-o",
+    "--votes",
+    type=PATH,
+    default=Path("votes.jsonl"),
+    show_default=True,
+    help="The file that votes are added to; pairs that it has a vote on are not asked again.",
+)
+@click.option("--rater", default="", help="Who votes, so that several people can share a file.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=7861,
+    show_default=True,
+    help="Port to listen on, on this machine alone; 0 is any free one.",
+)
+def rate(reports: tuple[Path, ...], votes: Path, rater: str, port: int) -> None:
+    """Let people compare the outputs of REPORTS in the browser: two side by side, not told whose; Ctrl-C ends it.
+
+    `reage compare --votes` then tells what they preferred.
+    """
+    need_extra("eval", *EVALUATION)
+    from reage.evaluation.rating.pairs import read_pairs
+    from reage.evaluation.rating.server import serve
+    from reage.evaluation.rating.session import Session
+
+    serve(Session(read_pairs(reports), votes, rater), port, click.echo)
+
+
+COMMANDS = (evaluate, compare, rate)

@@ -11,21 +11,45 @@ from reage.errors import ReageError
 from reage.evaluation.compare_page import render_page
 from reage.evaluation.judges import AGE_JUDGES
 from reage.evaluation.plots import plot_moved, plot_trade
+from reage.evaluation.rating.bradley_terry import preferences
+from reage.evaluation.rating.votes import read_votes
 from reage.evaluation.report import Report
 from reage.evaluation.report_folder import read_report, write_text
-from reage.evaluation.tables import cost_table, moved_table, selection_table, summary_tables
+from reage.evaluation.tables import cost_table, moved_table, preference_table, selection_table, summary_tables
 
 
-def compare(folders: Sequence[Path], output: Path | None = None) -> str:
+def compare(folders: Sequence[Path], output: Path | None = None, votes: Path | None = None) -> str:
     """The reports in ``folders`` side by side.
 
     Args:
         folders: folders that `reage evaluate` wrote.
         output: a folder for ``compare.md`` and its plots, or a file ending in ``.html`` for everything in one page;
             None writes nothing.
+        votes: the file that `reage rate` wrote: what people preferred is then among the tables.
 
     Returns:
         The text of ``compare.md``.
+
+    Raises:
+        ReageError: as `comparable_reports`; or the file of votes has none about two of the models.
+    """
+    reports = comparable_reports(folders)
+    titles = [report.model.title for report in reports]
+    text = comparison_text(reports)
+    if votes is not None:
+        text += "\n" + "\n".join(preference_table(preferences(read_votes(votes), titles))) + "\n"
+    if output is not None and output.suffix == ".html":
+        with TemporaryDirectory() as plots:
+            _plot(reports, Path(plots))
+            write_text(output, render_page(text, titles, folders, Path(plots)))
+    elif output is not None:
+        _plot(reports, output)
+        write_text(output / "compare.md", text)
+    return text
+
+
+def comparable_reports(folders: Sequence[Path]) -> list[Report]:
+    """The reports in ``folders``, of models with different names.
 
     Raises:
         ReageError: a folder holds no report, or the reports do not agree in protocol, faces and judges.
@@ -42,15 +66,7 @@ def compare(folders: Sequence[Path], output: Path | None = None) -> str:
                 f"two of the reports are of {report.model.title}; name models apart with `reage export --name`"
             )
         titles.append(report.model.title)
-    text = comparison_text(reports)
-    if output is not None and output.suffix == ".html":
-        with TemporaryDirectory() as plots:
-            _plot(reports, Path(plots))
-            write_text(output, render_page(text, titles, folders, Path(plots)))
-    elif output is not None:
-        _plot(reports, output)
-        write_text(output / "compare.md", text)
-    return text
+    return reports
 
 
 def _plot(reports: Sequence[Report], folder: Path) -> None:

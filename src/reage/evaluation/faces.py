@@ -72,6 +72,7 @@ class EditedFaces:
         features: (N, T, D), for KID and FID.
         outside: (N, T), mean change outside the outline of the face, in levels of 255.
         sharpness: (N, T), sharpness of the face over that of the input.
+        perceptual: (N, T), perceptual distances between output and input (`features.perceptual_distances`).
         same_age: (N, 3), L1 in levels of 255, PSNR in dB and SSIM of the edit to the very age that the face looks.
     """
 
@@ -82,6 +83,7 @@ class EditedFaces:
     features: Float64
     outside: Float64
     sharpness: Float64
+    perceptual: Float64
     same_age: Float64
 
     def where(self, chosen: npt.NDArray[Any]) -> EditedFaces:
@@ -106,7 +108,7 @@ def edited_faces(faces: RealFaces, measured: Arrays, estimated_ages: Float64) ->
         cosines=(output * photo).sum(2) / norms,
         **{
             name: measured[name].astype(np.float64)
-            for name in ("features", "outside", "sharpness", "same_age")
+            for name in ("features", "outside", "sharpness", "perceptual", "same_age")
         },
     )
 
@@ -122,6 +124,7 @@ def do_nothing(faces: RealFaces, targets: Sequence[float]) -> EditedFaces:
         features=np.repeat(faces.features[:, None], len(targets), 1),
         outside=np.zeros(shape),
         sharpness=np.ones(shape),
+        perceptual=np.zeros(shape),
         same_age=np.tile((0.0, PSNR_OF_EQUALS, 1.0), (len(faces), 1)),
     )
 

@@ -23,6 +23,9 @@ SIDE = 224
 """Side in pixels of the input of EfficientNet-Lite0."""
 CHUNK = 16
 """Pictures in one pass."""
+PERCEPTUAL_BLOCKS = (0, 2, 4, 10, 15)
+"""The blocks of EfficientNet-Lite0 whose outputs `perceptual_distances` compares: the last at each resolution, from 112
+to 7 px."""
 INCEPTION_WEIGHTS = "weights-inception-2015-12-05-6726825d.pth"
 """The name that torch-fidelity gives the file in torch's cache."""
 INCEPTION_URL = f"https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/{INCEPTION_WEIGHTS}"
@@ -82,6 +85,41 @@ def lite0_features(images: UInt8) -> Float64:
 
 
 @torch.no_grad()
+def perceptual_distances(ours: UInt8, theirs: UInt8) -> Float64:
+    """How different pictures look, place by place: an LPIPS whose features are those of EfficientNet-Lite0.
+
+    Zhang et al., "The Unreasonable Effectiveness of Deep Features as a Perceptual Metric", 2018, without weights that
+    people taught: the mean over layers and places of ``|f / |f| - g / |g||^2``, f and g being the features of a place.
+
+    Args:
+        ours: (N, H, W, 3), sRGB; the network sees them resized to 224 px.
+        theirs: the same; each is compared with the picture at its place in ``ours``.
+
+    Returns:
+        (N,), from 0 for equal pictures to 4. Figures of LPIPS with other networks are of another scale.
+    """
+    network = _lite0_network()
+    layers: list[torch.Tensor] = []
+    hooks = [
+        network._blocks[i].register_forward_hook(lambda _, __, output: layers.append(output))
+        for i in PERCEPTUAL_BLOCKS
+    ]
+    parts = []
+    for start in range(0, len(ours), CHUNK):
+        pictures = np.concatenate([each[start : start + CHUNK] for each in (ours, theirs)])
+        layers.clear()
+        network.extract_features(_for_lite0(torch.from_numpy(pictures).permute(0, 3, 1, 2)))
+        distances = []
+        for layer in layers:
+            f, g = F.normalize(layer, dim=1).chunk(2)
+            distances.append((f - g).square().sum(1).mean((1, 2)))
+        parts.append(torch.stack(distances).mean(0).numpy())
+    for hook in hooks:
+        hook.remove()
+    return np.concatenate(parts).astype(np.float64)
+
+
+@torch.no_grad()
 def _features(
     network: Callable[[torch.Tensor], torch.Tensor],
     prepare: Callable[[torch.Tensor], torch.Tensor],
@@ -103,15 +141,20 @@ def _as_bytes(x: torch.Tensor) -> torch.Tensor:
     return x.contiguous()
 
 
-@lru_cache(maxsize=1)
 def _lite0() -> Callable[[torch.Tensor], torch.Tensor]:
+    network = _lite0_network()
+    return lambda x: network.extract_features(x).mean((2, 3))
+
+
+@lru_cache(maxsize=1)
+def _lite0_network() -> Any:
     from efficientnet_lite_pytorch import EfficientNet
 
     network: Any = EfficientNet.from_name("efficientnet-lite0")
     network.load_state_dict(torch.load(weights_file("lite0"), map_location="cpu", weights_only=True))
     network.eval().requires_grad_(False)
     network.to(memory_format=torch.channels_last)
-    return lambda x: network.extract_features(x).mean((2, 3))
+    return network
 
 
 def _inception() -> Callable[[torch.Tensor], torch.Tensor]:

@@ -19,7 +19,7 @@ from reage.files import writing
 CHUNK = 20
 """Faces in one file: the most that a stopped evaluation has to measure again."""
 
-VERSION = 2
+VERSION = 3
 """Version of the measurements; raise it when their meaning changes, and no file of an earlier one is used again."""
 
 Arrays = dict[str, npt.NDArray[Any]]

@@ -15,7 +15,7 @@ from reage.arrays import Bool, Float32, Float64, UInt8
 from reage.edit.masks import face_outline
 from reage.errors import NoFaceError
 from reage.evaluation.faces import PSNR_OF_EQUALS
-from reage.evaluation.features import Extractor
+from reage.evaluation.features import Extractor, perceptual_distances
 from reage.evaluation.judges import Judges
 from reage.evaluation.measurement_cache import Arrays
 from reage.evaluation.metrics import sharpness
@@ -75,7 +75,7 @@ class Measurer:
         Returns:
             Arrays by name: ``found`` (N,) as in `real`, and the measured attributes of `faces.EditedFaces`:
             ``estimated_ages`` (N, T, 2), ``descriptors`` (N, T, 128), ``features`` (N, T, D), ``outside`` (N, T),
-            ``sharpness`` (N, T), ``same_age`` (N, 3).
+            ``sharpness`` (N, T), ``perceptual`` (N, T), ``same_age`` (N, 3).
         """
         results: list[Arrays | None] = []
         for sitting in self._open(rows):
@@ -92,6 +92,7 @@ class Measurer:
             "descriptors": (count, 128),
             "outside": (count,),
             "sharpness": (count,),
+            "perceptual": (count,),
             "same_age": (3,),
         }
         return {
@@ -127,6 +128,7 @@ class Measurer:
             "views": views,
             "outside": change[:, ~inside].mean((1, 2)),
             "sharpness": np.array([sharpness(view, inside) / max(sharp, 1e-6) for view in views]),
+            "perceptual": perceptual_distances(views, np.broadcast_to(before, views.shape)),
             "same_age": _difference(before, _view(eight_bits(same_age), matrix)),
         }
 

@@ -24,6 +24,8 @@ RANDOM_FACES = 12
 WORST_FACES = 10
 TILE = 128
 """Side of a face on a sheet, in pixels."""
+RANDOM_TILE = 192
+"""The same on the sheet of faces drawn at random, which people compare (`reage rate`)."""
 
 PLOTS = {
     "targets": "Age asked for and age estimated",
@@ -60,7 +62,8 @@ def write_report(evaluation: Evaluation, folder: Path, progress: Progress) -> No
     plot_groups(report, plots / "groups.png")
     sheets = _faces_by_sheet(evaluation)
     for done, (name, faces) in enumerate(sheets.items(), 1):
-        _write_sheet(evaluation, faces, folder / "sheets" / f"{name}.jpg")
+        side = RANDOM_TILE if name == "random" else TILE
+        _write_sheet(evaluation, faces, folder / "sheets" / f"{name}.jpg", side)
         progress("sheets", done, len(sheets))
     write_text(folder / "report.md", as_markdown(report) + _pictures(sheets))
     write_text(folder / "report.json", to_json(report))
@@ -96,20 +99,24 @@ def _faces_by_sheet(evaluation: Evaluation) -> dict[str, Int64]:
         "outside": edited.outside.mean(1),
         "sharpness": np.abs(np.log(np.maximum(edited.sharpness, 1e-3))).mean(1),
     }
-    random = np.random.default_rng(protocol.seed).permutation(len(faces))[:RANDOM_FACES]
     worst = {f"worst-{name}": np.argsort(-bad, kind="stable")[:WORST_FACES] for name, bad in badness.items()}
-    return {"random": random, **worst}
+    return {"random": random_faces(protocol.seed, len(faces)), **worst}
 
 
-def _write_sheet(evaluation: Evaluation, chosen: Int64, path: Path) -> None:
-    """A sheet with a row for each of the ``chosen`` faces: the input, and the edit to each target."""
+def random_faces(seed: int, count: int) -> Int64:
+    """Which of ``count`` faces are on the sheet of faces drawn at random, in order: the same for every model."""
+    return np.random.default_rng(seed).permutation(count)[:RANDOM_FACES]
+
+
+def _write_sheet(evaluation: Evaluation, chosen: Int64, path: Path, side: int) -> None:
+    """A sheet with a row of faces of ``side`` px for each of the ``chosen``: the input, and the edit to each target."""
     targets = [float(age) for age in evaluation.report.protocol.ages]
     rows, labels, edits = [], [], []
     for i in chosen:
         sitting = evaluation.reager.open(evaluation.paths[i])
         face = sitting.faces[0]
         pictures = [sitting.photo.pixels, *(sitting.age(to=age, faces="largest").pixels for age in targets)]
-        rows.append(np.stack([head_tile(picture, face.face.landmarks_photo, TILE) for picture in pictures]))
+        rows.append(np.stack([head_tile(picture, face.face.landmarks_photo, side) for picture in pictures]))
         labels.append(f"{evaluation.faces.age[i]:g}, looks {face.apparent_age:.0f}")
         edits += [(round(face.apparent_age, 1), age) for age in targets]
     sheet = sheet_photo(np.stack(rows), labels, ["input", *(f"{age:g}" for age in targets)])

@@ -26,6 +26,7 @@ PRESERVATION = {
     "same_age_ssim": "edit to the age the face looks: SSIM",
     "outside": "mean change outside the face, levels of 255",
     "sharpness": "sharpness of the face over the input's",
+    "perceptual": "perceptual distance to the input, by features of EfficientNet-Lite0 (0: equal)",
 }
 
 EXPLANATION = """Two figures in a cell are those of {first} and of {second}. *Age error*: mean absolute difference
@@ -220,7 +221,8 @@ def _realism_lines(report: Report) -> list[str]:
 def _preservation_lines(report: Report) -> list[str]:
     """What an edit leaves alone."""
     kept = report.scores.everybody.preservation
-    rows = [[text, score_text(getattr(kept, name), 3)] for name, text in PRESERVATION.items()]
+    measured = {text: getattr(kept, name) for name, text in PRESERVATION.items()}
+    rows = [[text, score_text(score, 3)] for text, score in measured.items() if score.count]
     return markdown_table(["", "model"], rows)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from reage.evaluation.bootstrap import Number, Score
+from reage.evaluation.bootstrap import NO_SCORE, Number, Score
 
 # -- scores of a group of faces --
 
@@ -81,6 +81,7 @@ class Preservation:
             in levels of 255, dB and parts of 1.
         outside: mean change outside the outline of the face, in levels of 255.
         sharpness: sharpness of the face over that of the input.
+        perceptual: perceptual distance between output and input, 0 being equal; earlier reports have none.
     """
 
     same_age_l1: Score
@@ -88,6 +89,7 @@ class Preservation:
     same_age_ssim: Score
     outside: Score
     sharpness: Score
+    perceptual: Score = NO_SCORE
 
 
 @dataclass(frozen=True)

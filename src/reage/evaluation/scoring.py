@@ -97,6 +97,7 @@ class Scorer:
                 same_age_ssim=mean_score(edited.same_age[:, 2]),
                 outside=mean_score(edited.outside),
                 sharpness=mean_score(edited.sharpness),
+                perceptual=mean_score(edited.perceptual),
             ),
         )
 

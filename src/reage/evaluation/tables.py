@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from reage.evaluation.bootstrap import Score
 from reage.evaluation.judges import AGE_JUDGES
 from reage.evaluation.movement import DIRECTIONS, GAPS, ORDINARY, Span, find_moved, span_text
+from reage.evaluation.rating.bradley_terry import Preference
 from reage.evaluation.report import Report
 from reage.evaluation.scores import EditScores, Kid
 from reage.evaluation.selection import Selection, select
@@ -93,6 +94,12 @@ def _keeping_table(ways: Mapping[str, EditScores], reports: Sequence[Report]) ->
     nothing = reports[0].nothing
     fid = number_text(nothing.everybody.realism.real_fid, 1)
     rows.append(["*real faces*", "", kid_text(nothing.mean_real_kid), "", fid, "", ""])
+    distances = [scores.everybody.preservation.perceptual for scores in ways.values()]
+    if all(distance.count for distance in distances):  # earlier reports have none
+        head.append("perceptual distance to the input")
+        for row, distance in zip(rows, distances, strict=False):
+            row.append(number_text(distance.value, 3))
+        rows[-1].append("")
     return markdown_table(head, rows)
 
 
@@ -127,6 +134,28 @@ def selection_table(reports: Sequence[Report]) -> list[str]:
         [title, number_text(each.score, 3), "; ".join(each.objections) or "none"] for title, each in order
     ]
     return markdown_table(["model", "selection score", "objections"], rows)
+
+
+def preference_table(rows: Sequence[Preference]) -> list[str]:
+    """What people preferred, the best first."""
+    head = [
+        "model",
+        "score by people (Bradley-Terry)",
+        "wins against the mean model",
+        "votes won",
+        "tied",
+        "lost",
+    ]
+    cells = [
+        [
+            row.model,
+            score_text(row.score),
+            f"{100 * row.share:.0f} %",
+            *map(str, (row.wins, row.ties, row.losses)),
+        ]
+        for row in sorted(rows, key=lambda row: -row.score.value)
+    ]
+    return markdown_table(head, cells)
 
 
 def cost_table(reports: Sequence[Report]) -> list[str]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import base64
 import hmac
 import ipaddress
-import re
-import socket
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -16,10 +14,9 @@ from starlette.responses import PlainTextResponse
 from starlette.types import Scope
 
 from reage.errors import ReageError
+from reage.own_site import SITE, OwnSite, is_address
 
-ANY = "*"
-_NAME = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?")
-_SITE = re.compile(r"https?://((?:\*\.)?[a-z0-9_.-]+(?::\d+)?|\[[0-9a-f:]+\](?::\d+)?)")
+_ADVICE = "; if it is right, start the page with --allow-host and that name"
 
 
 @dataclass(frozen=True)
@@ -36,15 +33,14 @@ class Access:
     """Web sites that may show the page in a frame of their own, such as ``https://huggingface.co``."""
     auth: str | None = field(default=None, repr=False)
     """``user:password`` that every visitor must give, by HTTP Basic authentication; None is no password."""
+    _site: OwnSite = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "hosts", tuple(name.lower() for name in self.hosts))
         object.__setattr__(self, "frames", tuple(site.lower() for site in self.frames))
-        for name in self.hosts:
-            if name != ANY and not _NAME.fullmatch(name):
-                raise ReageError(f"'{name}' is not the name of a host; say it as in faces.example.org")
+        object.__setattr__(self, "_site", OwnSite(self.hosts, _ADVICE))
         for site in self.frames:
-            if not _SITE.fullmatch(site):
+            if not SITE.fullmatch(site):
                 raise ReageError(f"'{site}' is not a web site; say it as in https://faces.example.org")
         user, _, password = (self.auth or "").partition(":")
         if self.auth is not None and not (user and password):
@@ -57,15 +53,9 @@ class Access:
         page), requests that a browser sends for another web site, and requests without the password.
         """
         headers = Headers(scope=scope)
-        host = headers.get("host", "").lower()
-        if not self._is_own_name(_name(host)):
-            return PlainTextResponse(
-                f"this page does not answer to the name '{_name(host)[:100]}'; if it is right, start the page with "
-                "--allow-host and that name",
-                403,
-            )
-        if self._is_foreign(scope, headers, host):
-            return PlainTextResponse("other web sites may not use this page; open it itself", 403)
+        refused = self._site.refusal(scope["method"], scope["path"], headers.get)
+        if refused:
+            return PlainTextResponse(refused, 403)
         if self.auth:
             scheme, _, given = headers.get("authorization", "").partition(" ")
             if scheme.lower() != "basic" or not hmac.compare_digest(given.encode(), self._expected):
@@ -80,7 +70,7 @@ class Access:
 
     def warning(self, host: str) -> str | None:
         """What whoever serves the page at the address ``host`` should know about its visitors; None if nothing."""
-        if self.auth or host == "localhost" or (_is_address(host) and ipaddress.ip_address(host).is_loopback):
+        if self.auth or host == "localhost" or (is_address(host) and ipaddress.ip_address(host).is_loopback):
             return None
         return (
             "everybody who can reach this machine can use the page: it has no accounts. --auth user:password, or the "
@@ -91,25 +81,6 @@ class Access:
     def _expected(self) -> bytes:
         return base64.b64encode((self.auth or "").encode())
 
-    @cached_property
-    def _own_names(self) -> set[str]:
-        machine = socket.gethostname().lower()
-        return {"localhost", machine, f"{machine}.local", *self.hosts}
-
-    def _is_own_name(self, name: str) -> bool:
-        return ANY in self.hosts or name in self._own_names or _is_address(name)
-
-    def _is_foreign(self, scope: Scope, headers: Headers, host: str) -> bool:
-        """Whether a browser sent the request on behalf of another web site."""
-        origin = headers.get("origin")
-        if origin is not None:
-            site = _SITE.fullmatch(origin.lower())
-            return site is None or (site[1] != host and _name(site[1]) not in self.hosts)
-        if headers.get("sec-fetch-site") != "cross-site":
-            return False
-        follows_a_link = scope["path"] == "/" and headers.get("sec-fetch-mode") == "navigate"
-        return not (follows_a_link and scope["method"] in ("GET", "HEAD"))
-
 
 def visitor(request: gr.Request) -> str:
     """Who sent ``request``, as far as a server without accounts can tell people apart: the address it came from.
@@ -117,21 +88,6 @@ def visitor(request: gr.Request) -> str:
     An IPv6 address counts as its network (the first 64 bits), since one machine can use many addresses in it.
     """
     address = request.client.host if request.client else ""
-    if ":" not in address or not _is_address(address):
+    if ":" not in address or not is_address(address):
         return address
     return str(ipaddress.ip_network(f"{address.partition('%')[0]}/64", strict=False))
-
-
-def _name(host: str) -> str:
-    """The name or address in a Host header, without port and brackets."""
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.partition(":")[0].removesuffix(".")
-
-
-def _is_address(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True
