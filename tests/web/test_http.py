@@ -98,6 +98,8 @@ def test_files_are_served_to_who_knows_them_and_gone_when_closed(
     picture = client.predict(photo["token"], 70, api_name="/age")[0]
     assert httpx.get(picture["url"]).content[:2] == b"\xff\xd8"
     assert photo["token"] not in picture["url"]
+    _, changes = client.predict(photo["token"], None, direction="old2young", api_name="/age")
+    assert changes[0]["target_age"] <= min(25, changes[0]["apparent_before"])
     folder = Path(picture["path"]).parent
     for path in (folder, folder.parent, folder.parent.parent, "/etc/passwd", "http://127.0.0.1:1/a.jpg"):
         assert httpx.get(f"{address}gradio_api/file={path}").status_code == 403
@@ -134,6 +136,8 @@ def test_what_is_asked_wrongly_ends_in_one_sentence(client: Client, portrait: Pa
         ("/age", {"age": 50, "strength": 9}, "outside 0 to 1.5"),
         ("/age", {"age": 50, "gender": "none"}, "female, male"),
         ("/age", {"age": 50, "regions": {"ears": 1}}, "unknown region"),
+        ("/age", {"age": 50, "direction": "young2old"}, "say an age, or as direction"),
+        ("/age", {"age": None, "direction": "up"}, "young2old or old2young"),
         ("/strip", {"ages": [None]}, "a number"),
         ("/film", {"kind": "avi"}, "not 'avi'"),
         ("/film", {"seconds": 9999}, "1 to 12 seconds"),
@@ -147,7 +151,7 @@ def test_what_is_asked_wrongly_ends_in_one_sentence(client: Client, portrait: Pa
     ("name", "content", "status", "sentence"),
     [
         ("v2/open", b"{}", 422, "open takes photo, model; photo is missing"),
-        ("v2/age", b'{"token": "", "age": 5, "nose": 1}', 422, "source, regions, not 'nose'"),
+        ("v2/age", b'{"token": "", "age": 5, "nose": 1}', 422, "source, regions, direction, not 'nose'"),
         ("v2/open", b"[]", 422, "not a JSON object"),
         ("v2/open", b"{", 400, "not JSON"),
         ("v2/nothing", b"{}", 404, "no endpoint 'nothing' here, only open, age, "),
