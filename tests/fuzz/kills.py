@@ -293,6 +293,8 @@ def attempt(
             subprocess.run(["mount", "-o", "remount,size=1G", str(folder)], check=True)
         if not wrong and (code or command.again != command.arguments):
             code_again = ended(start(command.again, folder, said))
+            if "has no checkpoint to resume from" in said.read_text():  # it was ended before the first one
+                code_again = ended(start(command.arguments, folder, said))
             if code_again or not all((folder / name).exists() for name in command.outputs):
                 wrong = f"the next run: exit code {code_again}: {said.read_text().strip()[-300:]}"
             else:
