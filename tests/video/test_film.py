@@ -56,7 +56,11 @@ def frames_of(path: Path) -> tuple[list[UInt8], float]:
     return shown, lasts / 1000
 
 
-@pytest.mark.parametrize("suffix", [".mp4", ".gif", ".webp"])
+LOSS = {".gif": 0, ".mp4": 3, ".webp": 8}
+"""Levels of 255 by which coding changes what stands still."""
+
+
+@pytest.mark.parametrize("suffix", LOSS)
 def test_a_face_grows_older(reager: Reager, sitting: Sitting, tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"life{suffix}"
     assert write_film(sitting, (20, 80), path, look=Look(1, 12, 200, labels=False)) == path
@@ -66,7 +70,7 @@ def test_a_face_grows_older(reager: Reager, sitting: Sitting, tmp_path: Path, su
     young, old = (reager.sit(Photo(frame)).faces[0].apparent_age for frame in (frames[0], frames[-1]))
     assert old > young + 8
     still = [frame[:30, :30].astype(int) for frame in frames]
-    assert max(np.abs(b - a).max() for a, b in pairwise(still)) <= (0 if suffix == ".gif" else 3)
+    assert max(np.abs(b - a).max() for a, b in pairwise(still)) <= LOSS[suffix]
     mark = read_provenance(path)
     assert mark is not None
     assert mark["digital_source_type"].endswith("compositeWithTrainedAlgorithmicMedia")

@@ -151,6 +151,30 @@ def export(
         click.echo(f"{_publish(push, output)}: published")
 
 
+@click.command()
+@click.argument("runs", type=PATH, nargs=-1, required=True)
+@click.option("-o", "--output", type=PATH, required=True, help="Run folder to make.")
+@click.option(
+    "--parts",
+    metavar="NUMBERS",
+    help="What part each run has, such as 0.6,0.4; default: all alike.",
+)
+def average(runs: tuple[Path, ...], output: Path, parts: str | None) -> None:
+    """Average the generators of RUNS that went on from each other, which is often better than each of them.
+
+    Critics and settings are those of the first run.
+    """
+    need_extra("train", "torch", "pydantic", "safetensors", "pandas")
+    from reage.training.averaging import average_runs
+
+    try:
+        numbers = [float(part) for part in parts.split(",")] if parts else [1.0] * len(runs)
+    except ValueError:
+        raise click.BadParameter(f"'{parts}': say numbers such as 0.6,0.4", param_hint="--parts") from None
+    average_runs(runs, numbers, output)
+    click.echo(f"{output}: written; reage export makes a bundle of it")
+
+
 @click.command("import")
 @click.argument("project", type=click.Choice(["aging-gan"]))
 @click.argument("checkpoint", type=PATH)
@@ -170,4 +194,4 @@ def import_checkpoint(project: str, checkpoint: Path, output: Path, size: int, n
     click.echo(f"{output}: written; largest difference between ONNX Runtime and torch {difference:.1e}")
 
 
-COMMANDS = (models, export, import_checkpoint)
+COMMANDS = (models, average, export, import_checkpoint)

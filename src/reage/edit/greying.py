@@ -13,10 +13,12 @@ from reage.arrays import Float32
 
 _AGES = (30.0, 45.0, 55.0, 65.0, 75.0, 85.0)
 """Ages of the entries of the curve, in years."""
-_GREY = (0.0, 0.06, 0.19, 0.36, 0.6, 0.75)
+_GREY = (0.0, 0.06, 0.18, 0.33, 0.5, 0.65)
 """Part of the hair that is grey at each of these ages."""
 _WHITE = np.array([0.5, -0.08, 0.05], np.float32)
 """Hair without colour: luma, and the differences of blue and red from it, in units of an image in [-1, 1]."""
+_PALER = 1.5
+"""How much sooner hair loses chroma than darkness: what is between dark and white looks grey, not brown or blue."""
 _SHADING = 0.65
 """Part of its own shading that hair keeps when all of it turns grey."""
 _STRANDS = 1.0
@@ -40,5 +42,6 @@ def greyed(colours: Float32, weight: Float32, share: float) -> tuple[Float32, fl
     mean = float(np.average(colours[..., 0], weights=weight + 1e-9))
     shaded = colours[..., 0] + _SHADING * (mean - colours[..., 0])
     lighter = np.maximum(_WHITE[0] - shaded, 0)
-    change = np.dstack([lighter, _WHITE[1:] - colours[..., 1:]]) * np.float32(share)
+    paler = min(1.0, _PALER * share) * (_WHITE[1:] - colours[..., 1:])
+    change = np.dstack([share * lighter, paler])
     return np.asarray(change, np.float32), _STRANDS * share * float(np.clip(_WHITE[0] - mean, 0, 1))

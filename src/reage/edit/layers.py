@@ -111,9 +111,10 @@ def _write_pictures(
     for face, edit in edits:
         composite(pixels, output, face, edit, detail_sigma=detail_sigma)
     write("change.png", change_layer(pixels, output))
-    gain = _gain(pixels, edits, detail_sigma)
-    write("gain.png", gain)
     mask, low = _mask_and_low(pixels, [face for face, _ in edits], detail_sigma)
+    gain = _gain(pixels, edits, detail_sigma)
+    gain[mask == 0] = ZERO  # a gain under less of the mask than it can tell is left to delta
+    write("gain.png", gain)
     write("mask.png", mask)
     write("low.png", low)
     _replace_with_delta(output, pixels, gain, low)

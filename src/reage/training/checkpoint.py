@@ -39,7 +39,7 @@ def save_weights(path: Path, networks: Mapping[str, nn.Module], about: Mapping[s
 
     Raises `WriteError`.
     """
-    _save(path, _flatten(networks), about)
+    save_tensors(path, _flatten(networks), about)
 
 
 def load_weights(path: Path, networks: Mapping[str, nn.Module]) -> dict[str, Any]:
@@ -48,7 +48,7 @@ def load_weights(path: Path, networks: Mapping[str, nn.Module]) -> dict[str, Any
     Networks in the file that are not in ``networks`` are ignored; where a checkpoint has the average of one, that is
     taken. Raises `ConfigError` where one is missing or does not fit.
     """
-    tensors, about = _load(path)
+    tensors, about = read_tensors(path)
     averages = _under(tensors, "average.")
     averaged = {name for name in networks if _under(averages, f"{name}/")}
     own = {key: value for key, value in tensors.items() if key.split("/")[0] not in averaged}
@@ -93,7 +93,7 @@ def save_checkpoint(
             tensors |= {
                 f"optimiser.{name}/{index}/{key}": torch.as_tensor(value) for key, value in state.items()
             }
-    _save(path, tensors, about)
+    save_tensors(path, tensors, about)
 
 
 def load_checkpoint(
@@ -104,7 +104,7 @@ def load_checkpoint(
     Learning rates are not stored, since the schedule gives them for every step. Raises `ConfigError` where the file
     does not fit.
     """
-    tensors, about = _load(path)
+    tensors, about = read_tensors(path)
     _fill(networks, tensors, path)
     for name, optimiser in optimisers.items():
         state: dict[int, dict[str, Tensor]] = {}
@@ -129,7 +129,8 @@ def _under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {key[len(prefix) :]: value for key, value in tensors.items() if key.startswith(prefix)}
 
 
-def _save(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
+def save_tensors(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
+    """Write ``tensors`` with ``about`` as the header. Raises `WriteError`."""
     # Cloned: safetensors refuses tensors that share memory, and channels-last ones must be made contiguous.
     plain = {
         key: value.detach().cpu().clone(memory_format=torch.contiguous_format)
@@ -142,7 +143,8 @@ def _save(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -
             raise OSError(str(error)) from error
 
 
-def _load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The tensors of a file of weights or of a checkpoint, and its header. Raises `ConfigError`."""
     try:
         with safe_open(path, "pt") as file:
             return {key: file.get_tensor(key) for key in file.keys()}, _about(file)  # noqa: SIM118 - not a mapping

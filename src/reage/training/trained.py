@@ -72,6 +72,8 @@ def open_trained(place: Path, *, best: bool = True) -> Trained:
     exported.data = exported.data or DATA.get(dataset, f"{dataset} (train split of `reage data index`)")
     exported.licence = exported.licence or LICENCES.get(dataset, LICENCE)
     training = {"steps": about["step"], "settings": json.loads(settings.model_dump_json())}
+    if "average_of" in about:  # see `reage.training.averaging`
+        training["average_of"] = about["average_of"]
     return Trained(run.name, settings.family, size, exported, training, settings)
 
 
