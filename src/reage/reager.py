@@ -283,6 +283,19 @@ class Sitting:
             self.photo.with_pixels(out), self.photo, changes, mark, manifest.detail_sigma, watch.seconds
         )
 
+    def cropped(self, box: tuple[int, int, int, int]) -> Sitting:
+        """This sitting on a part of the photo, x0, y0, x1, y1 in pixels, which shares the photo's memory.
+
+        Its faces are all of the photo's, with the same ages and what the networks see of them; some may be outside.
+        """
+        x0, y0, x1, y1 = box
+        photo = self.photo
+        alpha = None if photo.alpha is None else photo.alpha[y0:y1, x0:x1]
+        part = Photo(photo.pixels[y0:y1, x0:x1], alpha, photo.meta)
+        moving = np.array([[1, 0, -x0], [0, 1, -y0]], np.float32)
+        faces = tuple(face.moved(moving) for face in self.faces)
+        return Sitting(self.reager, part, faces, self.seconds)
+
     def reduced(self, side: int) -> Sitting:
         """This sitting on a copy of the photo whose longest side is at most ``side`` pixels, in 8 bits.
 

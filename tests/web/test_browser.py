@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
@@ -54,7 +56,10 @@ def upload(page: Page, path: Path) -> None:
 
 def after(page: Page, address_before: str = "") -> str:
     """The address of the edited picture, once it is another than ``address_before``."""
-    shown = "() => Array.from(document.querySelectorAll('#picture img')).map(i => i.src).find(s => s.includes('after'))"
+    shown = (
+        "() => Array.from(document.querySelectorAll('#picture img, #after img'))"
+        ".map(image => image.src).find(address => address.includes('after'))"
+    )
     page.wait_for_function(f"({shown})() && ({shown})() != '{address_before}'", timeout=WAIT)
     return str(page.evaluate(shown))
 
@@ -195,6 +200,66 @@ def test_on_a_phone_the_result_is_in_sight_after_opening(page: Page, portrait: P
     expect(page.locator("#picture")).to_be_in_viewport(ratio=0.9, timeout=WAIT)
     expect(page.locator("#age")).to_be_in_viewport(timeout=WAIT)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def violations(page: Page) -> list[str]:
+    """What axe finds wrong with the page by the Web Content Accessibility Guidelines, levels A and AA."""
+    rules = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}
+    found = Axe().run(page, options=rules).response["violations"]
+    return [f"{rule['id']}: {node['html'][:200]}" for rule in found for node in rule["nodes"]]
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+def test_everybody_can_read_and_use_the_page(page: Page, portrait: Path, width: int, scheme: Any) -> None:
+    page.set_viewport_size({"width": width, "height": 844})
+    page.emulate_media(color_scheme=scheme)
+    page.reload()
+    page.wait_for_selector("#upload input[type=file]", state="attached")
+    page.wait_for_selector("#portraits img")
+    assert violations(page) == []
+    upload(page, portrait)
+    after(page)
+    for part in ("Life strip and film", "More settings", "About the model"):
+        page.get_by_text(part).first.click()
+    page.wait_for_timeout(1500)  # for them to unfold
+    assert violations(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_photos_in_a_row_seen_from_near_side_by_side_and_step_by_step(
+    page: Page, group: Path, portrait: Path
+) -> None:
+    page.set_input_files("#upload input[type=file]", [group, portrait])
+    first = after(page)
+    result = page.locator("#result")
+    page.locator("#faces button.thumbnail-item").nth(1).click()
+    after(page, first)
+    assert page.get_by_label("the chosen face").is_checked()
+    page.get_by_role("button", name="20", exact=True).click()
+    expect(result).to_contain_text("asked for 20", timeout=WAIT)
+    page.click("button#undo")
+    expect(result).not_to_contain_text("asked for 20", timeout=WAIT)
+    page.click("button#redo")
+    expect(result).to_contain_text("asked for 20", timeout=WAIT)
+    page.get_by_label("side by side").check()
+    page.wait_for_selector("#before img")
+    expect(page.locator("#pair")).to_be_in_viewport(ratio=0.9, timeout=WAIT)
+    boxes = [page.locator(f"#{part} img").bounding_box() for part in ("before", "after")]
+    assert boxes[0]
+    assert boxes[1]
+    assert boxes[0]["x"] + boxes[0]["width"] <= boxes[1]["x"]
+    page.once("dialog", lambda dialog: dialog.dismiss())
+    with page.expect_event("dialog") as asked:  # before unsaved work is lost
+        page.evaluate("setTimeout(() => location.reload())")
+    assert asked.value.type == "beforeunload"
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.click("button#share")
+    expect(page.locator("button#share")).to_have_text("Copied", timeout=WAIT)
+    kinds = page.evaluate("navigator.clipboard.read().then(items => items[0].types)")
+    assert "image/png" in kinds
+    page.click("#next")
+    expect(page.locator("#people")).to_contain_text("The face in the photo", timeout=WAIT)
+    expect(page.locator("#next")).not_to_be_visible()
 
 
 @pytest.fixture

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import gradio as gr
 import numpy as np
 import pytest
@@ -17,7 +19,7 @@ from PIL import Image
 
 from reage.assets import asset
 from reage.bundle import open_bundle, write_bundle
-from reage.errors import AgeError
+from reage.errors import AgeError, PhotoError
 from reage.photo.files import read_photo, read_provenance
 from reage.web import texts
 from reage.web.controls import Controls
@@ -51,7 +53,11 @@ class Visitor:
                 self.shown[component] = update
 
     def opens(self, path: Path) -> None:
-        self.sees(self.handlers.open_file({**self.shown, self.controls.upload: str(path)}, self.request))
+        self.uploads(path)
+
+    def uploads(self, *paths: Path) -> None:
+        files = [str(path) for path in paths]
+        self.sees(self.handlers.open_file({**self.shown, self.controls.upload: files}, self.request))
 
     def sets(self, component: Component, value: Any) -> None:
         self.shown[component] = value
@@ -59,6 +65,9 @@ class Visitor:
 
     def presses(self, label: str) -> None:
         self.sees(self.handlers.preset(label)(self.shown))
+
+    def steps(self, step: Callable[[dict[Component, Any]], dict[Component, Any]]) -> None:
+        self.sees(step(self.shown))
 
     def chooses(self, face: int) -> None:
         chosen = gr.SelectData(None, {"index": face, "value": None})
@@ -114,6 +123,7 @@ def test_nothing_is_shown_before_a_photo_is_open(visitor: Visitor) -> None:
 def test_every_setting_belongs_to_a_face_and_comes_back_with_it(visitor: Visitor, couple: Path) -> None:
     controls = visitor.controls
     visitor.opens(couple)
+    assert visitor.shown[controls.view] == texts.WHOLE
     assert visitor.properties[controls.picture]["slider_position"] > 60  # the line is over the first face
     settings = {
         controls.age: 30,
@@ -125,7 +135,8 @@ def test_every_setting_belongs_to_a_face_and_comes_back_with_it(visitor: Visitor
     for component, value in settings.items():
         visitor.sets(component, value)
     visitor.chooses(1)
-    assert visitor.properties[controls.picture]["slider_position"] < 40
+    assert visitor.shown[controls.view] == texts.NEAR  # choosing a face zooms to it
+    assert visitor.properties[controls.picture]["slider_position"] == 50
     assert {component: visitor.shown[component] for component in settings} == {
         controls.age: 33,
         controls.source: None,
@@ -160,6 +171,84 @@ def test_a_slider_moved_just_before_another_face_is_chosen_counts(visitor: Visit
     assert "asked for 25" in visitor.result
     visitor.chooses(0)
     assert visitor.age == 25
+
+
+def test_a_chosen_face_is_shown_from_near_and_the_others_are_told_all_the_same(
+    visitor: Visitor, couple: Path
+) -> None:
+    controls = visitor.controls
+    visitor.opens(couple)
+    whole = read_photo(Path(visitor.shown[controls.picture][0]))
+    visitor.chooses(1)
+    visitor.presses("80")
+    before, after = (read_photo(Path(path)) for path in visitor.shown[controls.picture])
+    assert before.width < 0.6 * whole.width
+    match = cv2.matchTemplate(whole.pixels, before.pixels, cv2.TM_SQDIFF)
+    assert cv2.minMaxLoc(match)[2][0] < 100  # cut from the left of the photo
+    assert np.abs(before.pixels.astype(int) - after.pixels).max() > 30
+    assert "Person 1" in visitor.result
+    assert "Person 2: looked 33, asked for 80" in visitor.result
+    visitor.shown[controls.view] = texts.WHOLE
+    visitor.sees(visitor.handlers.choose_view(visitor.shown))
+    assert read_photo(Path(visitor.shown[controls.picture][1])).width == whole.width
+
+
+def test_before_and_after_stand_side_by_side_if_wished(visitor: Visitor, couple: Path) -> None:
+    controls = visitor.controls
+    visitor.shown[controls.compare] = texts.BESIDE
+    visitor.sees(visitor.handlers.choose_view(visitor.shown))
+    visitor.opens(couple)
+    assert visitor.properties[controls.pair]["visible"]
+    assert not visitor.properties[controls.picture]["visible"]
+    before, after = (read_photo(Path(visitor.shown[part])) for part in (controls.before, controls.after))
+    assert before.pixels.shape == after.pixels.shape
+    visitor.shown[controls.compare] = texts.SLIDER
+    visitor.sees(visitor.handlers.choose_view(visitor.shown))
+    assert visitor.properties[controls.picture]["visible"]
+
+
+def test_steps_are_undone_and_done_again(visitor: Visitor, couple: Path) -> None:
+    controls, handlers = visitor.controls, visitor.handlers
+    visitor.opens(couple)
+    older = visitor.age
+    assert not visitor.properties[controls.undo]["interactive"]
+    for age in (50, 45, 40):  # a slider on its way: one step
+        visitor.sets(controls.age, age)
+    visitor.presses("20")
+    visitor.chooses(1)
+    visitor.presses("80")
+    visitor.steps(handlers.undo)
+    assert "Person 2" not in visitor.result
+    visitor.steps(handlers.undo)
+    visitor.chooses(0)
+    assert visitor.age == 40
+    visitor.steps(handlers.undo)
+    assert visitor.age == older
+    assert not visitor.properties[controls.undo]["interactive"]
+    visitor.steps(handlers.redo)
+    visitor.steps(handlers.redo)
+    assert visitor.age == 20
+    assert visitor.properties[controls.redo]["interactive"]
+    visitor.presses("60")  # another way on from here
+    assert not visitor.properties[controls.redo]["interactive"]
+    visitor.opens(couple)
+    assert not visitor.properties[controls.undo]["interactive"]
+
+
+def test_several_photos_are_worked_on_in_a_row(visitor: Visitor, couple: Path, tmp_path: Path) -> None:
+    controls = visitor.controls
+    letter = tmp_path / "letter.jpg"
+    letter.write_text("Dear reader")
+    alone = shutil.copy(EXAMPLES / "house_grace-meng.jpg", tmp_path / "alone.jpg")
+    visitor.uploads(couple, letter, alone)
+    assert "Person 1" in visitor.result
+    assert visitor.properties[controls.next] == {"value": "Next photo (2 more)", "visible": True}
+    with pytest.warns(UserWarning, match=r"letter\.jpg is not an image"):  # which the page shows
+        visitor.sees(visitor.handlers.open_next(visitor.shown, visitor.request))
+    assert visitor.result.startswith("Looked")
+    assert not visitor.properties[controls.next]["visible"]
+    with pytest.raises(PhotoError, match=r"letter\.jpg"):
+        visitor.uploads(letter)
 
 
 def test_older_and_younger_are_said_for_each_face_and_unchanged_undoes(

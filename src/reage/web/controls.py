@@ -11,6 +11,7 @@ from reage.assets import portraits
 from reage.edit.masks import MAX_STRENGTH, REGIONS
 from reage.request import GENDERS
 from reage.web import texts
+from reage.web.history import History
 from reage.web.service import Service, film_kinds
 
 FILE_TYPES = [".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".heic", ".heif"]
@@ -30,6 +31,10 @@ class Controls:
         """Index of the chosen face."""
         self.asked = gr.State({})
         """The `Request` for each face that was changed, by its index."""
+        self.history = gr.State(History())
+        """What was asked before, and what was undone."""
+        self.waiting = gr.State([])
+        """Photos that were uploaded together with the open one, and come after it."""
         gr.Markdown(texts.INTRODUCTION, elem_id="intro")
         with gr.Row():
             with gr.Column(scale=2, min_width=300):
@@ -49,8 +54,13 @@ class Controls:
         with gr.Tabs():
             with gr.Tab("Photo"):
                 self.upload = gr.File(
-                    label="A photo with a face", file_types=FILE_TYPES, height=130, elem_id="upload"
+                    label="A photo with a face, or several",
+                    file_count="multiple",
+                    file_types=FILE_TYPES,
+                    height=130,
+                    elem_id="upload",
                 )
+                self.next = gr.Button(visible=False, size="sm", elem_id="next")
                 gr.Markdown(texts.limits(service.limits), elem_classes="small")
             with gr.Tab("Webcam"):
                 self.webcam = gr.Image(
@@ -79,6 +89,9 @@ class Controls:
             buttons=["fullscreen"],
             elem_id="picture",
         )
+        with gr.Row(visible=False, elem_id="pair") as self.pair:
+            self.before = _picture(texts.BEFORE, "before", ["fullscreen"], is_edited=False)
+            self.after = _picture(texts.PICTURE, "after", ["fullscreen"])
         self.result = gr.Markdown(texts.NOTHING_OPEN, elem_id="result")
 
     def _build_ages(self, service: Service) -> None:
@@ -87,6 +100,21 @@ class Controls:
         with gr.Row(elem_id="presets"):
             labels = [texts.UNCHANGED, texts.YOUNGER, texts.OLDER, *map(str, PRESET_AGES)]
             self.presets = {label: gr.Button(label, size="sm", min_width=56) for label in labels}
+        with gr.Row(elem_id="steps"):
+            self.undo = gr.Button(texts.UNDO, size="sm", min_width=56, interactive=False, elem_id="undo")
+            self.redo = gr.Button(texts.REDO, size="sm", min_width=56, interactive=False, elem_id="redo")
+            self.share = gr.Button(texts.SHARE, size="sm", min_width=56, elem_id="share")
+        with gr.Row(elem_id="views"):
+            self.view = gr.Radio(
+                [texts.WHOLE, texts.NEAR], value=texts.WHOLE, label="Show", min_width=220, elem_id="view"
+            )
+            self.compare = gr.Radio(
+                [texts.SLIDER, texts.BESIDE],
+                value=texts.SLIDER,
+                label="Before and after",
+                min_width=220,
+                elem_id="compare",
+            )
         self.strength = gr.Slider(
             0, MAX_STRENGTH, 1, step=0.05, label="Strength of the edit", elem_id="strength"
         )
@@ -160,13 +188,13 @@ def _thumbnails(name: str, pictures: list[tuple[str, str]], *, columns: int) -> 
     )
 
 
-def _picture(label: str, name: str, buttons: list[Any]) -> gr.Image:
+def _picture(label: str, name: str, buttons: list[Any], *, is_edited: bool = True) -> gr.Image:
     return gr.Image(
         type="filepath",
         label=label,
         buttons=buttons,
         visible=False,
         elem_id=name,
-        elem_classes="edited",
+        elem_classes="edited" if is_edited else None,
         show_label=False,
     )

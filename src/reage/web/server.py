@@ -33,7 +33,8 @@ from reage.web import texts
 from reage.web.access import Access
 from reage.web.endpoints import Endpoints
 from reage.web.guard import NO_FILE, Calls, Guard, is_no_upload
-from reage.web.page import CSS, NAME_PICTURES, THEME, Page
+from reage.web.looks import CSS, ON_LOAD, THEME
+from reage.web.page import Page
 from reage.web.sentences import UNEXPECTED, Blocks
 from reage.web.service import Limits, Service
 from reage.web.store import Store
@@ -157,7 +158,7 @@ def _serving(blocks: Blocks, service: Service, access: Access, host: str, port: 
         app_kwargs={"exception_handlers": {Exception: _unexpected}},
         theme=THEME,
         css=CSS,
-        js=NAME_PICTURES,
+        js=ON_LOAD,
     )
     blocks.has_launched = True  # only then does Gradio check that the files named in a request were uploaded
     guarded = Guard(

@@ -27,6 +27,7 @@ from reage.reager import Reager
 from reage.request import Request, check_age
 from reage.result import FaceChange
 from reage.video.film import Look, write_film
+from reage.web.closeup import CloseUp, frame_face
 from reage.web.store import OpenPhoto, Store
 
 PREVIEW = 1280
@@ -209,6 +210,35 @@ class Service:
         after = photo.place("after.jpg", "preview")
         after.write_bytes(_shown(result.photo, result.mark))
         return Preview(self.before(photo), after, result.changes)
+
+    def near(self, token: str | None, index: int, *requests: Request) -> Preview:
+        """As `preview`, framed on the face ``index`` at the resolution of the photo; each request names one face.
+
+        Faces outside the frame are changed all the same, and told.
+        """
+        photo = self.store.get(token)
+        view = self._close_up(photo, index)
+        shown = [request for request in requests if request.faces in view.touched]
+        # Ages of faces that the frame cuts, or leaves out, are read in the whole photo.
+        others = [request for request in requests if request.faces not in view.whole]
+        changes = photo.small.apply(*others).changes if others else ()
+        after = view.before
+        if shown:
+            result = view.sitting.apply(*shown)
+            changes += tuple(change for change in result.changes if change.face.index in view.whole)
+            after = photo.place("after.jpg", "preview")
+            after.write_bytes(_shown(result.photo, result.mark))
+        return Preview(view.before, after, tuple(sorted(changes, key=lambda change: change.face.index)))
+
+    def _close_up(self, photo: OpenPhoto, index: int) -> CloseUp:
+        sitting = photo.sitting
+        view = photo.near
+        if view is not None and view.face == index and view.sitting.reager is sitting.reager:
+            return view
+        view = frame_face(sitting, index, PREVIEW, photo.place("before.jpg", "near"))
+        view.before.write_bytes(_shown(view.sitting.photo, None))
+        photo.near = view
+        return view
 
     def before(self, photo: OpenPhoto) -> Path:
         """The reduced photo as it is: a JPEG file."""

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from reage.errors import PhotoError
 from reage.reager import Sitting
+from reage.web.closeup import CloseUp
 
 KEPT = 6
 """Files of each kind kept of a photo: the last, and those that a browser may still be fetching."""
@@ -41,6 +42,8 @@ class OpenPhoto:
     """The open page (a session of Gradio) that it belongs to; None for photos opened over HTTP."""
     upload: Path | None = None
     """The file that it was read from, which need not exist any more."""
+    near: CloseUp | None = None
+    """The face that was looked at from near last."""
     turn: threading.Lock = field(default_factory=threading.Lock)
     """Held while a change of it is worked out, so that answers come in the order in which they were asked for."""
     _made: dict[str, list[Path]] = field(default_factory=dict)
@@ -49,7 +52,7 @@ class OpenPhoto:
     @property
     def size(self) -> int:
         """Bytes of memory that it takes: pixels, and the faces cut from them with what lies around these."""
-        photos = (self.sitting.photo, self.small.photo)
+        photos = [self.sitting.photo, self.small.photo, *([self.near.sitting.photo] if self.near else [])]
         pixels = sum(p.pixels.nbytes + (0 if p.alpha is None else p.alpha.nbytes) for p in photos)
         return pixels + sum(face.nbytes for face in self.sitting.faces)
 

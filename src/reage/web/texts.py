@@ -19,6 +19,7 @@ NOTHING_OPEN = "Upload a photo, use the webcam, or try a portrait."
 
 PORTRAITS = "**Or try a portrait** (public domain)."
 
+BEFORE = "The photo as it is"
 PICTURE = "The photo before and after, AI-edited"
 STRIP = "Life strip, AI-edited"
 FILM = "Film, AI-edited"
@@ -29,6 +30,18 @@ OLDER = "Older"
 
 WAYS = {YOUNGER: "old2young", OLDER: "young2old"}
 """The same, of a model that knows only directions."""
+
+UNDO = "Undo"
+REDO = "Redo"
+SHARE = "Share or copy"
+SHARED = "AI-edited with reage"
+COPIED = "Copied"
+NEITHER = "Not in this browser"
+
+WHOLE = "the whole photo"
+NEAR = "the chosen face"
+SLIDER = "with a slider"
+BESIDE = "side by side"
 
 AS_IT_LOOKS = "as the face looks"
 
@@ -82,6 +95,11 @@ def people(faces: Sequence[SittingFace]) -> str:
                 "*More settings*, says it."
             )
     return "\n\n".join(lines)
+
+
+def waiting(count: int) -> str:
+    """What the button for the next of ``count`` photos says."""
+    return "Next photo" if count == 1 else f"Next photo ({count} more)"
 
 
 def thumbnail(index: int, age: float, *, of: int) -> str:
