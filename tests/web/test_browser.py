@@ -230,10 +230,10 @@ def test_photos_in_a_row_seen_from_near_side_by_side_and_step_by_step(
     page: Page, group: Path, portrait: Path
 ) -> None:
     page.set_input_files("#upload input[type=file]", [group, portrait])
-    first = after(page)
+    after(page)
     result = page.locator("#result")
     page.locator("#faces button.thumbnail-item").nth(1).click()
-    after(page, first)
+    expect(page.locator("#age input[type=range]")).not_to_have_value("70", timeout=WAIT)
     assert page.get_by_label("the chosen face").is_checked()
     page.get_by_role("button", name="20", exact=True).click()
     expect(result).to_contain_text("asked for 20", timeout=WAIT)
@@ -248,15 +248,17 @@ def test_photos_in_a_row_seen_from_near_side_by_side_and_step_by_step(
     assert boxes[0]
     assert boxes[1]
     assert boxes[0]["x"] + boxes[0]["width"] <= boxes[1]["x"]
-    page.once("dialog", lambda dialog: dialog.dismiss())
-    with page.expect_event("dialog") as asked:  # before unsaved work is lost
-        page.evaluate("setTimeout(() => location.reload())")
-    assert asked.value.type == "beforeunload"
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.click("button#share")
     expect(page.locator("button#share")).to_have_text("Copied", timeout=WAIT)
     kinds = page.evaluate("navigator.clipboard.read().then(items => items[0].types)")
     assert "image/png" in kinds
+    page.get_by_role("button", name="40", exact=True).click()
+    expect(result).to_contain_text("asked for 40", timeout=WAIT)
+    page.once("dialog", lambda dialog: dialog.dismiss())
+    with page.expect_event("dialog") as asked:  # before unsaved work is lost
+        page.evaluate("setTimeout(() => location.reload())")
+    assert asked.value.type == "beforeunload"
     page.click("#next")
     expect(page.locator("#people")).to_contain_text("The face in the photo", timeout=WAIT)
     expect(page.locator("#next")).not_to_be_visible()

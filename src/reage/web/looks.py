@@ -23,7 +23,7 @@ SAVE = """(file) => {
   link.href = file.url;
   link.download = file.orig_name || '';
   link.click();
-  window.reageSaved = window.reageShown();
+  window.reageSaved = window.reageShown()?.src;
 }"""
 """Hands a file that is ready to the browser, so that one click downloads."""
 
@@ -49,11 +49,11 @@ keyboard reach the long text about the model, which scrolls on phones."""
 KEEP_WORK = """() => {
   window.reageShown = () => {
     const shown = [...document.querySelectorAll('#picture img, #after img')].filter(image => image.checkVisibility());
-    return shown.at(-1)?.src;
+    return shown.at(-1);
   };
   window.addEventListener('beforeunload', event => {
     const undo = document.querySelector('button#undo');
-    if (undo && !undo.disabled && window.reageShown() !== window.reageSaved) event.preventDefault();
+    if (undo && !undo.disabled && window.reageShown()?.src !== window.reageSaved) event.preventDefault();
   });
 }"""
 """Asks before the page is left with changes that were neither downloaded nor shared."""
@@ -61,23 +61,22 @@ KEEP_WORK = """() => {
 ON_LOAD = f"() => {{ ({NAME_PICTURES})(); ({KEEP_WORK})(); }}"
 
 SHARE = f"""async () => {{
-  const address = window.reageShown();
-  if (!address) return;
+  const picture = window.reageShown();
+  if (!picture) return;
   const button = document.querySelector('button#share');
   const say = text => {{
     button.textContent = text;
     setTimeout(() => {{ button.textContent = '{texts.SHARE}'; }}, 2500);
   }};
-  const blob = await (await fetch(address)).blob();
-  const file = new File([blob], 'aged.jpg', {{type: blob.type}});
+  const file = parts => new File(parts, 'aged.jpg', {{type: 'image/jpeg'}});
   try {{
-    if (navigator.canShare?.({{files: [file]}})) {{
-      await navigator.share({{files: [file], text: '{texts.SHARED}'}});
-    }} else if (navigator.clipboard?.write) {{
-      const picture = await createImageBitmap(blob);
+    if (navigator.canShare?.({{files: [file([])]}})) {{
+      const blob = await (await fetch(picture.src)).blob();
+      await navigator.share({{files: [file([blob])], text: '{texts.SHARED}'}});
+    }} else {{
       const canvas = document.createElement('canvas');
-      canvas.width = picture.width;
-      canvas.height = picture.height;
+      canvas.width = picture.naturalWidth;
+      canvas.height = picture.naturalHeight;
       const pen = canvas.getContext('2d');
       const size = Math.max(12, Math.round(canvas.width / 40));
       pen.drawImage(picture, 0, 0);
@@ -90,11 +89,8 @@ SHARE = f"""async () => {{
       const copied = new Promise(done => canvas.toBlob(done, 'image/png'));
       await navigator.clipboard.write([new ClipboardItem({{'image/png': copied}})]);
       say('{texts.COPIED}');
-    }} else {{
-      say('{texts.NEITHER}');
-      return;
     }}
-    window.reageSaved = address;
+    window.reageSaved = picture.src;
   }} catch (error) {{
     if (error.name !== 'AbortError') say('{texts.NEITHER}');
   }}
