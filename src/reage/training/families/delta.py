@@ -1,6 +1,6 @@
 """``delta``: the flagship. A U-Net predicts an edit; it learns from age networks and against two critics.
 
-A little over 300 lines, since the losses of one step are read together.
+Long, since the losses of one step are read together.
 """
 
 from __future__ import annotations
