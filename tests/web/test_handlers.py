@@ -14,6 +14,7 @@ import cv2
 import gradio as gr
 import numpy as np
 import pytest
+from gradio.blocks import Block
 from gradio.components import Component
 from PIL import Image
 
@@ -45,7 +46,7 @@ class Visitor:
 
     def sees(self, updates: dict[Component, Any]) -> None:
         for component, update in updates.items():
-            if isinstance(update, Component):
+            if isinstance(update, Block):
                 self.properties[component] = update.constructor_args
                 if "value" in update.constructor_args:
                     self.shown[component] = update.constructor_args["value"]
