@@ -53,13 +53,14 @@ def in_the_service(photo: Path, folder: Path, repeats: int) -> dict[str, float]:
         "slider move, service, processor time": median_ms(
             lambda: service.preview(opened.token, Request(next(ages), faces="0")), repeats, time.process_time
         ),
-        "open, service": median_ms(lambda: service.open(photo), max(2, repeats // 5)),
         "slider move, service": median_ms(
             lambda: service.preview(opened.token, Request(next(ages), faces="0")), repeats
         ),
         "download, service": median_ms(
             lambda: service.download(opened.token, Request(next(ages), faces="0")), max(2, repeats // 5)
         ),
+        # Last, since a visitor who opens too many photos pushes out the first.
+        "open, service": median_ms(lambda: service.open(photo), max(2, repeats // 5)),
     }
 
 
