@@ -199,7 +199,7 @@ def test_a_trial_that_lags_behind_is_ended_early(settings: TrainSettings, tmp_pa
                 },
                 intermediate_values=dict.fromkeys(range(1, 61), 0.1),
                 value=0.1,
-                user_attrs={"folder": f"trial-{number:04d}"},
+                user_attrs={"folder": f"trial-{number:04d}", "figure": "years_error"},
             )
         )
     ran = command(recipe, folder, "--trials", "6", "--resume", "--search", RATE)
