@@ -49,9 +49,8 @@ class ColourModel:
 
     def densities(self, lab: Float32) -> Float32:
         """How likely each of the n Gaussians gives each of the colours ``lab`` (..., 3): (n, ...)."""
-        column = np.ascontiguousarray(lab, np.float32).reshape(
-            -1, 1, 3
-        )  # OpenCV does this five times as fast as numpy
+        # OpenCV does this five times as fast as numpy.
+        column = np.ascontiguousarray(lab, np.float32).reshape(-1, 1, 3)
         found = np.empty((len(self._parts), len(column), 1), np.float32)
         for exponent, (middle, whitening, height) in zip(found, self._parts, strict=True):
             away = cv2.transform(column, np.hstack([whitening.T, -(whitening.T @ middle)[:, None]]))

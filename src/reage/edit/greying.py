@@ -1,8 +1,9 @@
 """How hair turns grey: what part of it has lost its colour at an age, and what it looks like then.
 
-The networks hardly change hair, since they see little of it; what they leave out is added from a curve. It was read off
-94 portraits of members of the US Congress: the median luma of hair, by the age that they look, is -0.68 in their
-thirties, -0.61, -0.43, -0.44, and 0.19 in their seventies (of an image in [-1, 1]).
+The networks hardly change hair, since they see little of it; what they leave out is added from a curve. It follows 95
+portraits of members of the US Congress: the median luma of hair, by the age that they look, is -0.68 in their thirties,
+-0.61, -0.43, -0.44, and 0.19 in their seventies (of an image in [-1, 1]). From 70 on it was lowered by eye, since dark
+hair made as light as theirs looked flat.
 """
 
 from __future__ import annotations

@@ -103,10 +103,7 @@ class PatchCritic(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """The mean of all patches of each face: faces (B, 3, S, S) in [-1, 1] and masks (B, 1, S, S) -> (B, C)."""
-        patches = self.layers(x).float()
-        weight = F.adaptive_avg_pool2d(mask, (patches.shape[2], patches.shape[3]))
-        mean: Tensor = (patches * weight).sum((2, 3)) / weight.sum((2, 3))
-        return mean
+        return mean_on_mask(self.layers(x), mask)
 
     def realness(self, pooled: Tensor) -> Tensor:
         """Logits (B,), positive where a face is real; ``pooled`` is what `forward` returned."""
@@ -118,3 +115,10 @@ class PatchCritic(nn.Module):
         condition = torch.cat([self.age(age), male[:, None] * 2 - 1], 1)
         logits: Tensor = self.fits(pooled)[:, 0] + (self.project(condition) * pooled).sum(1)
         return HEAD_SCALE * logits
+
+
+def mean_on_mask(maps: Tensor, mask: Tensor) -> Tensor:
+    """The mean of maps (B, C, h, w) over their places, weighted by a mask (B, 1, S, S): (B, C)."""
+    weight = F.adaptive_avg_pool2d(mask, (maps.shape[2], maps.shape[3]))
+    mean: Tensor = (maps.float() * weight).sum((2, 3)) / weight.sum((2, 3))
+    return mean

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from reage.arrays import Float32
@@ -18,7 +17,7 @@ from reage.data.augment import draw_affine, draw_blotches, draw_shift, warp_affi
 from reage.data.sampling import Shard, step_rng
 from reage.edit.compositing import DETAIL_SIGMA
 from reage.networks.age_net import FrozenAgeNet, expected_age
-from reage.networks.critics import AgeTrunkCritic, PatchCritic
+from reage.networks.critics import AgeTrunkCritic, PatchCritic, mean_on_mask
 from reage.networks.cyclegan import ReplayBuffer
 from reage.networks.delta_unet import DeltaUNet
 from reage.training import losses
@@ -330,7 +329,7 @@ class DeltaFamily(EditingFamily):
         with self.autocast():
             places, _ = critic(face)
             pooled = texture(face, batch.mask)
-        depths = [_mean_on_mask(each, batch.mask) for each in places]
+        depths = [mean_on_mask(each, batch.mask)[:, 0] for each in places]
         return {"critic": torch.stack(depths).mean(0), "texture": texture.realness(pooled)}
 
     def _estimated_age(self, face: Tensor, by: Sequence[Teacher]) -> Tensor:
@@ -372,10 +371,3 @@ class DeltaFamily(EditingFamily):
             reach=options.reach,
             teachers=["reage age network (a run of the family age)"],
         )
-
-
-def _mean_on_mask(places: Tensor, mask: Tensor) -> Tensor:
-    """The mean of a map (B, 1, h, w), weighted by a mask (B, 1, S, S): (B,)."""
-    weight = F.adaptive_avg_pool2d(mask, (places.shape[2], places.shape[3]))
-    mean: Tensor = (places.float() * weight).sum((1, 2, 3)) / weight.sum((1, 2, 3))
-    return mean

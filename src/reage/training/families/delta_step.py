@@ -82,6 +82,7 @@ class Step:
     target: Tensor
     """Ages to edit to (B,), in years."""
     wrong: Tensor
+    """Ages (B,) that the sources clearly do not have, in years."""
     affine: Tensor
     """Affine matrices (B, 2, 3), by which edits are augmented for the teachers."""
     blotches: Tensor
