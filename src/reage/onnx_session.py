@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from reage.assets import asset
 from reage.devices import Device, find_device
 from reage.errors import ReageError
 
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     import onnxruntime
 
 
+NETWORKS = ("face_detector.onnx", "face_landmarks.onnx", "face_age.onnx", "selfie_mask.onnx")
+"""The networks of the package that find and read faces, in the order in which a photo needs them."""
 _VARIABLE = "REAGE_THREADS"
 _MAX_THREADS = 1024
 
@@ -84,6 +88,44 @@ class LazySession:
     def run(self, outputs: Sequence[str] | None, feeds: Mapping[str, Any]) -> list[Any]:
         """What it answers: the ``outputs`` of these names, or all (None), for ``feeds``, its inputs by name."""
         return list(self.load().run(outputs, feeds))
+
+
+def shipped_session(name: str, threads: int | None = None, device: Device | None = None) -> LazySession:
+    """The network ``name`` of the package, which all who ask for it share; arguments and errors as `open_session`."""
+    return _shipped_session(name, threads or _threads_of_environment(), device or find_device())
+
+
+@cache
+def _shipped_session(name: str, threads: int, device: Device) -> LazySession:
+    return LazySession(asset(name), threads=threads, device=device)
+
+
+def open_early() -> None:
+    """Begin to open the networks that every photo needs, while the caller imports what it needs itself."""
+    import onnxruntime  # noqa: F401  (by this thread: two must not import numpy, which it needs, at the same time)
+
+    with suppress(ReageError):  # whoever uses them is told
+        load_in_background(shipped_session(name).load for name in NETWORKS)
+
+
+def load_in_background(loads: Iterable[Callable[[], object]]) -> None:
+    """Do ``loads`` in this order, two at a time, and none any more once the program ends.
+
+    Opening a network takes one core. Errors are passed over: whoever uses what was to be loaded is told.
+    """
+    left, lock = iter(list(loads)), threading.Lock()
+
+    def work() -> None:
+        while threading.main_thread().is_alive():
+            with lock:
+                load = next(left, None)
+            if load is None:
+                return
+            with suppress(Exception):
+                load()
+
+    for _ in range(2):
+        threading.Thread(target=work).start()
 
 
 def run_within(

@@ -7,10 +7,8 @@ sitting.age(to=70).save("me70.jpg")
 from __future__ import annotations
 
 import os
-import threading
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from functools import cache, partial
 from typing import Any, BinaryIO
 
@@ -32,6 +30,7 @@ from reage.face.detection import Face, FaceDetector
 from reage.face.person import PersonNetwork
 from reage.face.sureness import read_sureness
 from reage.hub.models import HubModel, open_model, pull
+from reage.onnx_session import load_in_background
 from reage.photo.files import MAX_PIXELS, Photo, PhotoMeta, read_photo
 from reage.photo.photo import eight_bits
 from reage.photo.provenance import joint_mark
@@ -57,18 +56,10 @@ class Reager:
         self.detector = FaceDetector(threads=threads, device=found)
         self.age_reader = AgeReader(threads=threads, device=found)
         self._person_network = PersonNetwork(threads=threads, device=found)
-        threading.Thread(target=self._load).start()
-
-    def _load(self) -> None:
-        """Open the networks in the order in which a photo needs them, while the caller reads that photo."""
         loads = [self.detector.load, self.age_reader.load, self.bundle.load]
         if self.bundle.manifest.reach == "head":
-            loads.insert(2, self._person_network.load)
-        for load in loads:
-            if not threading.main_thread().is_alive():
-                return
-            with suppress(Exception):  # whoever uses the network is told
-                load()
+            loads.append(self._person_network.load)
+        load_in_background(loads)  # while the caller reads a photo
 
     @classmethod
     def default(cls, *, device: str | None = None) -> Reager:

@@ -19,6 +19,7 @@ from reage.cli.options import (
     photo_options,
     target_options,
 )
+from reage.onnx_session import open_early
 
 if TYPE_CHECKING:
     from reage.batch import Outcome
@@ -39,6 +40,7 @@ def photo(
     photos: tuple[Path, ...], output: Path | None, layers: bool, as_json: bool, quiet: bool, **given: Any
 ) -> None:
     """Make the people in photographs older or younger."""
+    open_early()
     from reage.batch import age_photos
 
     request = make_request(given, targeted=True)
@@ -99,6 +101,7 @@ def _print_outcome(outcome: Outcome) -> None:
 @photo_options
 def strip(source_photo: Path, ages: str, output: Path | None, tile: int, **given: Any) -> None:
     """One contact sheet of the same face at several ages."""
+    open_early()
     from reage.batch import age_strip
 
     request = make_request(given)

@@ -11,7 +11,7 @@ import numpy as np
 
 from reage.arrays import Bool, Float32
 from reage.edit.colours import ANY_COLOUR, ColourModel, hue
-from reage.edit.head import SIDE, UNIT, Places, rise
+from reage.edit.head import SIDE, UNIT, Places, among, rise
 from reage.edit.head_colours import SMALL, HeadColours
 
 _FEWEST = 0.25
@@ -165,6 +165,6 @@ def _is_like(seen: HeadColours, model: ColourModel, where: Bool) -> bool:
 def _connected(hair: Float32, roots: Bool) -> Float32:
     """``hair`` (T, T) without what does not hang together with its ``roots``."""
     _, labels = cv2.connectedComponents((hair > 0.3).astype(np.uint8), connectivity=4)
-    kept = np.isin(labels, np.setdiff1d(labels[roots], 0))
+    kept = among(labels, labels[roots])
     near = cv2.dilate(kept.astype(np.uint8), np.ones((3, 3), np.uint8))
     return np.asarray(hair * near, np.float32)

@@ -141,6 +141,14 @@ def rise(x: Float32, low: float, high: float) -> Float32:
     return np.asarray(t * t * (3 - 2 * t), np.float32)
 
 
+def among(labels: npt.NDArray[np.int32], chosen: npt.NDArray[np.int32]) -> Bool:
+    """Where ``labels`` (S, S) of connected components are among those ``chosen`` (n,), which may repeat; 0 is none."""
+    found = np.zeros(labels.max() + 1, bool)
+    found[chosen] = True
+    found[0] = False
+    return np.asarray(found[labels])
+
+
 def places(landmarks: Float32, size: int) -> Places:
     """The places of a frame of ``size`` pixels with the face's ``landmarks`` (468, 2) in it."""
     unit = UNIT * size / SIDE

@@ -7,7 +7,7 @@ import numpy as np
 
 from reage.arrays import Float32
 from reage.edit.colours import ANY_COLOUR, ColourModel, hue
-from reage.edit.head import rise
+from reage.edit.head import among, rise
 from reage.edit.head_colours import HeadColours
 
 _HUE = 0.22
@@ -43,5 +43,5 @@ def find_neck(seen: HeadColours, hair: Float32 | None) -> Float32 | None:
     total = skin + clothes + 0.3 * ANY_COLOUR
     mask = skin / total * seen.in_front(total) * (1 if hair is None else 1 - hair)
     _, labels = cv2.connectedComponents((mask > 0.3).astype(np.uint8), connectivity=4)
-    kept = np.isin(labels, np.setdiff1d(labels[seeds & (mask > 0.5)], 0))
+    kept = among(labels, labels[seeds & (mask > 0.5)])
     return np.asarray(mask * cv2.dilate(kept.astype(np.uint8), np.ones((3, 3), np.uint8)), np.float32)

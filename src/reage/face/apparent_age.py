@@ -8,10 +8,9 @@ import numpy as np
 
 from reage.ages import MAX_AGE
 from reage.arrays import Float32, UInt8
-from reage.assets import asset
 from reage.devices import Device
 from reage.face.alignment import fit_similarity, warp
-from reage.onnx_session import LazySession
+from reage.onnx_session import shipped_session
 
 CHIP = 112
 """Side in pixels of the pictures that the age network takes."""
@@ -63,7 +62,7 @@ class AgeReader:
     """Estimates the apparent age and gender of faces, and nothing about who they are."""
 
     def __init__(self, *, threads: int | None = None, device: Device | None = None) -> None:
-        self._session = LazySession(asset("face_age.onnx"), threads=threads, device=device)
+        self._session = shipped_session("face_age.onnx", threads, device)
 
     def load(self) -> None:
         """Open the network now, not on first use."""

@@ -14,9 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from reage.arrays import Bool, Float32, UInt8
-from reage.assets import asset
 from reage.devices import Device
-from reage.onnx_session import LazySession
+from reage.onnx_session import shipped_session
 
 _COARSE, _FINE = 256, 512
 """Longer sides of the coarser copy to search in any case, and of the finest one of a small photo."""
@@ -82,7 +81,7 @@ class CandidateFinder:
     """
 
     def __init__(self, *, min_score: float, threads: int | None = None, device: Device | None = None) -> None:
-        self._session = LazySession(asset("face_detector.onnx"), threads=threads, device=device)
+        self._session = shipped_session("face_detector.onnx", threads, device)
         self._min_score = min_score
 
     def load(self) -> None:

@@ -9,10 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from reage.arrays import Float32, UInt8
-from reage.assets import asset
 from reage.devices import Device
 from reage.face.alignment import apply_transform, fit_similarity, invert_transform, warp
-from reage.onnx_session import LazySession
+from reage.onnx_session import shipped_session
 
 CROP = 192
 """Side in pixels of the crops that the network takes."""
@@ -22,7 +21,7 @@ class LandmarkNetwork:
     """Finds the landmarks of a face in a square crop around it."""
 
     def __init__(self, *, threads: int | None = None, device: Device | None = None) -> None:
-        self._session = LazySession(asset("face_landmarks.onnx"), threads=threads, device=device)
+        self._session = shipped_session("face_landmarks.onnx", threads, device)
 
     def load(self) -> None:
         """Open the network now, not on first use."""

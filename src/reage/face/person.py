@@ -6,9 +6,8 @@ import cv2
 import numpy as np
 
 from reage.arrays import Float32, UInt8
-from reage.assets import asset
 from reage.devices import Device
-from reage.onnx_session import LazySession
+from reage.onnx_session import shipped_session
 
 _SIDE = 256
 """Side of the network's input in pixels."""
@@ -18,7 +17,7 @@ class PersonNetwork:
     """Tells people from the background; made for pictures of head and shoulders, upright."""
 
     def __init__(self, *, threads: int | None = None, device: Device | None = None) -> None:
-        self._session = LazySession(asset("selfie_mask.onnx"), threads=threads, device=device)
+        self._session = shipped_session("selfie_mask.onnx", threads, device)
 
     def load(self) -> None:
         """Open the network now, not on first use."""

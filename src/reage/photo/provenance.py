@@ -34,7 +34,7 @@ _STALE_SPACES = (
     "http://ns.google.com/photos/1.0/",  # motion photos and depth maps, appended to the source file
     "http://ns.adobe.com/hdr-gain-map/1.0/",  # gain maps, likewise
 )
-_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_NOT_XML = "[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]"
 _ORIENTATION = re.compile(rb"tiff:Orientation(?:\s*=\s*[\"']|>)([1-8])")
 
 
@@ -200,7 +200,7 @@ def _description(document: minidom.Document, mark: Provenance, about: str) -> mi
     def add(parent: minidom.Element, name: str, text: str = "") -> minidom.Element:
         element = document.createElementNS(spaces[name.split(":")[0]], name)
         if text:
-            element.appendChild(document.createTextNode(_NOT_XML.sub("", text)))
+            element.appendChild(document.createTextNode(re.sub(_NOT_XML, "", text)))
         parent.appendChild(element)
         return element
 
