@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from reage.assets import asset
 from reage.devices import Device, find_device
@@ -22,6 +23,7 @@ NETWORKS = ("face_detector.onnx", "face_landmarks.onnx", "face_age.onnx", "selfi
 """The networks of the package that find and read faces, in the order in which a photo needs them."""
 _VARIABLE = "REAGE_THREADS"
 _MAX_THREADS = 1024
+_Found = TypeVar("_Found")
 
 
 def open_session(
@@ -126,6 +128,13 @@ def load_in_background(loads: Iterable[Callable[[], object]]) -> None:
 
     for _ in range(2):
         threading.Thread(target=work).start()
+
+
+@contextmanager
+def meanwhile(work: Callable[[], _Found]) -> Iterator[Future[_Found]]:
+    """Do ``work`` in another thread meanwhile; `Future.result` waits for it. A network does not fill several cores."""
+    with ThreadPoolExecutor(1) as pool:
+        yield pool.submit(work)
 
 
 def run_within(

@@ -30,7 +30,7 @@ from reage.face.detection import Face, FaceDetector
 from reage.face.person import PersonNetwork
 from reage.face.sureness import read_sureness
 from reage.hub.models import HubModel, open_model, pull
-from reage.onnx_session import load_in_background
+from reage.onnx_session import load_in_background, meanwhile
 from reage.photo.files import MAX_PIXELS, Photo, PhotoMeta, read_photo
 from reage.photo.photo import eight_bits
 from reage.photo.provenance import joint_mark
@@ -242,10 +242,11 @@ class Sitting:
             face = self.faces[index]
             source, male = request.source_age(face.apparent_age), request.gender(face.male_probability)
             goal = request.goal(source, manifest)
-            with watch("network"):
-                edit = self.reager.edit(face.aligned, to=goal, source=source, male=male)
-            with watch("surroundings"):
-                around = face.around
+            with meanwhile(face.look_around) as looking:
+                with watch("network"):
+                    edit = self.reager.edit(face.aligned, to=goal, source=source, male=male)
+                with watch("surroundings"):
+                    around = looking.result()
             with watch("composite"):
                 white = greying(source, manifest.reached(source, goal))
                 edits = tuple(

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import cv2
@@ -50,8 +51,8 @@ _CHEEKS = 0.3
 _TO_YUV = np.array([[0.299, -0.299, 0.701], [0.587, -0.587, -0.587], [0.114, 0.886, -0.114]], np.float32)
 """From RGB to luma (ITU-R BT.601) and the differences of blue and red from it."""
 _TO_RGB = np.linalg.inv(_TO_YUV).astype(np.float32)
-LARGEST_SURROUNDINGS = 4 * (3 * SIDE**2 + 2 * (4 * SIDE**2 + 2 * SMALL**2))
-"""Bytes of memory that `Surroundings` with both of its parts take: 3.1 MB."""
+LARGEST_SURROUNDINGS = 4 * (3 * SIDE**2 + 3 * SMALL**2 + 2 * (4 * SIDE**2 + 5 * SMALL**2))
+"""Bytes of memory that `Surroundings` with both of its parts take: 3.7 MB."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,9 @@ class Part:
     """(T, T): 1 where the matte may be more than 0, else 0."""
     weight: Float32
     """(T, T) in [0, 1]: where the colours of the part and their change may be measured."""
+    broad: Float32
+    """(T, T, 3): its colours, of hair those without strands and continued beyond it. They are luma, and the differences
+    of blue and red from it."""
 
 
 @dataclass(frozen=True)
@@ -116,31 +120,25 @@ class Surroundings:
         """
         there = compose(self.matrix, invert_transform(face.matrix))
         small = compose(resizing((SIDE, SIDE), (SMALL, SMALL)), there)
-        maps = np.dstack([edit.delta @ _TO_YUV, face.mask])
+        maps = np.dstack([cv2.transform(edit.delta, _TO_YUV.T), face.mask])
         inside = warp(maps, small, (SMALL, SMALL), border=cv2.BORDER_CONSTANT)
-        change, mask = inside[..., :3], np.clip(inside[..., 3], 0, 1).astype(np.float32)
-        colours = cv2.resize(self.pixels, (SMALL, SMALL), interpolation=cv2.INTER_AREA) @ _TO_YUV
+        change, mask = inside[..., :3], np.clip(inside[..., 3:], 0, 1)
         followed, window = [], _window()
         for part, strength, like_hair in ((self.hair, hair, True), (self.neck, neck, False)):
             if part is None:
                 continue
-            beyond = (1 - mask[..., None]) * _continued(change, mask, colours, part.weight, like_hair)
+            beyond = (1 - mask) * _continued(change, mask[..., 0], part, like_hair)
             delta, gain, matte = beyond * np.float32(strength), 0.0, part.matte
             if like_hair:
-                grey, gain = _greyed(
-                    colours + mask[..., None] * change + delta, part.weight, greying * strength
-                )
-                delta, matte = delta + grey, matte.sharpened(*_SURE)
+                share, matte = min(1.0, greying * strength), matte.sharpened(*_SURE)
+                if share:
+                    colours = part.broad + _without_strands(mask * change + delta, part.weight)
+                    grey, gain = greyed(colours, part.weight, share)
+                    delta = delta + grey
             area = AlignedFace(self.pixels, _large(part.support * window), self.matrix, matte)
-            follows = Edit(_large(delta @ _TO_RGB), np.full((SIDE, SIDE), gain, np.float32))
+            follows = Edit(_large(cv2.transform(delta, _TO_RGB.T)), np.full((SIDE, SIDE), gain, np.float32))
             followed.append((area, follows.without_colour() if face.is_grey else follows))
         return followed
-
-
-def _greyed(colours: Float32, weight: Float32, share: float) -> tuple[Float32, float]:
-    """What `greyed` changes of hair whose fine ``colours`` (T, T, 3) are given."""
-    unit = UNIT * SMALL / SIDE
-    return greyed(_averaged(colours, weight, _FINE * unit, _FAR * unit), weight, min(1.0, share))
 
 
 def survey(
@@ -168,16 +166,18 @@ def survey(
     if steady:
         masks = steady(masks)
     pixels = head.pixels.astype(np.float32) * np.float32(2 / 255) - 1
+    colours = cv2.transform(cv2.resize(pixels, (SMALL, SMALL), interpolation=cv2.INTER_AREA), _TO_YUV.T)
     off_face = rise(seen.at.beyond, 0, 0.1)
 
-    def part(mask: Float32, weight: Float32) -> Part | None:
+    def part(mask: Float32, weight: Float32, like_hair: bool) -> Part | None:
         if mask.max() < _FAINT:
             return None
-        return Part(fit_matte(_large(mask) * masks.front, pixels), _grown(mask), weight)
+        broad = _without_strands(colours, weight) if like_hair else colours
+        return Part(fit_matte(_large(mask) * masks.front, pixels), _grown(mask), weight, broad)
 
     parts = (
-        part(masks.hair, masks.hair * off_face),
-        part(masks.neck, np.maximum(masks.neck * off_face, _CHEEKS * seen.at.cheeks)),
+        part(masks.hair, masks.hair * off_face, True),
+        part(masks.neck, np.maximum(masks.neck * off_face, _CHEEKS * seen.at.cheeks), False),
     )
     return Surroundings(head.matrix, pixels, *parts) if any(parts) else None
 
@@ -195,18 +195,14 @@ def _large(maps: npt.NDArray[Any]) -> Float32:
     return np.asarray(cv2.resize(maps, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR), np.float32)
 
 
-def _continued(change: Float32, mask: Float32, colours: Float32, weight: Float32, like_hair: bool) -> Float32:
-    """The ``change`` (T, T, 3), known where ``mask`` (T, T) is, continued over all places of ``weight`` (T, T).
-
-    All in luma and differences of colour; ``colours`` (T, T, 3) are those of the picture.
-    """
+def _continued(change: Float32, mask: Float32, part: Part, like_hair: bool) -> Float32:
+    """The ``change`` (T, T, 3) of colours, known where ``mask`` (T, T) is, continued over all of the ``part``."""
     unit = UNIT * SMALL / SIDE
-    known = weight**2 * mask**2
+    known = (part.weight * mask) ** 2
     trust = float(rise(known.sum() / unit**2, *_ENOUGH))
     if not trust:
         return np.zeros_like(change)
-    broad = _averaged(colours, weight, _FINE * unit, _FAR * unit) if like_hair else colours
-    mean = _Recolouring(broad, change, known, like_hair)(broad)
+    mean = _Recolouring(part.broad, change, known, like_hair)(part.broad)
     near = _blur(np.dstack([(change - mean) * known[..., None], known]), _NEAR * unit)
     rest = near[..., :3] / (near[..., 3:] + 0.1)
     return np.asarray(trust * (mean + rest), np.float32)
@@ -249,10 +245,11 @@ class _Recolouring:
         return np.asarray(step, np.float32)
 
 
-def _averaged(colours: Float32, weight: Float32, sigma: float, far: float) -> Float32:
-    """``colours`` blurred over places of ``weight`` alone, and continued from these beyond them."""
+def _without_strands(colours: Float32, weight: Float32) -> Float32:
+    """``colours`` (T, T, 3) blurred over places of ``weight`` (T, T) alone, and continued from these beyond them."""
+    unit = UNIT * SMALL / SIDE
     maps = np.dstack([colours * weight[..., None], weight])
-    near, wide = _blur(maps, sigma), _blur(maps, far)
+    near, wide = _blur(maps, _FINE * unit), _blur(maps, _FAR * unit)
     beyond = wide[..., :3] / (wide[..., 3:] + 1e-4)
     return np.asarray((near[..., :3] + 0.05 * beyond) / (near[..., 3:] + 0.05), np.float32)
 
@@ -265,6 +262,7 @@ def _blur(maps: Float32, sigma: float) -> Float32:
     return np.asarray(cv2.resize(small, (SMALL, SMALL), interpolation=cv2.INTER_CUBIC), np.float32)
 
 
+@cache
 def _window() -> Float32:
     """1, falling to 0 at the border of the head frame: (T, T)."""
     edge = np.minimum(np.arange(SMALL), np.arange(SMALL)[::-1]).astype(np.float32)

@@ -22,6 +22,7 @@ from reage.edit.compositing import AlignedFace, Edit, composite
 from reage.edit.greying import greying
 from reage.errors import NoFaceError, VideoError
 from reage.files import beside, writing
+from reage.onnx_session import meanwhile
 from reage.photo.photo import Photo, PhotoMeta
 from reage.reager import Reager
 from reage.request import USUAL, FileOptions, Request
@@ -64,13 +65,13 @@ class Role:
         last: frames in order. ``others`` are the transforms (2, 3) to the aligned frames of other faces in it."""
         pose, step = self.poses[number], time - self.time
         face = reager.align(pixels, pose.matrix, pose.landmarks)
-        edit = reager.edit(face, to=self.target, source=self.source, male=self.male)
-        steady = None
-        if smooth:
-            edit = self.smoother.next(edit, face.pixels, step, fresh=pose.fresh)
-            steady = partial(self.mask_smoother.next, step=step, fresh=pose.fresh)
+        steady = partial(self.mask_smoother.next, step=step, fresh=pose.fresh) if smooth else None
+        with meanwhile(partial(reager.survey, pixels, face, pose.landmarks, others, steady)) as looking:
+            edit = reager.edit(face, to=self.target, source=self.source, male=self.male)
+            if smooth:
+                edit = self.smoother.next(edit, face.pixels, step, fresh=pose.fresh)
+            around = looking.result()
         self.time = time
-        around = reager.survey(pixels, face, pose.landmarks, others, steady)
         reached = reager.bundle.manifest.reached(self.source, self.target)
         white = greying(self.source, reached)
         return self.request.applied(face, edit, pose.landmarks, around, greying=white, weight=pose.weight)
