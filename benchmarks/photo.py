@@ -35,8 +35,8 @@ from reage.training.families import Exported
 HERE = Path(__file__).parent
 SOURCE = HERE.parent / "src"
 PORTRAIT = HERE.parent / "examples" / "astronaut_eileen-collins.jpg"
-BEFORE = "bb0bb29610c4c5b192a53d26f23cf207810ab2f1"
-"""The last commit before faces were searched coarsely first."""
+BEFORE = "236cbf83646d91a9859ea56bb835856a326fb666"
+"""The last commit before edits were blended in tiles and networks opened two at a time."""
 TIMED = "detect, 512 px", "warm, total", "one more age, open photo", "its age read again", "reage photo, cold"
 """What is compared with the earlier commit, in milliseconds."""
 

@@ -22,7 +22,6 @@ from reage.face.alignment import (
     utkface_template,
     warp,
 )
-from reage.face.person import PersonNetwork
 from reage.photo.photo import eight_bits
 
 SIDE = 256
@@ -40,14 +39,12 @@ class Head:
     """A head in the head frame: upright, its eyes where those of all heads are.
 
     ``matrix`` (2, 3) leads there from the photo, ``landmarks`` (468, 2) lie there; ``pixels`` (S, S, 3) are uint8.
-    ``person`` (S, S) is the probability of a person, not the background; ``own`` (S, S) is true where the photo
-    shows something, and nobody else's head.
+    ``own`` (S, S) is true where the photo shows something, and nobody else's head.
     """
 
     matrix: Float32
     landmarks: Float32
     pixels: UInt8
-    person: Float32
     own: Bool
 
 
@@ -66,7 +63,6 @@ def cut_head(
     face: AlignedFace,
     landmarks: Float32,
     others: Sequence[Float32],
-    network: PersonNetwork,
 ) -> Head | None:
     """The head of ``face`` in a ``photo`` (H, W, 3); None if it is too small.
 
@@ -81,7 +77,7 @@ def cut_head(
     own = _inside(photo.shape, matrix) & _nearest(
         matrix, [head_transform(other, face.size) for other in others]
     )
-    return Head(matrix, apply_transform(there, landmarks), pixels, network.read(pixels), own)
+    return Head(matrix, apply_transform(there, landmarks), pixels, own)
 
 
 def _inside(shape: tuple[int, ...], matrix: Float32) -> Bool:

@@ -9,8 +9,7 @@ import numpy as np
 
 from reage.arrays import Bool, Float32
 from reage.edit.colours import ColourModel
-from reage.edit.head import SIDE, Head, Places, places, rise
-from reage.face.alignment import rescale_points
+from reage.edit.head import Head, Places, rise
 from reage.photo.lab import to_lab
 
 SMALL = 128
@@ -22,8 +21,8 @@ class HeadColours:
     """The head frame reduced to T = `SMALL` pixels.
 
     ``lab`` (T, T, 3) is its picture in CIELAB, ``texture`` (T, T) the strength of fine detail in its lightness.
-    ``person`` (T, T), ``own`` (T, T) and ``at`` are as in `Head` and `Places`. ``skin``, ``clothes`` and ``behind``
-    (T, T) are the densities of each of these at the colour of a place.
+    ``person`` (T, T) and ``at`` are as in `read_colours`, ``own`` (T, T) as in `Head`. ``skin``, ``clothes`` and
+    ``behind`` (T, T) are the densities of each of these at the colour of a place.
     """
 
     lab: Float32
@@ -54,16 +53,18 @@ class HeadColours:
         return np.asarray(rise(np.sqrt(self.person * share), 0.35, 0.8) * self.own, np.float32)
 
 
-def read_colours(head: Head) -> HeadColours:
-    """What can be said of the colours of ``head`` before hair and neck are looked for."""
+def read_colours(head: Head, person: Float32, at: Places) -> HeadColours:
+    """What can be said of the colours of ``head`` before hair and neck are looked for.
+
+    ``person`` (S, S) is the probability of a person, not the background; ``at`` are the places of the reduced frame.
+    """
     size = (SMALL, SMALL)
     lab = to_lab(np.asarray(cv2.resize(head.pixels, size, interpolation=cv2.INTER_AREA)))
     grey = cv2.cvtColor(head.pixels, cv2.COLOR_RGB2GRAY).astype(np.float32) * np.float32(100 / 255)
     fine = cv2.GaussianBlur(np.abs(grey - cv2.GaussianBlur(grey, (0, 0), 2)), (0, 0), 2)
     texture = np.asarray(cv2.resize(fine, size, interpolation=cv2.INTER_AREA), np.float32)
-    person = np.asarray(cv2.resize(head.person, size, interpolation=cv2.INTER_AREA), np.float32)
+    person = np.asarray(cv2.resize(person, size, interpolation=cv2.INTER_AREA), np.float32)
     own = cv2.resize(head.own.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
-    at = places(rescale_points(head.landmarks, SIDE, SMALL), SMALL)
     skin = ColourModel(lab, at.cheeks & own, 3, (60, 6))
     clothes = ColourModel(lab, own & (person > 0.8) & (at.under > 1.1), 5)
     behind = ColourModel(lab, own & (person < 0.08), 6)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import cv2
@@ -25,11 +25,11 @@ from reage.arrays import Float32
 from reage.edit.compositing import AlignedFace, Edit
 from reage.edit.greying import greyed
 from reage.edit.hair import find_hair
-from reage.edit.head import SIDE, UNIT, cut_head, rise
+from reage.edit.head import SIDE, UNIT, Head, Places, cut_head, places, rise
 from reage.edit.head_colours import SMALL, read_colours
 from reage.edit.matte import Matte, fit_matte
 from reage.edit.neck import find_neck
-from reage.face.alignment import compose, invert_transform, resizing, warp
+from reage.face.alignment import compose, invert_transform, rescale_points, resizing, warp
 from reage.face.person import PersonNetwork
 
 _FINE = 0.08
@@ -147,27 +147,24 @@ def survey(
     landmarks: Float32,
     others: Sequence[Float32],
     network: PersonNetwork,
-    steady: Callable[[Masks], Masks] | None = None,
+    steady: Callable[[Callable[[], Masks]], Masks] | None = None,
 ) -> Surroundings | None:
     """Hair and neck of ``face`` in ``photo`` (H, W, 3) of uint8 or uint16.
 
     ``landmarks`` (468, 2) lie in the face's aligned frame; ``others`` are the transforms (2, 3) from the photo to the
-    aligned frames of the other faces in it. ``steady`` makes the masks of a video's frames follow each other gently.
+    aligned frames of the other faces in it. ``steady`` makes the masks of a video's frames follow each other gently;
+    it is given what finds those of this frame, which takes most of the time, and need not call it.
     None where neither hair nor neck is found for certain, or the face is too small for that.
     """
-    head = cut_head(photo, face, landmarks, others, network)
+    head = cut_head(photo, face, landmarks, others)
     if head is None:
         return None
-    seen = read_colours(head)
-    hair = find_hair(seen)
-    neck = find_neck(seen, hair)
-    # The edges of what is in front are finer than those of colours, which are compared in fewer pixels.
-    masks = Masks(_or_nothing(hair), _or_nothing(neck), rise(head.person, 0.4, 0.8))
-    if steady:
-        masks = steady(masks)
+    at = places(rescale_points(head.landmarks, SIDE, SMALL), SMALL)
+    find = partial(_find_masks, head, at, network)
+    masks = steady(find) if steady else find()
     pixels = head.pixels.astype(np.float32) * np.float32(2 / 255) - 1
     colours = cv2.transform(cv2.resize(pixels, (SMALL, SMALL), interpolation=cv2.INTER_AREA), _TO_YUV.T)
-    off_face = rise(seen.at.beyond, 0, 0.1)
+    off_face = rise(at.beyond, 0, 0.1)
 
     def part(mask: Float32, weight: Float32, like_hair: bool) -> Part | None:
         if mask.max() < _FAINT:
@@ -177,9 +174,18 @@ def survey(
 
     parts = (
         part(masks.hair, masks.hair * off_face, True),
-        part(masks.neck, np.maximum(masks.neck * off_face, _CHEEKS * seen.at.cheeks), False),
+        part(masks.neck, np.maximum(masks.neck * off_face, _CHEEKS * at.cheeks), False),
     )
     return Surroundings(head.matrix, pixels, *parts) if any(parts) else None
+
+
+def _find_masks(head: Head, at: Places, network: PersonNetwork) -> Masks:
+    person = network.read(head.pixels)
+    seen = read_colours(head, person, at)
+    hair = find_hair(seen)
+    neck = find_neck(seen, hair)
+    # The edges of what is in front are finer than those of colours, which are compared in fewer pixels.
+    return Masks(_or_nothing(hair), _or_nothing(neck), rise(person, 0.4, 0.8))
 
 
 def _or_nothing(mask: Float32 | None) -> Float32:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -21,6 +21,8 @@ _BRIDGE = 0.13
 """A face that is lost for at most so many seconds, a blurred frame or two, is taken to have moved evenly meanwhile."""
 _FADE = 0.3
 """Seconds over which an edit fades in after a face is found, and fades out before it is lost."""
+_FIND_EVERY = 0.1
+"""Seconds after which hair and neck are looked for again. The head frame follows the face in between."""
 _TIME = 0.25
 """Time constant in seconds of the smoothing of edits, while the face looks the same."""
 _MOTION = 0.2
@@ -203,21 +205,35 @@ class MaskSmoother:
 
     def __init__(self) -> None:
         self._masks: Masks | None = None
+        self._found: Masks | None = None
+        self._since = 0.0
 
     @property
     def memory(self) -> dict[str, Float32]:
         """What it remembers of the frames before, to go on in another process."""
-        masks = self._masks
-        return {} if masks is None else {"hair": masks.hair, "neck": masks.neck, "front": masks.front}
+        if self._masks is None or self._found is None:
+            return {}
+        found = {f"found_{name}": mask for name, mask in vars(self._found).items()}
+        return {**vars(self._masks), **found, "since": np.array(self._since)}
 
     @memory.setter
     def memory(self, memory: Mapping[str, Float32]) -> None:
-        self._masks = Masks(**memory) if memory else None
+        names = "hair", "neck", "front"
+        self._masks = Masks(**{name: memory[name] for name in names}) if memory else None
+        self._found = Masks(**{name: memory[f"found_{name}"] for name in names}) if memory else None
+        self._since = float(memory["since"]) if memory else 0.0
 
-    def next(self, masks: Masks, step: float, *, fresh: bool) -> Masks:
-        """The masks for the next frame, ``step`` seconds after the last one; where ``fresh``, nothing came before."""
-        if fresh or self._masks is None:
-            self._masks = masks
-        else:
-            self._masks = self._masks.towards(masks, 1 - float(np.exp(-step / _TIME)))
+    def next(self, find: Callable[[], Masks], step: float, *, fresh: bool) -> Masks:
+        """The masks for the next frame, ``step`` seconds after the last one; where ``fresh``, nothing came before.
+
+        ``find`` finds those of this frame, and is called every `_FIND_EVERY` seconds.
+        """
+        self._since += step
+        if fresh or self._masks is None or self._found is None:
+            self._masks = self._found = find()
+            self._since = 0.0
+            return self._masks
+        if self._since > _FIND_EVERY:
+            self._found, self._since = find(), 0.0
+        self._masks = self._masks.towards(self._found, 1 - float(np.exp(-step / _TIME)))
         return self._masks
