@@ -92,4 +92,6 @@ def test_the_edit_of_training_is_the_edit_of_the_compositor() -> None:
         0
     ].numpy()
     assert np.abs(out.astype(int) - photo).max() > 20
-    assert np.abs(ours.astype(int) - out).max() <= 2
+    apart = np.abs(ours.astype(int) - out)
+    assert apart.max() <= 1  # where one rounds up and the other down
+    assert np.mean(apart == 0) > 0.99

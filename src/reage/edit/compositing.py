@@ -19,6 +19,7 @@ from reage.arrays import Bool, Float32
 from reage.edit.matte import Matte, evaluate
 from reage.face.alignment import (
     apply_transform,
+    averaged,
     compose,
     invert_transform,
     resizing,
@@ -33,8 +34,8 @@ _TILE = (128, 256)
 """Rows and columns that are blended at a time. They fit into the processor's cache, and little memory is needed however
 large the photograph."""
 _SMOOTH = 512
-"""Side in pixels to which an edit is enlarged by cubic interpolation. From there on linear interpolation, which takes a
-tenth of the time, shows no facets either; for a blurred face, from half of that on."""
+"""Side in pixels, about, to which an edit is enlarged by cubic interpolation. From there on linear interpolation, which
+takes a tenth of the time, shows no facets either; for a blurred face, from half of that on."""
 _LAST = np.array([[0, 0, 0, 1]] * 4, np.float32)
 """Puts the last of four channels into each of them."""
 
@@ -149,18 +150,16 @@ def _tiles(
     """
     back = invert_transform(face.matrix)
     masked = np.dstack([edit.delta, edit.gain]) * face.mask[..., None]
-    changes, onto = _enlarged(masked, back, _SMOOTH)
+    changes, onto = _fitted(masked, back, _SMOOTH)
     blurred = None
     if edit.gain.any():
         sigma = detail_sigma * face.size
         blurred = cv2.GaussianBlur(face.pixels, (0, 0), sigma, borderType=cv2.BORDER_REFLECT_101)
-        blurred, low_onto = _enlarged(cv2.cvtColor(blurred, cv2.COLOR_RGB2RGBA), back, _SMOOTH // 2)
+        blurred, low_onto = _fitted(cv2.cvtColor(blurred, cv2.COLOR_RGB2RGBA), back, _SMOOTH // 2)
     for rows, columns in _touched(photo.shape, np.asarray(masked.any(2)), face.matrix):
         extent = columns.stop - columns.start, rows.stop - rows.start
         shift = np.array([[1, 0, -columns.start], [0, 1, -rows.start]], np.float32)
-        change = np.asarray(
-            warp(changes, compose(shift, onto), extent, border=cv2.BORDER_CONSTANT), np.float32
-        )
+        change = np.asarray(cv2.warpAffine(changes, compose(shift, onto), extent), np.float32)
         if face.matte is not None:
             functions = cv2.warpAffine(
                 face.matte.functions, compose(shift, back), extent, borderMode=cv2.BORDER_REPLICATE
@@ -168,8 +167,9 @@ def _tiles(
             change *= evaluate(functions, _in_colour(photo[rows, columns]))
         low = np.zeros_like(change)
         if blurred is not None:
+            there = compose(shift, low_onto)
             low = np.asarray(
-                warp(blurred, compose(shift, low_onto), extent, border=cv2.BORDER_REPLICATE), np.float32
+                cv2.warpAffine(blurred, there, extent, borderMode=cv2.BORDER_REPLICATE), np.float32
             )
         yield rows, columns, change, low
 
@@ -206,17 +206,22 @@ def _box_of(shape: tuple[int, ...], where: Bool, matrix: Float32) -> tuple[int, 
     return left, top, right, bottom
 
 
-def _enlarged(maps: Float32, back: Float32, side: int) -> tuple[Float32, Float32]:
-    """``maps`` (S, S, 4) enlarged to at most ``side`` pixels, but not beyond the photo, and the transform from there.
+def _fitted(maps: Float32, back: Float32, side: int) -> tuple[Float32, Float32]:
+    """``maps`` (S, S, 4) in a size from which linear interpolation serves the photo, and the transform from there.
 
+    They are enlarged to about ``side`` pixels, but hardly beyond the photo, or averaged where it is far smaller.
     ``back`` (2, 3) leads from ``maps`` to the photo.
     """
     size, scale = len(maps), transform_scale(back)
-    times = min(int(2 * scale), side // size)
-    if times <= 1:
-        return maps, back
-    large = cv2.resize(maps, None, fx=times, fy=times, interpolation=cv2.INTER_CUBIC)
-    return np.asarray(large, np.float32), compose(back, resizing(large.shape[:2], (size, size)))
+    # An odd number, so that the samples of the maps are among the enlarged ones: the identity then stays the identity.
+    times = min(int(2 * scale), side // size) | 1
+    if times > 1:
+        large = cv2.resize(maps, None, fx=times, fy=times, interpolation=cv2.INTER_CUBIC)
+        return np.asarray(large, np.float32), compose(back, resizing(large.shape[:2], (size, size)))
+    if scale < 0.5:
+        small, onto = averaged(maps, scale)
+        return np.asarray(small, np.float32), compose(back, onto)
+    return maps, back
 
 
 def _in_colour(tile: npt.NDArray[Any]) -> Float32:

@@ -136,11 +136,19 @@ def warp(
     scale = transform_scale(matrix)
     if scale < 0.5:
         region, matrix = _cut_region(image, matrix, size)
-        height, width = region.shape[:2]
-        small = (max(1, round(width * scale * 1.5)), max(1, round(height * scale * 1.5)))
-        image = cv2.resize(region, small, interpolation=cv2.INTER_AREA)
-        matrix = compose(matrix, resizing(small, (width, height)))
+        image, onto = averaged(region, scale)
+        matrix = compose(matrix, onto)
     return np.asarray(cv2.warpAffine(image, matrix, size, flags=cv2.INTER_LINEAR, borderMode=border))
+
+
+def averaged(image: npt.NDArray[Any], scale: float) -> tuple[npt.NDArray[Any], Float32]:
+    """A smaller copy of an image, for a transform that reduces it by ``scale`` < 0.5, and the transform (2, 3) back.
+
+    Areas are averaged down to one and a half times the size that is wanted.
+    """
+    height, width = image.shape[:2]
+    small = (max(1, round(width * scale * 1.5)), max(1, round(height * scale * 1.5)))
+    return cv2.resize(image, small, interpolation=cv2.INTER_AREA), resizing(small, (width, height))
 
 
 def _cut_region(
