@@ -171,7 +171,7 @@ def evaluate() -> Command:
         folder = Path(scratch)
         write_faces(folder / "faces")
         index, _ = index_dataset("utkface", folder / "faces")
-        index["split"] = "test"
+        index["split"] = np.where(np.arange(len(index)) % 2, "val", "test")  # edited, and beside them
         index.attrs["root"] = "faces"
         write_index(index, folder / "index.parquet")
         files = {

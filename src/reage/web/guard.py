@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
-from starlette.responses import PlainTextResponse
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from reage.web.access import Access
-from reage.web.sentences import UNEXPECTED
+from reage.web.sentences import BUSY, UNEXPECTED
 from reage.web.store import Store
 
 _POLICY = (
@@ -26,7 +26,9 @@ _POLICY = (
 _UPLOAD = "/gradio_api/upload"
 _CALL = re.compile(r"/gradio_api/call/(v2/)?([^/]+)/?")
 _EVENT = re.compile(r"/gradio_api/call/(v2/)?[^/]+/[^/]+")
-_POSTS = re.compile(rf"{_UPLOAD}|/gradio_api/(queue/join|cancel|reset)/?|{_CALL.pattern}")
+_QUEUED = re.compile(rf"/gradio_api/queue/join/?|{_CALL.pattern}")
+"""Addresses whose requests wait in Gradio's queue."""
+_POSTS = re.compile(rf"{_UPLOAD}|/gradio_api/(cancel|reset)/?|{_QUEUED.pattern}")
 """Addresses that the page, `gradio_client` and the documented endpoints post to.
 
 Gradio has more, for components that are not on the page; `process_recording`, for one, leaves files in /tmp.
@@ -57,14 +59,24 @@ class Guard:
     Refused is whoever ``access`` does not let in; posts to addresses other than `_POSTS`; calls of endpoints that are
     not among ``calls``, or with other arguments; and whatever would make the server fetch from elsewhere. Uploads of
     more than ``max_upload`` bytes are refused before they are read, and all uploads while those that wait in ``store``
-    to be opened take several times that.
+    to be opened take several times that. Nothing is added to the queue while it ``is_full``.
     """
 
-    def __init__(self, app: ASGIApp, *, access: Access, calls: Calls, store: Store, max_upload: int) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        access: Access,
+        calls: Calls,
+        store: Store,
+        max_upload: int,
+        is_full: Callable[[], bool],
+    ) -> None:
         self.app = app
         self._access = access
         self._calls = calls
         self._store = store
+        self._is_full = is_full
         self._max_upload = max_upload
         self._headers = [
             (b"content-security-policy", (_POLICY + access.frame_ancestors).encode()),
@@ -96,7 +108,7 @@ class Guard:
                 _log().error("%s %r failed", scope["method"], scope["path"], exc_info=error)
             await answer.end()
 
-    def _refusal(self, scope: Scope) -> PlainTextResponse | None:
+    def _refusal(self, scope: Scope) -> Response | None:
         path: str = scope["path"]
         if "file=http" in path or "proxy=" in path:
             return PlainTextResponse(_NO_FETCHING, 403)
@@ -105,6 +117,8 @@ class Guard:
             return PlainTextResponse("there is nothing of that name here", 404)
         if not posted:
             return None
+        if _QUEUED.fullmatch(path) and self._is_full():
+            return busy()
         headers = dict(scope["headers"])
         length = headers.get(b"content-length", b"")
         if b"transfer-encoding" in headers or not re.fullmatch(
@@ -179,6 +193,14 @@ class _Answer:
             await PlainTextResponse(UNEXPECTED, 500)(self._scope, _nothing, self)
         elif b"content-length" not in dict(self._started["headers"]):
             await self._send({"type": "http.response.body", "body": b""})
+
+
+def busy() -> Response:
+    """The answer to a request for which there is no room in a queue.
+
+    Gradio's page shows a text called ``detail``, but words of its own for the status 503.
+    """
+    return JSONResponse({"detail": BUSY}, 429, {"Retry-After": "5"})
 
 
 def is_no_upload(path: str, error: Exception) -> bool:

@@ -14,6 +14,7 @@ from reage.errors import ReageError
 UNEXPECTED = (
     "Something went wrong on this server, and is written in its log; try again, or try another photo."
 )
+BUSY = "Too many people are using this page at the moment; try again in a few seconds."
 _NOT_UPLOADED = "This file is not here: upload it first, and name it by the path that the upload answers."
 _NO_FILE = (
     'A photo is named as {"path": "…", "meta": {"_type": "gradio.FileData"}}, by the path of its upload.'

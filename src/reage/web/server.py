@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import os
 import shutil
@@ -11,7 +12,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = (
@@ -126,7 +127,8 @@ def build(service: Service) -> Blocks:
         with gr.Column(visible=False):
             Endpoints(service)
     # Closed: no request goes round the queue.
-    blocks.queue(max_size=service.limits.queue, api_open=False)
+    # How many may wait is the guard's to say, which has a sentence for the others.
+    blocks.queue(api_open=False)
     return blocks
 
 
@@ -167,6 +169,7 @@ def _serving(blocks: Blocks, service: Service, access: Access, host: str, port: 
         calls=calls(blocks),
         store=service.store,
         max_upload=service.limits.max_upload,
+        is_full=lambda: len(blocks._queue) >= service.limits.queue,
     )
     server = uvicorn.Server(
         uvicorn.Config(
@@ -229,3 +232,10 @@ def sweep_regularly(store: Store, stop: threading.Event, pause: float = 30) -> N
             store.sweep()
         except Exception:  # whatever it is, photos are still to be forgotten
             logging.getLogger(__name__).exception("old photos and files were not all deleted; trying again")
+        _give_memory_back()
+
+
+def _give_memory_back() -> None:
+    """Return to the system what forgotten photos took; glibc, which keeps it for later, has a function for that."""
+    with suppress(AttributeError, OSError):  # other C libraries have not
+        ctypes.CDLL(None).malloc_trim(0)
