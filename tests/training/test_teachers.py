@@ -50,6 +50,16 @@ def test_an_edit_is_asked_to_be_read_as_real_people_of_that_age_are(pool: FacePo
     assert torch.allclose(teacher.age_of(read), ages, atol=3)
 
 
+def test_who_looks_older_than_others_of_that_age_may_go_on_to(pool: FacePool) -> None:
+    teacher = Teacher(Timid(pool), pool, torch.device("cpu"))  # type: ignore[arg-type]
+    ages = torch.tensor([30.0, 50.0, 70.0])
+    logits = -((torch.arange(BINS) - (54 + 0.5 * (ages - 50))[:, None]) ** 2)  # 4 years more than others
+    surplus = teacher.surplus(logits, ages)
+    assert (surplus - 4).abs().max() < 1.5
+    assert teacher.distance(logits, ages, surplus).max() < 0.01
+    assert teacher.distance(logits, ages).min() > 0.25
+
+
 def test_the_network_of_a_run_is_frozen_and_its_own(tmp_path: Path) -> None:
     run = tmp_path / "age"
     Trainer(age_settings(write_cache(tmp_path / "cache"), epochs=1, steps_per_epoch=1), run).run()

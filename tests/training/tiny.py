@@ -70,7 +70,14 @@ def delta_settings(
     cache: Path, teacher: Path, *, options: dict[str, Any] | None = None, **changes: Any
 ) -> TrainSettings:
     """Settings of a small run of the delta family, in which every loss takes part from the first step."""
-    plain = {"teachers": [str(teacher)], "widths": WIDTHS, "head_start": 0, "r1_every": 2}
+    plain = {
+        "teachers": [str(teacher)],
+        "widths": WIDTHS,
+        "head_start": 0,
+        "r1_every": 2,
+        "covered": 0.5,
+        "own_looks": 15,
+    }
     return _settings("delta", cache, {**plain, **(options or {})}, changes)
 
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from reage.arrays import Bool, Float32, UInt8
 from reage.data.cache import Cache
+from reage.data.coverings import draw_coverings
 from reage.edit.masks import Reach, face_mask
 from reage.errors import DataError
 
@@ -229,4 +230,15 @@ class FacePool:
             drawn[i] = face_mask(landmarks, size, reach or self._reach)
         if mirrored is not None:
             drawn[mirrored] = drawn[mirrored, :, ::-1]
+        return drawn
+
+    def coverings(
+        self, chosen: npt.NDArray[np.intp], mirrored: Bool, seeds: npt.NDArray[np.integer]
+    ) -> Float32:
+        """Things before the faces numbered ``chosen``, as `draw_coverings` draws them by ``seeds``: (B, 4, S, S)."""
+        positions = self.positions[chosen]
+        drawn = draw_coverings(
+            self.cache.images[positions], self.cache.landmarks[positions].astype(np.float32), seeds
+        )
+        drawn[mirrored] = drawn[mirrored, :, :, ::-1]
         return drawn

@@ -39,15 +39,25 @@ class Teacher:
         self.net = net.to(device)
         self.curve = self._curve(pool, device)
 
-    def distance(self, logits: Tensor, age: Tensor, scale: float = 10.0) -> Tensor:
-        """``|E[age] - curve(age)| / scale`` of each face: (B,).
+    def distance(
+        self, logits: Tensor, age: Tensor, surplus: Tensor | float = 0.0, scale: float = 10.0
+    ) -> Tensor:
+        """``|E[age] - curve(age) - surplus| / scale`` of each face: (B,).
 
-        ``logits`` (B, 101) are the network's, of faces that should look ``age`` (B,) years old.
+        ``logits`` (B, 101) are the network's, of faces that should look ``age`` (B,) years old, or ``surplus`` (B,)
+        years older than that in the network's own estimate.
         """
+        return age_distance(logits, self._on_curve(age) + surplus, scale)
+
+    def surplus(self, logits: Tensor, age: Tensor) -> Tensor:
+        """How much older than others of their ``age`` (B,) the network finds faces, in its own estimate: (B,)."""
+        return expected_age(logits) - self._on_curve(age)
+
+    def _on_curve(self, age: Tensor) -> Tensor:
+        """The curve at ``age`` (B,), interpolated linearly."""
         low = age.clamp(0, BINS - 1.001).floor()
         part = age.clamp(0, BINS - 1.001) - low
-        wanted = self.curve[low.long()] * (1 - part) + self.curve[low.long() + 1] * part
-        return age_distance(logits, wanted, scale)
+        return self.curve[low.long()] * (1 - part) + self.curve[low.long() + 1] * part
 
     def age_of(self, estimate: Tensor) -> Tensor:
         """The age of people of whom the network estimates ``estimate`` (B,), in years: the inverse of the curve."""

@@ -114,13 +114,18 @@ class DeltaFamily(EditingFamily):
         coins = shard.slice(rng.random((count, 2)))
         blotches = draw_blotches(count, rng, size=self.size, strength=BLOTCHES)
         blotches[rng.random(count) >= self.options.blotched] = 0
+        seeds = np.where(rng.random(count) < self.options.covered, rng.integers(0, 2**31, count), -1)
         chosen, mirrored = shard.slice(chosen), shard.slice(mirrored)
         source = Batch(self._pool.take(chosen, mirrored), self.device)
         peer = Batch(self._pool.take(peers), self.device)
         inner = self._pool.masks(chosen, mirrored, reach="face")[:, None]
+        things = torch.from_numpy(self._pool.coverings(chosen, mirrored, shard.slice(seeds))).to(self.device)
+        colour, covering = things[:, :3], things[:, 3:]
+        source.face = source.face + covering * (colour - source.face)
         shifts = draw_shift(rng, reach=reach), draw_shift(rng, reach=reach)
-        parts = (inner, *(shard.slice(each) for each in (targets, wrong, affine, blotches)), coins)
-        return Step(source, peer, shifts, *(torch.from_numpy(part).to(self.device) for part in parts))
+        drawn = (inner, *(shard.slice(each) for each in (targets, wrong, affine, blotches)), coins)
+        parts = (torch.from_numpy(part).to(self.device) for part in drawn)
+        return Step(source, peer, shifts, covering, *parts)
 
     def _far_ages(self, ages: Float32, rng: np.random.Generator, gap: float) -> Float32:
         """Ages drawn evenly from the targets, at least ``gap`` years from ``ages``: (B,) -> (B,), in years."""
@@ -157,16 +162,19 @@ class DeltaFamily(EditingFamily):
         places, pooled = self._look(fake_view)
         texture, texture_fits = self._texture(fake_view, mask, target, source.male)
         warped = warp_affine(fake, drawn.affine)
-        change = (fake - source.face).abs().mean((1, 2, 3))
+        change = (fake - source.face).abs().mean(1, keepdim=True)
         tone = gaussian_blur((fake - source.face) * drawn.inner, TONE_SIGMA * fake.shape[-1])
         parts = {
             "realism": losses.relativistic_loss(places, real_places, mask),
             "texture": losses.paired_loss(texture, real_texture),
             "texture_match": losses.paired_loss(texture_fits, peer_fits),
             "match": losses.nonsaturating_loss(self._judge(pooled, target, source.male)),
-            "age": self._age_loss(warped, target),
-            "reader": self.teachers[-1].distance(self._read(warped), target).mean(),
+            "age": torch.stack(
+                [self._age_loss(each, each.net, drawn, warped) for each in self.teachers]
+            ).mean(),
+            "reader": self._age_loss(self.teachers[-1], self.networks["reader"], drawn, warped),
             "change": change.mean(),
+            "covering": (change * drawn.covering).sum() / drawn.covering.sum().clamp(min=1),
             "tone": tone.square().mean(),
             "excess": (tone.abs() - EXCESS).clamp(min=0).square().mean(),
             "gain": (gain.square() * source.mask).mean(),
@@ -180,13 +188,15 @@ class DeltaFamily(EditingFamily):
         start, end = self.options.age, self.options.age_end
         return start if end is None else start + (end - start) * step / self.settings.steps
 
-    def _age_loss(self, face: Tensor, target: Tensor) -> Tensor:
-        distances = []
-        for teacher in self.teachers:
-            with self.autocast():
-                logits, _ = teacher.net(face)
-            distances.append(teacher.distance(logits, target).mean())
-        return torch.stack(distances).mean()
+    def _age_loss(self, teacher: Teacher, net: nn.Module, drawn: Step, warped: Tensor) -> Tensor:
+        """How far ``net``, by the curve of ``teacher``, finds edits ``warped`` (B, 3, S, S) from their targets: ()."""
+        surplus: Tensor | float = 0.0
+        if years := self.options.own_looks:
+            source = drawn.source
+            with torch.no_grad():
+                own = teacher.surplus(self._read(net, source.face), source.age)
+            surplus = own * torch.exp(-(drawn.target - source.age).abs() / years)
+        return teacher.distance(self._read(net, warped), drawn.target, surplus).mean()
 
     def _shown(self, drawn: Step, fake: Tensor) -> Shown:
         """What the critics are shown in this step.
@@ -231,16 +241,17 @@ class DeltaFamily(EditingFamily):
         }  # fmt: skip
         return parts["realism"] + parts["match"] + 0.5 * self.options.texture_r1 * slope, figures
 
-    def _read(self, face: Tensor) -> Tensor:
-        """What the reader says of the ages of faces (B, 3, S, S): logits (B, 101)."""
+    def _read(self, net: nn.Module, face: Tensor) -> Tensor:
+        """What the age network ``net`` says of the ages of faces (B, 3, S, S): logits (B, 101)."""
         with self.autocast():
-            logits, _ = self.networks["reader"](face.contiguous(memory_format=torch.channels_last))
+            logits, _ = net(face.contiguous(memory_format=torch.channels_last))
         return torch.as_tensor(logits)
 
     def _reader_loss(self, drawn: Step, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         shown, real = drawn.shown, [drawn.source, drawn.peer]
         faces = torch.cat([*(batch.face for batch in real), warp_affine(shown.fake, drawn.affine)])
-        logits, fake_logits = torch.split(self._read(faces), [2 * len(drawn.source), len(shown.fake)])
+        counts = [2 * len(drawn.source), len(shown.fake)]
+        logits, fake_logits = torch.split(self._read(self.networks["reader"], faces), counts)
         ages = torch.cat([batch.age for batch in real])
         parts = {
             "real": losses.soft_age_cross_entropy(logits, ages),

@@ -66,6 +66,15 @@ class DeltaOptions(Settings):
         le=1,
         description="Share of the edits shown to the critics that are sources with random blotches instead.",
     )
+    covered: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Share of the sources that get glasses, a hand, strands of hair or an object before the face.",
+    )
+    covering: float = Field(
+        3.0, ge=0, description="Weight of the mean absolute change of these, which should stay as they are."
+    )
     match: float = Field(
         1.0, ge=0, description="Weight of the critic's second question: does the face fit its age and gender?"
     )
@@ -77,6 +86,13 @@ class DeltaOptions(Settings):
         1.0, ge=0, description="Weight of the same loss by the reader, an age network that goes on learning."
     )
     reader_rate: float = Field(2e-4, gt=0, description="Peak learning rate of the reader.")
+    own_looks: float = Field(
+        0.0,
+        ge=0,
+        description="Years of change over which people keep looking older or younger than their age: the age loss "
+        "then asks for what a teacher finds of others of the target age, plus what it finds too much or too little of "
+        "the source, times exp(-change / years). 0: nothing of it.",
+    )
     doubt: float = Field(
         0.5,
         ge=0,

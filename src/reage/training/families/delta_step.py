@@ -77,6 +77,8 @@ class Step:
     """Other real people of the target ages."""
     shifts: tuple[tuple[int, int], tuple[int, int]]
     """Shifts of what the critics see: while the generator learns, and while they learn themselves."""
+    covering: Tensor
+    """Opacity (B, 1, S, S) of what was drawn before the sources; zero for most."""
     inner: Tensor
     """Masks (B, 1, S, S) of the face without hair."""
     target: Tensor
