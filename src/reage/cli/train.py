@@ -53,6 +53,43 @@ def data_cache(index: Path, output: Path, size: int, workers: int) -> None:
     click.echo(make_cache(index, output, size, workers))
 
 
+@data.command("pack")
+@click.argument("cache", type=PATH)
+@click.option("-o", "--output", type=PATH, required=True, help="File to write, such as faces.npz.")
+@click.option(
+    "--megabytes",
+    type=click.FloatRange(min=0, min_open=True),
+    default=35.0,
+    show_default=True,
+    help="The most that the file may have; its quality falls until it fits.",
+)
+@click.option(
+    "--min-sharpness",
+    type=click.FloatRange(0),
+    default=0.0,
+    show_default=True,
+    help="Leave out faces that are less sharp, as the setting data.min_sharpness does.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace the file if it exists.")
+def data_pack(cache: Path, output: Path, megabytes: float, min_sharpness: float, overwrite: bool) -> None:
+    """Pack the folder CACHE into one small file, to train on another machine."""
+    need_extra("train", "pandas", "pyarrow", "rich")
+    from reage.data.commands import pack
+
+    click.echo(pack(cache, output, megabytes, min_sharpness, overwrite))
+
+
+@data.command("unpack")
+@click.argument("packed", type=PATH)
+@click.option("-o", "--output", type=PATH, required=True, help="Folder to make.")
+def data_unpack(packed: Path, output: Path) -> None:
+    """Make a cache again of the file PACKED, as `reage data pack` wrote it."""
+    need_extra("train", "pandas", "pyarrow", "rich")
+    from reage.data.commands import unpack
+
+    click.echo(unpack(packed, output))
+
+
 class _TrainCommand(click.Command):
     """Adds the settings of every run to ``--help``, where the extra is installed that knows them."""
 

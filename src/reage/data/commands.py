@@ -1,12 +1,13 @@
-"""The work behind ``reage data``: an index or a cache is made, with a progress bar and a summary."""
+"""The work behind ``reage data``: indexes, caches and packed caches are made, with a progress bar and a summary."""
 
 from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
 
-from reage.data.cache import build_cache
+from reage.data.cache import build_cache, open_cache
 from reage.data.catalog import index_dataset, read_index, summary, write_index
+from reage.data.packing import pack_cache, unpack_cache
 from reage.progress import progress_bar
 
 
@@ -40,3 +41,30 @@ def make_cache(index: Path, output: Path, size: int, workers: int) -> str:
         )
     line = f"{output}: {counts.packed} faces of {size} px; {counts.no_face} images left out, no face found"
     return f"{line}; {counts.unreadable} could not be read" if counts.unreadable else line
+
+
+def pack(cache: Path, output: Path, megabytes: float, min_sharpness: float, overwrite: bool) -> str:
+    """Pack the cache folder ``cache`` into one file; returns a line to print.
+
+    The other arguments are those of `pack_cache`. Raises `DataError` and `WriteError`.
+    """
+    with progress_bar() as progress:
+        packed = pack_cache(
+            open_cache(cache),
+            output,
+            megabytes=megabytes,
+            min_sharpness=min_sharpness,
+            overwrite=overwrite,
+            progress=partial(progress, "packing"),
+        )
+    return f"{output}: {packed.faces:,} faces at quality {packed.quality}, {packed.size / 1e6:.1f} MB"
+
+
+def unpack(path: Path, output: Path) -> str:
+    """Unpack the file ``path`` into the cache folder ``output``; returns a line to print.
+
+    Raises `DataError` and `WriteError`.
+    """
+    with progress_bar() as progress:
+        count = unpack_cache(path, output, partial(progress, "unpacking"))
+    return f"{output}: {count:,} faces"
