@@ -9,7 +9,7 @@ demo: $(RUNTIME)/ready
 	$(RUNTIME)/bin/python examples/demo.py
 
 test: $(DEV)/ready
-	OMP_NUM_THREADS=1 $(DEV)/bin/python -m pytest -n auto
+	OMP_NUM_THREADS=1 $(DEV)/bin/python -m pytest -n auto --dist worksteal
 
 lint: $(DEV)/ready
 	$(DEV)/bin/ruff check .

@@ -12,7 +12,7 @@ from .tiny import age_settings, cycle_settings, delta_settings, latent_settings,
 
 
 @pytest.fixture(scope="session", autouse=True)
-def one_thread() -> None:
+def one_thread(brief_sheets: None) -> None:
     """Tiny networks are quicker on one thread, and sums are then always taken in one order."""
     torch.set_num_threads(1)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import lru_cache, partial
 from typing import Any, Literal
 
 import cv2
@@ -172,7 +172,7 @@ class AgeFamily(Family):
 
         The columns are labelled with the age and the L2 norm of the perturbation at 96 px.
         """
-        faces = self._portraits
+        faces = _portraits(self.size)
         if not faces:
             return None
         face = to_tensor(torch.from_numpy(np.stack(faces)).to(self.device))
@@ -188,17 +188,6 @@ class AgeFamily(Family):
                 cells.append(to_uint8(face + change))
                 columns.append(f"{age:.0f}, {radius:g}")
         return Sheet(torch.stack(cells, 1).cpu().numpy(), [f"{i}" for i in range(len(faces))], columns)
-
-    @cached_property
-    def _portraits(self) -> list[UInt8]:
-        """The bundled portraits, aligned: each (S, S, 3)."""
-        align, faces = Aligner(self.size), []
-        for path in portraits():
-            picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
-            aligned = None if picture is None else align(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB))
-            if aligned is not None:
-                faces.append(aligned[0])
-        return faces
 
     def examples(self) -> dict[str, tuple[Any, ...]]:
         return {"age": (torch.zeros(1, 3, self.size, self.size),)}
@@ -241,3 +230,15 @@ class _Step:
             )
         self.perturbation = perturbation.requires_grad_()
         return (self.face + self.perturbation).clamp(-1, 1)
+
+
+@lru_cache(maxsize=1)
+def _portraits(size: int) -> list[UInt8]:
+    """The bundled portraits, aligned: each (size, size, 3)."""
+    align, faces = Aligner(size), []
+    for path in portraits():
+        picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
+        aligned = None if picture is None else align(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB))
+        if aligned is not None:
+            faces.append(aligned[0])
+    return faces
