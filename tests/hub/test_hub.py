@@ -8,7 +8,9 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -32,32 +34,42 @@ def hub() -> Iterator[Hub]:
         yield running
 
 
+def python(hub: Hub, home: Path, *arguments: object, **environment: str) -> Done:
+    """Runs Python in a process of its own, as huggingface_hub reads its environment when it is imported."""
+    usual = {"HF_ENDPOINT": hub.url, "HF_HOME": str(home), "HF_TOKEN": TOKEN}
+    # Large files by LFS: the stand-in does not speak Xet.
+    env = {**os.environ, **usual, "HF_HUB_DISABLE_XET": "1", **environment}
+    command = [sys.executable, *map(str, arguments)]
+    return subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+
+
 @pytest.fixture
 def run(hub: Hub, tmp_path: Path) -> Run:
-    """Runs Python in a process of its own, as huggingface_hub reads its environment when it is imported."""
-
-    def python(*arguments: object, **environment: str) -> Done:
-        usual = {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "home"), "HF_TOKEN": TOKEN}
-        # Large files by LFS: the stand-in does not speak Xet.
-        env = {**os.environ, **usual, "HF_HUB_DISABLE_XET": "1", **environment}
-        command = [sys.executable, *map(str, arguments)]
-        return subprocess.run(command, env=env, capture_output=True, text=True, check=False)
-
-    return python
+    return partial(python, hub, tmp_path / "home")
 
 
 @pytest.fixture
 def reage(run: Run) -> Run:
-    return lambda *arguments, **environment: run("-m", "reage", *arguments, **environment)
+    return partial(run, "-m", "reage")
+
+
+@pytest.fixture(scope="module")
+def pushed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Hub, str]:
+    """A hub where the embedded bundle was published as jane/ages, and the commit of it."""
+    with running_hub() as hub:
+        home = tmp_path_factory.mktemp("home")
+        done = python(hub, home, "-m", "reage", "models", "push", "jane/ages", asset(DEFAULT))
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    return hub, done.stdout.split()[0].removeprefix("hf://jane/ages@").removesuffix(":")
 
 
 @pytest.fixture
-def published(reage: Run) -> str:
+def published(hub: Hub, pushed: tuple[Hub, str]) -> str:
     """The commit of the embedded bundle, published as jane/ages."""
-    done = reage("models", "push", "jane/ages", asset(DEFAULT))
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
-    return done.stdout.split()[0].removeprefix("hf://jane/ages@").removesuffix(":")
+    before, commit = pushed
+    hub.repositories, hub.large = deepcopy(before.repositories), dict(before.large)
+    return commit
 
 
 def refused(done: Done, words: str) -> None:

@@ -7,6 +7,7 @@ import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -299,8 +300,11 @@ def test_another_model_brings_its_own_ages(visitor: Visitor, couple: Path) -> No
     assert visitor.age <= 59
 
 
-def test_a_strip_shows_the_chosen_faces_and_a_film_one(visitor: Visitor, couple: Path) -> None:
-    controls = visitor.controls
+def test_a_strip_shows_the_chosen_faces_and_a_film_one(
+    visitor: Visitor, couple: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    controls, service = visitor.controls, visitor.handlers.service
+    monkeypatch.setattr(service, "film", partial(service.film, seconds=1))
     visitor.opens(couple)
     visitor.sees(visitor.handlers.make_strip(visitor.shown))
     one = read_photo(Path(visitor.shown[controls.strip]))
