@@ -139,3 +139,21 @@ def test_the_total_variation_of_a_ramp_is_its_slope() -> None:
 )
 def test_losses_are_float32_whatever_the_networks_ran_in(loss: object) -> None:
     assert loss(torch.zeros(1, BINS, dtype=torch.bfloat16)).dtype == torch.float32  # type: ignore[operator]
+
+
+def test_spots_are_found_and_folds_are_none() -> None:
+    y, x = torch.meshgrid(torch.arange(64.0) - 32, torch.arange(64.0) - 32, indexing="ij")
+    for sign in (-1, 1):
+        spot = sign * 0.4 * torch.exp(-(x**2 + y**2) / (2 * 3**2))[None, None]
+        found = losses.spots(spot, 3)
+        assert found[0, 0, 32, 32].item() == pytest.approx(0.1, rel=0.1)
+        assert found.argmax() == 32 * 64 + 32
+    for fold in (x, y, (x + y) / 2**0.5):
+        assert (
+            losses.spots(-0.4 * torch.exp(-(fold**2) / (2 * 3**2))[None, None], 3)[..., 8:-8, 8:-8].max()
+            < 0.005
+        )
+    flat = torch.zeros(1, 1, 64, 64, requires_grad=True)
+    losses.spots(flat, 3).square().sum().backward()
+    assert flat.grad is not None
+    assert torch.isfinite(flat.grad).all()

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from reage.networks.age_net import BINS, expected_age
+from reage.training.editing import gaussian_blur
 
 
 def logistic_loss(logits: Tensor, *, real: bool) -> Tensor:
@@ -136,3 +137,22 @@ def total_variation(x: Tensor) -> Tensor:
     The anisotropic form of Rudin, Osher and Fatemi, "Nonlinear total variation based noise removal", 1992.
     """
     return (x[..., 1:, :] - x[..., :-1, :]).abs().mean() + (x[..., :, 1:] - x[..., :, :-1]).abs().mean()
+
+
+def spots(change: Tensor, sigma: float) -> Tensor:
+    """How strong a spot of about ``sigma`` pixels ``change`` (B, 1, S, S) has at each place, dark or light: same shape.
+
+    It is ``sigma^2 sqrt(det H)`` with the Hessian H of the blurred change, or 0 where that determinant is negative: the
+    detector of blobs of Lindeberg, "Feature detection with automatic scale selection", 1998. A fold is no spot: along
+    it nothing changes, so that the determinant vanishes. A spot ``a exp(-r^2 / 2 sigma^2)`` has |a| / 4 in its middle.
+    """
+    smooth = F.pad(gaussian_blur(change, sigma), (2, 2, 2, 2), mode="replicate")
+    middle = 2 * smooth[..., 2:-2, 2:-2]
+    # Central differences taken twice, also along one axis: for folds in both diagonals, too, the terms then cancel.
+    across = (smooth[..., 2:-2, 4:] - middle + smooth[..., 2:-2, :-4]) / 4
+    down = (smooth[..., 4:, 2:-2] - middle + smooth[..., :-4, 2:-2]) / 4
+    mixed = (
+        smooth[..., 3:-1, 3:-1] - smooth[..., 3:-1, 1:-3] - smooth[..., 1:-3, 3:-1] + smooth[..., 1:-3, 1:-3]
+    )
+    determinant = across * down - (mixed / 4) ** 2
+    return sigma**2 * torch.where(determinant > 1e-12, determinant.clamp(min=1e-12).sqrt(), 0.0)

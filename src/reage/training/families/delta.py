@@ -34,6 +34,8 @@ EXCESS = 0.12
 """A larger change of broad areas, in units of an image in [-1, 1], is a smear whatever the age."""
 TONE_SIGMA = 0.03
 """Sigma of the blur that leaves tone and smears of a change but no lines, as a fraction of the side."""
+SPOT_SIGMA = 0.02
+"""Size of spots that are to be avoided, as the sigma of a Gaussian, in parts of the side."""
 BLOTCHES = 0.15
 """Largest root mean square of the random blotches that the critics are shown, in units of an image in [-1, 1]."""
 CALIBRATION_FACES = 16
@@ -162,8 +164,11 @@ class DeltaFamily(EditingFamily):
         places, pooled = self._look(fake_view)
         texture, texture_fits = self._texture(fake_view, mask, target, source.male)
         warped = warp_affine(fake, drawn.affine)
-        change = (fake - source.face).abs().mean(1, keepdim=True)
-        tone = gaussian_blur((fake - source.face) * drawn.inner, TONE_SIGMA * fake.shape[-1])
+        size = fake.shape[-1]
+        difference = fake - source.face
+        change = difference.abs().mean(1, keepdim=True)
+        tone = gaussian_blur(difference * drawn.inner, TONE_SIGMA * size)
+        spots = drawn.inner * losses.spots(difference.mean(1, keepdim=True), SPOT_SIGMA * size)
         parts = {
             "realism": losses.relativistic_loss(places, real_places, mask),
             "texture": losses.paired_loss(texture, real_texture),
@@ -177,6 +182,7 @@ class DeltaFamily(EditingFamily):
             "covering": (change * drawn.covering).sum() / drawn.covering.sum().clamp(min=1),
             "tone": tone.square().mean(),
             "excess": (tone.abs() - EXCESS).clamp(min=0).square().mean(),
+            "spots": spots.square().mean(),
             "gain": (gain.square() * source.mask).mean(),
             "smooth": losses.total_variation(delta * source.mask),
         }

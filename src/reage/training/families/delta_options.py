@@ -109,6 +109,11 @@ class DeltaOptions(Settings):
         ge=0,
         description="Weight of the mean squared excess of that change over 0.12, against dark strokes.",
     )
+    spots: float = Field(
+        0.0,
+        ge=0,
+        description="Weight of the mean squared spots, dark or light, in the change; folds are none.",
+    )
     gain: float = Field(0.2, ge=0, description="Weight of the mean squared gain of detail.")
     smooth: float = Field(0.25, ge=0, description="Weight of the total variation of the delta.")
     mismatch: float = Field(
