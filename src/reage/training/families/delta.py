@@ -12,8 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from reage.arrays import Float32
-from reage.data.augment import draw_affine, draw_blotches, draw_shift, warp_affine
+from reage.data.augment import warp_affine
 from reage.data.sampling import Shard, step_rng
 from reage.edit.compositing import DETAIL_SIGMA
 from reage.networks.age_net import FrozenAgeNet, expected_age
@@ -26,7 +25,7 @@ from reage.training.config import TrainSettings, validate
 from reage.training.editing import apply_edit, gaussian_blur
 from reage.training.families.base import CPU, Batch, Compute, EditingFamily, Exported, Networks
 from reage.training.families.delta_options import DeltaOptions
-from reage.training.families.delta_step import Shown, Step, shifted
+from reage.training.families.delta_step import Shown, Step, draw_step, shifted
 from reage.training.teachers import Teacher, read_age_net
 from reage.training.updater import Objective
 
@@ -36,8 +35,6 @@ TONE_SIGMA = 0.03
 """Sigma of the blur that leaves tone and smears of a change but no lines, as a fraction of the side."""
 SPOT_SIGMA = 0.02
 """Size of spots that are to be avoided, as the sigma of a Gaussian, in parts of the side."""
-BLOTCHES = 0.15
-"""Largest root mean square of the random blotches that the critics are shown, in units of an image in [-1, 1]."""
 CALIBRATION_FACES = 16
 """Training faces that are edited for each entry of the calibration."""
 
@@ -105,38 +102,7 @@ class DeltaFamily(EditingFamily):
 
     def draw(self, step: int, shard: Shard) -> Step:
         rng, count = step_rng(self.settings.seed, step), self.settings.batch * shard.count
-        chosen, mirrored = self._pool.choose(count, rng)
-        ages = self._pool.ages[chosen]
-        near = np.clip(ages + rng.uniform(-25, 25, count), *self.options.targets).astype(np.float32)
-        targets = np.where(rng.random(count) < self.options.near, near, self._far_ages(ages, rng, 4))
-        wrong = self._far_ages(ages, rng, 15)
-        affine = draw_affine(count, rng, degrees=10, zoom=(0.9, 1.1), shift=0.05)
-        reach = int(self.size * self.options.translate)
-        peers = shard.slice(self._pool.like(targets, self._pool.male[chosen], rng))
-        coins = shard.slice(rng.random((count, 2)))
-        blotches = draw_blotches(count, rng, size=self.size, strength=BLOTCHES)
-        blotches[rng.random(count) >= self.options.blotched] = 0
-        seeds = np.where(rng.random(count) < self.options.covered, rng.integers(0, 2**31, count), -1)
-        chosen, mirrored = shard.slice(chosen), shard.slice(mirrored)
-        source = Batch(self._pool.take(chosen, mirrored), self.device)
-        peer = Batch(self._pool.take(peers), self.device)
-        inner = self._pool.masks(chosen, mirrored, reach="face")[:, None]
-        things = torch.from_numpy(self._pool.coverings(chosen, mirrored, shard.slice(seeds))).to(self.device)
-        colour, covering = things[:, :3], things[:, 3:]
-        source.face = source.face + covering * (colour - source.face)
-        shifts = draw_shift(rng, reach=reach), draw_shift(rng, reach=reach)
-        drawn = (inner, *(shard.slice(each) for each in (targets, wrong, affine, blotches)), coins)
-        parts = (torch.from_numpy(part).to(self.device) for part in drawn)
-        return Step(source, peer, shifts, covering, *parts)
-
-    def _far_ages(self, ages: Float32, rng: np.random.Generator, gap: float) -> Float32:
-        """Ages drawn evenly from the targets, at least ``gap`` years from ``ages``: (B,) -> (B,), in years."""
-        low, high = self.options.targets
-        below = np.clip(np.minimum(ages - gap, high) - low, 0, None)  # years to draw from, below each age
-        above = np.clip(high - np.maximum(ages + gap, low), 0, None)
-        drawn = rng.random(len(ages)) * (below + above)
-        far = np.where(drawn < below, low + drawn, np.maximum(ages + gap, low) + drawn - below)
-        return np.asarray(far, np.float32)
+        return draw_step(self._pool, self.options, count, rng, shard, self.device)
 
     def edit(self, generator: nn.Module, batch: Batch, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Edit the faces of ``batch`` to ``target`` (B,) years; returns the edited faces, the delta and the gain."""

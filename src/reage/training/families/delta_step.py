@@ -5,11 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from reage.data.augment import translate
+from reage.arrays import Float32
+from reage.data.augment import draw_affine, draw_blotches, draw_shift, translate
+from reage.data.sampling import FacePool, Shard
 from reage.training.families.base import Batch
+from reage.training.families.delta_options import DeltaOptions
+
+BLOTCHES = 0.15
+"""Largest root mean square of the random blotches that the critics are shown, in units of an image in [-1, 1]."""
+NEAR = 25
+"""Near targets lie within so many years of the source's age."""
 
 
 @dataclass
@@ -99,3 +108,50 @@ def shifted(shift: tuple[int, int], *pictures: Tensor) -> tuple[Tensor, ...]:
     """``pictures`` (B, C, S, S), all shifted alike, so that places can still be compared."""
     moved = translate(torch.cat(pictures, 1), shift)
     return torch.split(moved, [each.shape[1] for each in pictures], 1)
+
+
+def draw_step(
+    pool: FacePool,
+    options: DeltaOptions,
+    count: int,
+    rng: np.random.Generator,
+    shard: Shard,
+    device: torch.device,
+) -> Step:
+    """Draw a step of ``count`` faces of ``pool``, with targets, peers, coverings and all that augments them.
+
+    Returns this ``shard`` of them, on ``device``. Everything is drawn for the whole step, which is therefore the same
+    however it is divided.
+    """
+    chosen, mirrored = pool.choose(count, rng)
+    ages = pool.ages[chosen]
+    near = np.clip(ages + rng.uniform(-NEAR, NEAR, count), *options.targets).astype(np.float32)
+    targets = np.where(rng.random(count) < options.near, near, far_ages(ages, options.targets, rng, gap=4))
+    wrong = far_ages(ages, options.targets, rng, gap=15)
+    affine = draw_affine(count, rng, degrees=10, zoom=(0.9, 1.1), shift=0.05)
+    reach = int(pool.cache.size * options.translate)
+    peers = shard.slice(pool.like(targets, pool.male[chosen], rng))
+    coins = shard.slice(rng.random((count, 2)))
+    blotches = draw_blotches(count, rng, size=pool.cache.size, strength=BLOTCHES)
+    blotches[rng.random(count) >= options.blotched] = 0
+    seeds = np.where(rng.random(count) < options.covered, rng.integers(0, 2**31, count), -1)
+    chosen, mirrored = shard.slice(chosen), shard.slice(mirrored)
+    source = Batch(pool.take(chosen, mirrored), device)
+    peer = Batch(pool.take(peers), device)
+    inner = pool.masks(chosen, mirrored, reach="face")[:, None]
+    things = torch.from_numpy(pool.coverings(chosen, mirrored, shard.slice(seeds))).to(device)
+    colour, covering = things[:, :3], things[:, 3:]
+    source.face = source.face + covering * (colour - source.face)
+    shifts = draw_shift(rng, reach=reach), draw_shift(rng, reach=reach)
+    drawn = (inner, *(shard.slice(each) for each in (targets, wrong, affine, blotches)), coins)
+    return Step(source, peer, shifts, covering, *(torch.from_numpy(part).to(device) for part in drawn))
+
+
+def far_ages(ages: Float32, targets: tuple[float, float], rng: np.random.Generator, *, gap: float) -> Float32:
+    """Ages drawn evenly between ``targets``, at least ``gap`` years from ``ages``: (B,) -> (B,), in years."""
+    low, high = targets
+    below = np.clip(np.minimum(ages - gap, high) - low, 0, None)  # years to draw from, below each age
+    above = np.clip(high - np.maximum(ages + gap, low), 0, None)
+    drawn = rng.random(len(ages)) * (below + above)
+    far = np.where(drawn < below, low + drawn, np.maximum(ages + gap, low) + drawn - below)
+    return np.asarray(far, np.float32)
