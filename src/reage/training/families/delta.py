@@ -145,7 +145,7 @@ class DeltaFamily(EditingFamily):
             ).mean(),
             "reader": self._age_loss(self.teachers[-1], self.networks["reader"], drawn, warped),
             "change": change.mean(),
-            "covering": (change * drawn.covering).sum() / drawn.covering.sum().clamp(min=1),
+            "covering": _mean_within(change, drawn.covering).mean() / max(options.covered, 1e-6),
             "tone": tone.square().mean(),
             "excess": (tone.abs() - EXCESS).clamp(min=0).square().mean(),
             "spots": spots.square().mean(),
@@ -354,3 +354,11 @@ class DeltaFamily(EditingFamily):
             reach=options.reach,
             teachers=["reage age network (a run of the family age)"],
         )
+
+
+def _mean_within(maps: Tensor, mask: Tensor) -> Tensor:
+    """The mean of each of maps (B, 1, S, S) weighted by a mask (B, 1, S, S), or nearly 0 where that is 0: (B,).
+
+    A mean over the batch would be another one for every division of the batch.
+    """
+    return (maps * mask).sum((1, 2, 3)) / mask.sum((1, 2, 3)).clamp(min=1)
