@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from reage.cli.options import MODEL, PATH, device_option, need_extra, parse_ages
+from reage.cli.options import MODEL, PATH, device_option, need_extra, parse_ages, ray_option
+
+if TYPE_CHECKING:
+    from reage.evaluation.measurer import Measurers
 
 EVALUATION = ("torch", "pandas", "pyarrow", "rich", "skimage", "sklearn", "matplotlib", "onnx_tool")
 """Modules that the extra "eval" brings."""
@@ -58,6 +64,12 @@ EVALUATION = ("torch", "pandas", "pyarrow", "rich", "skimage", "sklearn", "matpl
     help="Folder that keeps the measurements, for several reports; default: measurements/ in the report's folder.",
 )
 @device_option
+@ray_option
+@click.option(
+    "--workers",
+    type=click.IntRange(1),
+    help="Processes with --ray, each on one core; default: one for every core.",
+)
 @click.option("--force", is_flag=True, help="Let networks judge that taught the model; the report says so.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing report.")
 def evaluate(
@@ -66,6 +78,8 @@ def evaluate(
     output: Path,
     ages: str,
     cache: Path | None,
+    ray: bool,
+    workers: int | None,
     force: bool,
     overwrite: bool,
     **options: Any,
@@ -89,14 +103,33 @@ def evaluate(
     protocol = Protocol(ages=tuple(parse_ages(ages)), **options)
     make_report_folder(output, overwrite=overwrite)
     measurements = MeasurementCache(cache or output / "measurements")
-    with progress_bar() as progress:
+    bundle = opened_bundle(model)
+    with _measurers(ray, workers) as measurers, progress_bar() as progress:
         evaluation = evaluate(
-            opened_bundle(model), index, protocol, measurements, force=force, progress=progress
+            bundle, index, protocol, measurements, force=force, progress=progress, measurers=measurers
         )
         write_report(evaluation, output, progress)
     if protocol.split == "val":
         click.echo(select(evaluation.report).in_words)
     click.echo(f"{output / 'report.md'}: written")
+
+
+@contextmanager
+def _measurers(ray: bool, workers: int | None) -> Iterator[Measurers]:
+    """What measures the faces of an evaluation: this process, or so many of Ray's."""
+    if not ray:
+        if workers:
+            raise click.UsageError("--workers needs --ray")
+        from reage.evaluation.measurer import one_by_one
+
+        yield one_by_one
+        return
+    need_extra("scale", "ray")
+    from reage.scale.cluster import connected
+    from reage.scale.measuring import measure_on_ray
+
+    with connected(None, workers) as count:
+        yield partial(measure_on_ray, workers=count)
 
 
 @click.command()

@@ -144,6 +144,11 @@ device_option = click.option(
     help="Where networks are computed; cpu, unless REAGE_DEVICE says otherwise. Other devices need a build of ONNX "
     "Runtime that has them (docs/install.md); auto takes the first that there is.",
 )
+ray_option = click.option(
+    "--ray",
+    is_flag=True,
+    help='Let processes of Ray do the work, on this machine or on the cluster that RAY_ADDRESS names (extra "scale").',
+)
 target_options = _together(*_TARGET)
 """The age to show: --to, --by or --direction."""
 face_options = _together(*_FACE, *_MODEL, device_option)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from reage.ages import DIRECTIONS
-from reage.cli.options import PATH, RECIPE, need_extra
+from reage.cli.options import PATH, RECIPE, need_extra, ray_option
 
 if TYPE_CHECKING:
     from reage.training.trainer import Trainer
@@ -44,13 +44,26 @@ def data_index(dataset: str, source: Path | None, images: Path | None, output: P
 @click.option(
     "--size", type=click.IntRange(32, 512), default=128, show_default=True, help="Side of a face in pixels."
 )
-@click.option("--workers", type=click.IntRange(1), default=2, show_default=True)
-def data_cache(index: Path, output: Path, size: int, workers: int) -> None:
+@click.option(
+    "--workers",
+    type=click.IntRange(1),
+    help="Threads that decode and align, or with --ray processes; default: 2, or with --ray one for every core.",
+)
+@ray_option
+def data_cache(index: Path, output: Path, size: int, workers: int | None, ray: bool) -> None:
     """Align the faces of INDEX by their landmarks and pack them into one array for training."""
     need_extra("train", "pandas", "pyarrow", "rich")
     from reage.data.commands import make_cache
 
-    click.echo(make_cache(index, output, size, workers))
+    if not ray:
+        click.echo(make_cache(index, output, size, workers or 2))
+        return
+    need_extra("scale", "ray")
+    from reage.scale.aligning import read_faces_on_ray
+    from reage.scale.cluster import connected
+
+    with connected(None, workers) as count:
+        click.echo(make_cache(index, output, size, count, read_faces_on_ray))
 
 
 @data.command("pack")

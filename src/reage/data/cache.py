@@ -7,11 +7,11 @@ aligned frame, and ``rows.parquet``, the N rows of the index.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import cv2
 import numpy as np
@@ -99,6 +99,45 @@ class Aligner:
         return found[0].landmarks_photo if found else None
 
 
+class ReadFace(NamedTuple):
+    """Whether an image is ``readable``, and if there is one, its aligned ``face``, as `Aligner` answers."""
+
+    readable: bool
+    face: tuple[UInt8, Float32] | None = None
+
+
+class FaceReader:
+    """Reads images, whose paths start from the folder ``root``, and aligns their faces to ``size`` pixels."""
+
+    def __init__(self, root: Path, size: int) -> None:
+        self._root = root
+        self._align = Aligner(size)
+
+    def __call__(self, path: str) -> ReadFace:
+        """The face of one image."""
+        decoded = decode(read_file(self._root / path))
+        if decoded is None:
+            return ReadFace(readable=False)
+        return ReadFace(True, self._align(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)))
+
+
+class ReadFaces(Protocol):
+    """Reads the faces of many images with several ``workers``."""
+
+    def __call__(
+        self, paths: Sequence[str], root: Path, size: int, *, workers: int
+    ) -> Iterator[tuple[int, ReadFace]]:
+        """Yield the place of each of ``paths`` and its face, as `FaceReader`, in whatever order they are ready."""
+
+
+def read_faces(
+    paths: Sequence[str], root: Path, size: int, *, workers: int
+) -> Iterator[tuple[int, ReadFace]]:
+    """`ReadFaces` in threads of this process."""
+    with ThreadPoolExecutor(workers) as pool:
+        yield from enumerate(pool.map(FaceReader(root, size), paths))
+
+
 def build_cache(
     index: pd.DataFrame,
     root: Path,
@@ -107,6 +146,7 @@ def build_cache(
     size: int,
     workers: int = 2,
     progress: Callable[[int, int], None] | None = None,
+    read: ReadFaces = read_faces,
 ) -> PackedCounts:
     """Align the kept faces of an index and write them as a cache; the folder appears whole or not at all.
 
@@ -115,8 +155,9 @@ def build_cache(
         root: the folder that the paths in the index are relative to.
         folder: the cache to write.
         size: side of the aligned faces in pixels.
-        workers: threads that decode and align.
+        workers: threads or processes that decode and align.
         progress: called as ``progress(done, total)`` after each image.
+        read: what decodes and aligns.
 
     Raises:
         ExistsError: ``folder`` exists already.
@@ -126,7 +167,8 @@ def build_cache(
     refuse_existing(folder, folder=True)
     rows = index[index["keep"]].reset_index(drop=True)
     with writing_folder(folder) as part:
-        found, unreadable = _pack(rows, root, part, size, workers, progress)
+        faces = read(rows["path"].astype(str).tolist(), root, size, workers=workers)
+        found, unreadable = _pack(faces, len(rows), part, size, progress)
         if not found.any():
             also = f", and {unreadable} of {len(rows)} could not be read" if unreadable else ""
             raise DataError(f"no face was found in any image of the index{also}; its folder: {root}")
@@ -136,35 +178,25 @@ def build_cache(
 
 
 def _pack(
-    rows: pd.DataFrame,
-    root: Path,
+    faces: Iterator[tuple[int, ReadFace]],
+    count: int,
     folder: Path,
     size: int,
-    workers: int,
     progress: Callable[[int, int], None] | None,
 ) -> tuple[Bool, int]:
-    """Write the arrays; returns which of ``rows`` are in them (N,), and how many images could not be read."""
-    align, unreadable = Aligner(size), []
-
-    def work(path: str) -> tuple[UInt8, Float32] | None:
-        decoded = decode(read_file(root / path))
-        if decoded is None:
-            unreadable.append(path)
-            return None
-        return align(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB))
-
-    images = np.empty((len(rows), size, size, 3), np.uint8)
-    landmarks = np.empty((len(rows), 468, 2), np.float16)
-    found = np.zeros(len(rows), bool)
-    with ThreadPoolExecutor(workers) as pool:
-        for i, face in enumerate(pool.map(work, rows["path"])):
-            if face is not None:
-                images[i], landmarks[i], found[i] = face[0], face[1], True
-            if progress:
-                progress(i + 1, len(rows))
+    """Write the arrays of ``count`` images; returns which of them have a face (N,), and how many are unreadable."""
+    images = np.empty((count, size, size, 3), np.uint8)
+    landmarks = np.empty((count, 468, 2), np.float16)
+    found, unreadable = np.zeros(count, bool), 0
+    for done, (i, (readable, face)) in enumerate(faces, 1):
+        unreadable += not readable
+        if face is not None:
+            images[i], landmarks[i], found[i] = face[0], face[1], True
+        if progress:
+            progress(done, count)
     np.save(folder / "images.npy", images[found])
     np.save(folder / "landmarks.npy", landmarks[found])
-    return found, len(unreadable)
+    return found, unreadable
 
 
 def open_cache(folder: str | os.PathLike[str], *, in_memory: bool = False) -> Cache:

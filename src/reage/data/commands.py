@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from reage.data.cache import build_cache, open_cache
+from reage.data.cache import ReadFaces, build_cache, open_cache, read_faces
 from reage.data.catalog import index_dataset, read_index, summary, write_index
 from reage.data.packing import pack_cache, unpack_cache
 from reage.progress import progress_bar
@@ -24,10 +24,10 @@ def make_index(name: str, source: Path | None, folder: Path | None, output: Path
     return f"{summary(index, problems)}\n{output}: written"
 
 
-def make_cache(index: Path, output: Path, size: int, workers: int) -> str:
+def make_cache(index: Path, output: Path, size: int, workers: int, read: ReadFaces = read_faces) -> str:
     """Pack the kept faces of the index at ``index`` into the cache folder ``output``; returns a line to print.
 
-    ``size`` and ``workers`` are those of `build_cache`. Raises `DataError` and `WriteError`.
+    ``size``, ``workers`` and ``read`` are those of `build_cache`. Raises `DataError` and `WriteError`.
     """
     table = read_index(index)
     with progress_bar() as progress:
@@ -38,6 +38,7 @@ def make_cache(index: Path, output: Path, size: int, workers: int) -> str:
             size=size,
             workers=workers,
             progress=partial(progress, "aligning"),
+            read=read,
         )
     line = f"{output}: {counts.packed} faces of {size} px; {counts.no_face} images left out, no face found"
     return f"{line}; {counts.unreadable} could not be read" if counts.unreadable else line

@@ -23,11 +23,11 @@ from reage.data.readers import UTKFACE_RACES
 from reage.errors import DataError, JudgeError
 from reage.evaluation.cost import Cost
 from reage.evaluation.faces import EditedFaces, RealFaces, do_nothing, edited_faces, groups_of
-from reage.evaluation.features import open_extractor, weights_file
+from reage.evaluation.features import weights_file
 from reage.evaluation.identity import identity_by_gap, real_matches, real_pairs_by_gap
 from reage.evaluation.judges import AGE_JUDGES, JUDGES, judges_that_taught
 from reage.evaluation.measurement_cache import Arrays, MeasurementCache
-from reage.evaluation.measurer import Measurer
+from reage.evaluation.measurer import Measure, Measurers, one_by_one
 from reage.evaluation.metrics import Calibration, acceptance_threshold, calibrate
 from reage.evaluation.movement import years_moved
 from reage.evaluation.protocol import Protocol
@@ -93,6 +93,7 @@ def evaluate(
     *,
     force: bool = False,
     progress: Progress,
+    measurers: Measurers = one_by_one,
 ) -> Evaluation:
     """Judge a model on a data set. The same call gives the same report, but for its cost.
 
@@ -103,6 +104,7 @@ def evaluate(
         cache: keeps the measurements.
         force: let networks judge that taught the model; the report then warns.
         progress: is told how far the work is.
+        measurers: makes what measures the faces.
 
     Raises:
         JudgeError: a judge taught the model, and ``force`` is false.
@@ -122,8 +124,8 @@ def evaluate(
                 f"{index_path}: {len(drawn)} usable faces in its split {split}; {FEWEST} are the least"
             )
     root, reager = Path(index.attrs["root"]), Reager(bundle)
-    measurer = Measurer(root, reager, open_extractor(protocol.features))
-    measured = _measure(bundle, protocol, rows, measurer, cache, progress)
+    measure = measurers(root, reager, protocol.features)
+    measured = _measure(bundle, protocol, rows, measure, cache, progress)
     seen = _with_a_face(protocol, measured)
     sample = list(rows[protocol.split]["path"].iloc[measured.positions[seen]].astype(str))
     data = DataFacts(
@@ -141,7 +143,7 @@ def _measure(
     bundle: Bundle,
     protocol: Protocol,
     rows: dict[str, pd.DataFrame],
-    measurer: Measurer,
+    measure: Measure,
     cache: MeasurementCache,
     progress: Progress,
 ) -> _Measured:
@@ -154,10 +156,10 @@ def _measure(
     real = {}
     for split, drawn in rows.items():
         bar = partial(progress, f"real faces, {split}")
-        real[split] = cache.measure("real", depends_on, drawn, measurer.real, bar)
+        real[split] = cache.measure("real", depends_on, drawn, partial(measure, targets=None), bar)
     positions = protocol.sample(rows[protocol.split])
     depends_on |= {"model": _behaviour(bundle), "ages": [float(age) for age in protocol.ages]}
-    edit = partial(measurer.edited, targets=protocol.ages)
+    edit = partial(measure, targets=protocol.ages)
     bar = partial(progress, f"faces aged by {bundle.manifest.title}")
     edited = cache.measure("edited", depends_on, rows[protocol.split].iloc[positions], edit, bar)
     return _Measured(rows, real, positions, edited)

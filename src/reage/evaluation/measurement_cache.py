@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,9 @@ VERSION = 3
 
 Arrays = dict[str, npt.NDArray[Any]]
 
+Work = Callable[[Sequence[pd.DataFrame]], Iterator[tuple[int, Arrays]]]
+"""Measures lists of rows: yields the number of each list, and its arrays of one row for each, in whatever order."""
+
 
 class MeasurementCache:
     """Measurements in a ``folder`` of files ``KIND-KEY.npz``; the key is a hash of everything that they depend on."""
@@ -36,7 +39,7 @@ class MeasurementCache:
         kind: str,
         depends_on: Mapping[str, Any],
         rows: pd.DataFrame,
-        work: Callable[[pd.DataFrame], Arrays],
+        work: Work,
         progress: Callable[[int, int], None],
     ) -> Arrays:
         """The measurements of the images in ``rows``, from the cache as far as it has them.
@@ -45,24 +48,27 @@ class MeasurementCache:
             kind: begins the names of the files, for people who look into the folder.
             depends_on: whatever the measurements depend on beside the images: hashes of networks, settings.
             rows: rows of an index; the column ``md5`` stands for the content of an image.
-            work: measures some of the rows, and answers with arrays of one row for each of them.
+            work: measures those of the rows that the cache does not have.
             progress: is told after each file how many rows are done, and of how many.
 
         Returns:
             The arrays of ``work``, with one row for each of ``rows``, in their order.
         """
-        parts = []
-        for start in range(0, len(rows), CHUNK):
-            chunk = rows.iloc[start : start + CHUNK]
-            path = self.folder / f"{kind}-{_key(depends_on, chunk)}.npz"
-            arrays = _load(path)
-            if arrays is None:
-                arrays = work(chunk)
-                with writing(path) as part, part.open("wb") as file:
-                    np.savez(file, **arrays)  # type: ignore[arg-type]
-            parts.append(arrays)
-            progress(start + len(chunk), len(rows))
-        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        chunks = [rows.iloc[start : start + CHUNK] for start in range(0, len(rows), CHUNK)]
+        paths = [self.folder / f"{kind}-{_key(depends_on, chunk)}.npz" for chunk in chunks]
+        parts = [_load(path) for path in paths]
+        missing = [number for number, part in enumerate(parts) if part is None]
+        done = sum(len(chunk) for chunk, part in zip(chunks, parts, strict=True) if part is not None)
+        progress(done, len(rows))
+        for at, arrays in work([chunks[number] for number in missing]) if missing else ():
+            number = missing[at]
+            with writing(paths[number]) as part, part.open("wb") as file:
+                np.savez(file, **arrays)  # type: ignore[arg-type]
+            parts[number] = arrays
+            done += len(chunks[number])
+            progress(done, len(rows))
+        every = [part for part in parts if part is not None]
+        return {name: np.concatenate([part[name] for part in every]) for name in every[0]}
 
 
 def _key(depends_on: Mapping[str, Any], rows: pd.DataFrame) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,7 @@ from reage.arrays import Bool, Float32, Float64, UInt8
 from reage.edit.masks import face_outline
 from reage.errors import NoFaceError
 from reage.evaluation.faces import PSNR_OF_EQUALS
-from reage.evaluation.features import Extractor, perceptual_distances
+from reage.evaluation.features import Extractor, open_extractor, perceptual_distances
 from reage.evaluation.judges import Judges
 from reage.evaluation.measurement_cache import Arrays
 from reage.evaluation.metrics import sharpness
@@ -25,6 +25,35 @@ from reage.reager import Reager, Sitting
 
 VIEW = 200
 """Side in pixels of the aligned crop in which realism and preservation are measured: the size of UTKFace."""
+
+
+class Measure(Protocol):
+    """Measures lists of rows of an index."""
+
+    def __call__(
+        self, lists: Sequence[pd.DataFrame], targets: Sequence[float] | None
+    ) -> Iterator[tuple[int, Arrays]]:
+        """Measure the faces as they are, or edited to ``targets``.
+
+        Yields the number of each list, and what `Measurer` says of it, in whatever order they are ready.
+        """
+
+
+Measurers = Callable[[Path, Reager, str], Measure]
+"""Makes a `Measure` for the images in a folder, a model to be judged, and features: a key of `features.NAMES`."""
+
+
+def one_by_one(root: Path, reager: Reager, features: str) -> Measure:
+    """A `Measure` in this process; raises `ReageError` where packages or weights of the features are missing."""
+    measurer = Measurer(root, reager, open_extractor(features))
+
+    def measure(
+        lists: Sequence[pd.DataFrame], targets: Sequence[float] | None
+    ) -> Iterator[tuple[int, Arrays]]:
+        for number, rows in enumerate(lists):
+            yield number, measurer.measure(rows, targets)
+
+    return measure
 
 
 class Measurer:
@@ -41,6 +70,10 @@ class Measurer:
         self._reager = reager
         self._extract = extractor
         self._judges = Judges()
+
+    def measure(self, rows: pd.DataFrame, targets: Sequence[float] | None) -> Arrays:
+        """`real`, or `edited` if there are targets."""
+        return self.real(rows) if targets is None else self.edited(rows, targets)
 
     def real(self, rows: pd.DataFrame) -> Arrays:
         """Measure the photos in N rows of an index as they are.

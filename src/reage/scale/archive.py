@@ -15,11 +15,11 @@ import pyarrow as pa
 from reage.hub.models import open_model
 from reage.progress import Progress
 from reage.request import USUAL, FileOptions, Request
-from reage.scale.cluster import connected, cores, map_blocks
+from reage.scale.cluster import ENDED, connected, cores, map_rows
 from reage.scale.results import SCHEMA, Results
 from reage.scale.sources import Row, find_rows
 from reage.scale.storage import absolute
-from reage.scale.worker import KEPT, Work, Worker, as_table
+from reage.scale.worker import INPUT, KEPT, Work, Worker
 
 _BLOCK_ROWS = 16
 """Rows that a worker takes at once, in archives of usual size: a few seconds of work, which is what is done again when
@@ -163,7 +163,7 @@ def plan_batch(
     sample = open_rows[:: max(1, len(open_rows) // _SAMPLES)][:_SAMPLES]
     with tempfile.TemporaryDirectory(prefix="reage-") as folder:
         worker = Worker(Work(folder, request, _pinned(options)))
-        tried = worker(_as_blocks(sample, {}, _SAMPLES)[0]) if sample else SCHEMA.empty_table()
+        tried = worker(pa.Table.from_pylist(_cells(sample, {}), INPUT)) if sample else SCHEMA.empty_table()
     seconds = [s for s in tried["seconds"].to_pylist() if s is not None]
     return Plan(
         photos=len(rows),
@@ -184,28 +184,22 @@ def _pinned(options: FileOptions) -> FileOptions:
 
 
 def _work_through(rows: Sequence[Row], work: Work, workers: int, done: dict[str, str], keep: Any) -> None:
-    """Have all ``rows`` done.
-
-    Where a block's worker ends again and again, its rows are done once more, each on its own, so that the photograph
-    that is to blame takes no other with it.
-    """
+    """Have all ``rows`` done; those that end their process are failures."""
     waiting = {row.output: row for row in rows}
-    for block in (max(_BLOCK_ROWS, len(rows) // _MOST_BLOCKS), 1):
-        if waiting:
-            blocks = _as_blocks(list(waiting.values()), done, block)
-            for table in map_blocks(blocks, work, min(workers, len(blocks))):
-                for output in table["output"].to_pylist():
-                    waiting.pop(output, None)
-                keep(table)
-    ended = "the process that worked on it ended, several times; it may need more memory than there is"
-    keep(_failed([replace(row, problem=ended) for row in waiting.values()]))
+    block = max(_BLOCK_ROWS, len(rows) // _MOST_BLOCKS)
+    cells = _cells(rows, done)
+    for table in map_rows(cells, INPUT, Worker, (work,), key="output", block=block, workers=workers):
+        for output in table["output"].to_pylist():
+            waiting.pop(output, None)
+        keep(table)
+    keep(_failed([replace(row, problem=ENDED) for row in waiting.values()]))
 
 
-def _as_blocks(rows: Sequence[Row], done: dict[str, str], size: int) -> list[pa.Table]:
-    cells = [
+def _cells(rows: Sequence[Row], done: dict[str, str]) -> list[dict[str, Any]]:
+    """Rows for a worker, of `INPUT`."""
+    return [
         {"photo": row.photo, "output": row.output, "done": done.get(row.output), **row.asked} for row in rows
     ]
-    return [as_table(cells[start : start + size]) for start in range(0, len(cells), size)]
 
 
 def _failed(rows: Sequence[Row]) -> pa.Table:

@@ -6,18 +6,23 @@ import logging
 import os
 import socket
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
+import cv2
 import pyarrow as pa
 
 from reage.errors import BatchError, one_line
-from reage.scale.worker import Work, Worker
 
 _TASK_RETRIES = 2
 """How often a block is tried again whose worker ended: by then the cause lies in the block."""
 _KNOCK_SECONDS = 10.0
+ENDED = "the process that worked on it ended, several times; it may need more memory than there is"
+"""What became of a row that `map_rows` does not answer."""
+
+Worker = Callable[..., Callable[[pa.Table], pa.Table]]
+"""A class whose objects take a block of rows and answer with one row or more; each lives in a process of its own."""
 
 
 @contextmanager
@@ -64,20 +69,66 @@ def _knock(address: str) -> None:
             raise BatchError(f"no Ray cluster answers at {address}: {one_line(error)}") from error
 
 
+def on_one_core() -> None:
+    """Keep this process, which is one worker, to one thread."""
+    os.environ["REAGE_THREADS"] = "1"
+    cv2.setNumThreads(1)
+
+
 def cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def map_blocks(blocks: list[pa.Table], work: Work, workers: int) -> Iterator[pa.Table]:
-    """What `Worker` answers to each block, in whatever order they are ready; none for a block whose worker ends."""
+def map_rows(
+    rows: Sequence[dict[str, Any]],
+    schema: pa.Schema,
+    worker: Worker,
+    arguments: tuple[Any, ...],
+    *,
+    key: str,
+    block: int,
+    workers: int,
+) -> Iterator[pa.Table]:
+    """What workers answer to ``rows``, block by block, in whatever order they are ready.
+
+    Where a block's worker ends again and again, its rows are done once more, each on its own, so that the one that is
+    to blame takes no other with it. A row that still ends its worker is not answered.
+
+    Args:
+        rows: what is to be done.
+        schema: that of ``rows``.
+        worker: what does it.
+        arguments: what each worker is constructed with.
+        key: the column that tells rows apart, in the answers, too.
+        block: rows that a worker takes at once.
+        workers: how many there are at most.
+
+    Raises:
+        BatchError: Ray cannot go on.
+    """
+    waiting = {row[key]: row for row in rows}
+    for size in (block, 1):
+        if waiting:
+            left = list(waiting.values())
+            blocks = [pa.Table.from_pylist(left[at : at + size], schema) for at in range(0, len(left), size)]
+            for table in _map_blocks(blocks, worker, arguments, min(workers, len(blocks))):
+                for answered in table[key].to_pylist():
+                    waiting.pop(answered, None)
+                yield table
+
+
+def _map_blocks(
+    blocks: list[pa.Table], worker: Worker, arguments: tuple[Any, ...], workers: int
+) -> Iterator[pa.Table]:
+    """What workers answer to each block; nothing for a block whose worker ends."""
     import ray
 
     context = ray.data.DataContext.get_current().copy()
     context.enable_progress_bars = False
     context.max_errored_blocks = -1
     with ray.data.DataContext.current(context):
-        answers = _answers(ray.data.from_arrow(blocks), work, workers)
+        answers = _answers(ray.data.from_arrow(blocks), worker, arguments, workers)
         try:
             yield from answers.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0)
         except ray.exceptions.RayError as error:
@@ -86,7 +137,7 @@ def map_blocks(blocks: list[pa.Table], work: Work, workers: int) -> Iterator[pa.
             ) from error
 
 
-def _answers(blocks: Any, work: Work, workers: int) -> Any:
+def _answers(blocks: Any, worker: Worker, arguments: tuple[Any, ...], workers: int) -> Any:
     """The Ray dataset of the answers to that of ``blocks``."""
     import ray
 
@@ -95,8 +146,8 @@ def _answers(blocks: Any, work: Work, workers: int) -> Any:
         # take that option of map_batches away; the extra "scale" names the last versions that have it.
         warnings.simplefilter("ignore", ray.util.annotations.RayDeprecationWarning)
         return blocks.map_batches(
-            Worker,
-            fn_constructor_args=(work,),
+            worker,
+            fn_constructor_args=arguments,
             batch_size=None,
             batch_format="pyarrow",
             compute=ray.data.ActorPoolStrategy(size=workers),

@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import tempfile
 import time
-from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import cv2
 import pyarrow as pa
 
 from reage._version import __version__
@@ -26,6 +23,7 @@ from reage.bundle import Bundle
 from reage.errors import ReageError, one_line
 from reage.reager import Reager
 from reage.request import FileOptions, Request
+from reage.scale.cluster import on_one_core
 from reage.scale.results import SCHEMA, made_of
 from reage.scale.sources import with_cells
 from reage.scale.storage import exists, is_remote, join, locate, read_bytes, write_bytes
@@ -64,8 +62,7 @@ class Worker:
     """Ages the photographs of tables of rows, with one Reager on one core."""
 
     def __init__(self, work: Work) -> None:
-        os.environ["REAGE_THREADS"] = "1"
-        cv2.setNumThreads(1)
+        on_one_core()
         self.work = work
         self.reager = Reager.from_bundle(work.options.model)
         self._bundle_sha256 = bundle_sha256(self.reager.bundle)
@@ -198,8 +195,3 @@ class _Meter:
         self._photos.inc(1, {"status": result["status"]})
         if result["status"] == "done":
             self._seconds.observe(result["seconds"])
-
-
-def as_table(rows: Sequence[dict[str, Any]]) -> pa.Table:
-    """Rows for a worker."""
-    return pa.Table.from_pylist(list(rows), INPUT)
