@@ -16,8 +16,10 @@ from PIL import Image
 from reage.arrays import UInt8
 from reage.errors import VideoError
 from reage.photo.files import Provenance, read_provenance
+from reage.video.coding import KEEPS_TURNS
 from reage.video.reader import Frame, open_video
-from reage.video.writer import can_hold, create_video
+from reage.video.retouch import _copied
+from reage.video.writer import can_attach, can_hold, create_video
 
 MARK = Provenance(tool="reage 0", model="model 1", faces=((30, 70),))
 
@@ -31,7 +33,10 @@ def rewrite(source: Path, target: Path) -> Path:
     """A video through reader and writer, unedited."""
     with open_video(source) as video:
         copied = [stream for stream in video.copied if can_hold(target.suffix, stream)]
-        with create_video(target, target.suffix, video.coding, MARK, copied=copied) as writer:
+        attached = video.attachments if can_attach(target.suffix) else []
+        with create_video(
+            target, target.suffix, video.coding, MARK, copied=copied, attached=attached
+        ) as writer:
             for frame in video.frames():
                 writer.write(frame.pixels, frame.pts, frame.duration)
             for packet in video.packets(copied):
@@ -39,9 +44,9 @@ def rewrite(source: Path, target: Path) -> Path:
     return target
 
 
-def packets(path: Path, kind: str) -> list[bytes]:
+def packets(path: Path, kind: str, number: int = 0) -> list[bytes]:
     with av.open(str(path)) as container:
-        stream = next(s for s in container.streams if s.type == kind)
+        stream = [s for s in container.streams if s.type == kind][number]
         return [bytes(packet) for packet in container.demux(stream) if packet.size]
 
 
@@ -82,15 +87,116 @@ def test_a_varying_rate_stays(frames: list[UInt8], tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("quarters", [1, 2, 3])
-def test_a_turned_video_is_read_and_written_upright(
-    frames: list[UInt8], tmp_path: Path, quarters: int
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_a_turned_video_is_edited_upright_and_stays_turned(
+    frames: list[UInt8], tmp_path: Path, quarters: int, suffix: str
 ) -> None:
-    lying = [np.ascontiguousarray(np.rot90(frame, -quarters)) for frame in frames]
+    lying = [np.ascontiguousarray(np.rot90(frame, -quarters)) for frame in frames[:3]]
     source = write_clip(tmp_path / "in.mp4", lying, quarters=quarters, tone=False)
-    for path in (source, rewrite(source, tmp_path / "out.mp4")):
-        for shown, frame in zip(seen(path), frames, strict=True):
+    target = rewrite(source, tmp_path / f"out{suffix}")
+    for path in (source, target):
+        for shown, frame in zip(seen(path), frames, strict=False):
             assert shown.pixels.shape == frame.shape
             assert np.abs(shown.pixels.astype(int) - frame).mean() < 4
+    if KEEPS_TURNS:
+        with av.open(str(target)) as container:
+            coded = next(container.decode(video=0))
+            assert (coded.height, coded.width) == lying[0].shape[:2]
+            assert coded.rotation % 360 == 90 * quarters
+
+
+def deep_clip(path: Path, codec: str, pixel_format: str) -> list[Any]:
+    """Write three grey ramps of 10 bits, each a level of 1023 brighter than the one before; returns their samples."""
+    samples = [
+        np.tile(np.linspace(64, 900, 320) + number, (240, 1)).astype(np.uint16) << 6 for number in range(3)
+    ]
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=12, options={"crf": "1", "x265-params": "log-level=none"})
+        context = stream.codec_context
+        context.width, context.height, context.pix_fmt = 320, 240, pixel_format
+        context.colorspace, context.color_primaries, context.color_trc = 9, 9, 16  # BT.2020, PQ
+        for grey in samples:
+            pixels = np.repeat(grey[..., None], 3, 2)
+            frame = av.VideoFrame.from_ndarray(pixels, format="rgb48le")
+            container.mux(stream.encode(frame.reformat(format=pixel_format, dst_colorspace=9)))
+        container.mux(stream.encode(None))
+    return samples
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_ten_bits_stay_ten_bits(tmp_path: Path, suffix: str) -> None:
+    samples = deep_clip(tmp_path / "in.mkv", "libx265", "yuv420p10le")
+    target = rewrite(tmp_path / "in.mkv", tmp_path / f"out{suffix}")
+    with av.open(str(target)) as container:
+        context = container.streams.video[0].codec_context
+        assert (context.name, context.pix_fmt) == ("hevc", "yuv420p10le")
+        assert (context.colorspace, context.color_primaries, context.color_trc) == (9, 9, 16)
+        assert suffix == ".mkv" or context.codec_tag == "hvc1"
+    for frame, expected in zip(seen(target), samples, strict=True):
+        assert frame.pixels.dtype == np.uint16
+        error = (frame.pixels.astype(int) - expected[..., None]) / 64
+        assert np.abs(error).mean() < 1.5  # levels of 1023
+        assert len(np.unique(frame.pixels[120, :, 1] >> 6)) > 256
+
+
+def test_further_pictures_and_attachments_are_kept_or_told(frames: list[UInt8], tmp_path: Path) -> None:
+    plain = write_clip(tmp_path / "plain.mp4", frames[:3], tone=False)
+    source = tmp_path / "in.mkv"
+    with av.open(str(plain)) as video, av.open(str(source), "w") as container:
+        angles = [container.add_stream_from_template(video.streams.video[0]) for _ in range(2)]
+        angles[1].metadata["title"] = "Other angle"
+        container.add_attachment("letters.ttf", "font/ttf", b"letters" * 9)
+        for packet in video.demux():
+            if packet.dts is not None:
+                for stream in angles:
+                    copy = av.Packet(bytes(packet))
+                    copy.pts, copy.dts, copy.time_base = packet.pts, packet.dts, packet.time_base
+                    copy.is_keyframe, copy.stream = packet.is_keyframe, stream
+                    container.mux(copy)
+    outcome = {}
+    for suffix in (".mkv", ".mp4"):
+        with open_video(source) as opened:
+            copied, notes = _copied(opened, tmp_path / f"out{suffix}")
+            outcome[suffix] = ([stream.type for stream in copied], notes)
+    assert outcome[".mkv"] == (["video"], [])
+    assert outcome[".mp4"][0] == ["video"]
+    assert outcome[".mp4"][1] == [
+        "its attached files (letters.ttf) were left out: .mp4 cannot hold them; try .mkv"
+    ]
+    target = rewrite(source, tmp_path / "out.mkv")
+    with av.open(str(target)) as container:
+        _, second, font = container.streams
+        assert (second.type, second.metadata["title"], font.type) == ("video", "Other angle", "attachment")
+        assert (font.name, font.mimetype, font.data) == ("letters.ttf", "font/ttf", b"letters" * 9)
+    assert packets(target, "video", 1) == packets(source, "video", 1) != []
+
+
+def test_a_cover_is_kept_or_told(frames: list[UInt8], tmp_path: Path) -> None:
+    plain, cover = write_clip(tmp_path / "plain.mp4", frames[:3], tone=False), tmp_path / "cover.png"
+    Image.fromarray(frames[0]).save(cover)
+    source = tmp_path / "in.mp4"
+    with (
+        av.open(str(plain)) as video,
+        av.open(str(cover)) as picture,
+        av.open(str(source), "w") as container,
+    ):
+        pairs = [(each, container.add_stream_from_template(each.streams[0])) for each in (video, picture)]
+        pairs[1][1].disposition = Disposition.attached_pic
+        for each, stream in pairs:
+            for packet in each.demux():
+                if packet.size:
+                    packet.stream = stream
+                    container.mux(packet)
+    target = rewrite(source, tmp_path / "out.mp4")
+    assert packets(target, "video", 1) == [cover.read_bytes()]
+    assert len(seen(target)) == 3
+    with av.open(str(target)) as container:
+        assert container.streams[1].disposition & Disposition.attached_pic
+    with open_video(source) as opened:
+        assert _copied(opened, tmp_path / "out.mkv") == (
+            [],
+            ["its cover (png) was left out: .mkv cannot hold it"],
+        )
 
 
 def test_marks_are_xmp_in_mp4_and_mov(frames: list[UInt8], tmp_path: Path) -> None:

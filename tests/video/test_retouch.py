@@ -21,7 +21,7 @@ from reage.errors import NoFaceError
 from reage.photo.files import Photo, read_provenance
 from reage.progress import Progress
 from reage.request import Request
-from reage.video.kept_work import decoding_times
+from reage.video.coding import decoding_times
 from reage.video.reader import open_video
 from reage.video.retouch import Role, age_video, cast, retouch
 from reage.video.tracking import Tracker

@@ -71,14 +71,14 @@ def film(
     type=click.IntRange(0, 51),
     default=18,
     show_default=True,
-    help="H.264 quality: 0 is lossless, 51 is worst.",
+    help="Quality of the picture: 0 is best, 51 is worst.",
 )
 @click.option("--quiet", is_flag=True, help="Print errors only.")
 @face_options
 def video(source_video: Path, output: Path | None, crf: int, quiet: bool, **given: Any) -> None:
     """Make the people in a video older or younger, in every frame (needs the extra "video").
 
-    Sound and subtitles are copied. --faces is all or largest. Interrupted, the same command goes on where it was.
+    Sound, subtitles and all other tracks are copied. --faces is all or largest. Interrupted, the same command goes on where it was.
     """
     need_extra("video", "av", "rich")
     from reage.progress import progress_bar

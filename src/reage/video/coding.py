@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -10,6 +11,10 @@ import av
 
 BT709, LIMITED = 1, 1
 """Colour space, primaries and transfer, all with the same number, and colour range, in ISO/IEC 23091-2."""
+
+
+KEEPS_TURNS = hasattr(av.VideoStream, "set_display_rotation")
+"""Whether a file that is written can tell players to turn its pictures: PyAV 18 and newer. Without, they are turned."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +31,11 @@ class Coding:
     primaries: int = BT709
     transfer: int = BT709
     colour_range: int = LIMITED
+    bits: int = 8
+    """Of each colour: 8, or 10 for what has more."""
+    quarters: int = 0
+    """Quarter turns counterclockwise that a player gives the coded pictures; ``width`` and ``height`` are those of the
+    turned ones."""
     aspect: Fraction | None = None
     """Width of a pixel divided by its height."""
     tags: dict[str, str] = field(default_factory=dict)
@@ -37,10 +47,38 @@ class Coding:
     xmp: bytes | None = field(default=None, repr=False)
     """The XMP packet of the file."""
 
+    @property
+    def codec(self) -> str:
+        """The encoder: of H.264, or where there are 10 bits, of H.265, which more players show with 10 bits."""
+        return "libx264" if self.bits == 8 else "libx265"
+
+    @property
+    def pixel_format(self) -> str:
+        """FFmpeg's name of how pixels are coded."""
+        return "yuv420p" if self.bits == 8 else "yuv420p10le"
+
+    def options(self, crf: int) -> dict[str, str]:
+        """Those of the encoder, for the quality ``crf``."""
+        quiet = {} if self.bits == 8 else {"x265-params": "log-level=none"}
+        return {"crf": str(crf), **quiet}
+
 
 def tags_of(stream: av.stream.Stream) -> dict[str, str]:
     """The tags of a stream. FFmpeg reads the title in MP4 files as ``name``, but writes it under ``title``."""
     return {"title" if key == "name" else key: value for key, value in stream.metadata.items()}
+
+
+def decoding_times(times: Sequence[int], usual: int) -> list[int]:
+    """When frames are to be decoded, given when they are shown: ascending, and never later than they are shown.
+
+    Args:
+        times: when each is shown, in the order in which they are decoded.
+        usual: how long one is shown, for those that are decoded before the first is shown.
+    """
+    shown = sorted(times)
+    place = {time: rank for rank, time in enumerate(shown)}
+    delay = max((at - place[time] for at, time in enumerate(times)), default=0)
+    return [shown[0] - usual * (delay - at) for at in range(delay)] + shown[: len(shown) - delay]
 
 
 def local_name(path: Path) -> str:

@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from reage.face.apparent_age import ApparentAge
 from reage.files import writing
+from reage.video.coding import decoding_times
 from reage.video.reader import VideoReader
 from reage.video.tracking import Followed, Track
 from reage.video.writer import CodedFrame, VideoWriter
@@ -134,19 +135,6 @@ class KeptWork:
         for file in self.folder.glob(f"{start}*"):
             if kept is None or not file.name.startswith(kept):
                 file.unlink(missing_ok=True)
-
-
-def decoding_times(times: Sequence[int], usual: int) -> list[int]:
-    """When frames are to be decoded, given when they are shown: ascending, and never later than they are shown.
-
-    Args:
-        times: when each is shown, in the order in which they are decoded.
-        usual: how long one is shown, for those that are decoded before the first is shown.
-    """
-    shown = sorted(times)
-    place = {time: rank for rank, time in enumerate(shown)}
-    delay = max((at - place[time] for at, time in enumerate(times)), default=0)
-    return [shown[0] - usual * (delay - at) for at in range(delay)] + shown[: len(shown) - delay]
 
 
 def _hash(value: Any) -> str:

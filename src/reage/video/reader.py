@@ -1,4 +1,4 @@
-"""Reading videos with PyAV: upright RGB frames with their times, and packets of sound and subtitles to be copied."""
+"""Reading videos with PyAV: upright RGB frames with their times, and packets of what is copied beside them."""
 
 from __future__ import annotations
 
@@ -15,15 +15,17 @@ import av
 import numpy as np
 from av.container import InputContainer
 
-from reage.arrays import UInt8
+from reage.arrays import Pixels
 from reage.errors import VideoError
 from reage.files import checked_name
 from reage.photo.containers import xmp_packet
-from reage.video.coding import BT709, Coding, local_name, tags_of
+from reage.video.coding import BT709, KEEPS_TURNS, Coding, decoding_times, local_name, tags_of
 
 MAX_PIXELS = 100_000_000
 """Pixels of the largest frame that is read; 8K has a third of that."""
 _BT601 = 5
+_TIME_BASE = Fraction(1, 90000)
+"""The unit of times, in seconds, of a stream that names none."""
 _YUV_SPACES = (1, 2, 4, 5, 6, 7, 9)
 """Colour spaces that are kept; 2 means that the file names none."""
 _OWN = {"major_brand", "minor_version", "compatible_brands", "encoder"}
@@ -34,9 +36,12 @@ _STALE = ("encode", "vendor", "rotate", "alpha_mode", "bps", "duration", "number
 
 @dataclass(frozen=True)
 class Frame:
-    """One frame: RGB ``pixels`` (H, W, 3), shown from ``pts`` on for ``duration``, both in units of the time base."""
+    """One frame: RGB ``pixels`` (H, W, 3), shown from ``pts`` on for ``duration``, both in units of the time base.
 
-    pixels: UInt8
+    They are uint8, or uint16 where the video has more than 8 bits.
+    """
+
+    pixels: Pixels
     pts: int
     duration: int
 
@@ -44,9 +49,10 @@ class Frame:
 class VideoReader:
     """A video that is open for reading; `open_video` makes one.
 
-    ``coding`` is that of the upright frames, and ``count`` their number, if the file tells it. ``copied`` are the
-    streams of sound and subtitles that can be copied, ``unknown`` those whose kind FFmpeg does not know.
-    ``damaged`` counts the packets that could not be decoded when the frames were read last.
+    ``coding`` is that of the upright frames of its first stream of pictures, and ``count`` their number, if the file
+    tells it. ``copied`` are the streams of sound, subtitles, further pictures and covers that can be copied,
+    ``unknown`` those that cannot: of data, or of a kind that FFmpeg does not know. ``attachments`` are files within it,
+    such as fonts. ``damaged`` counts the packets that could not be decoded when the frames were read last.
     """
 
     def __init__(self, container: InputContainer, path: Path) -> None:
@@ -58,9 +64,10 @@ class VideoReader:
             raise VideoError(f"{path} is a photo; use `reage photo`")
         self._stream = shown[0]
         self._stream.thread_type = "AUTO"
-        others = [s for s in container.streams if s.type in ("audio", "subtitle")]
-        self.copied = [s for s in others if s.codec_context]
-        self.unknown = [s for s in others if not s.codec_context]
+        self.attachments = [s for s in container.streams if s.type == "attachment"]
+        others = [s for s in container.streams if s != self._stream and s not in self.attachments]
+        self.copied = [s for s in others if s.codec_context and s.type in ("audio", "subtitle", "video")]
+        self.unknown = [s for s in others if s not in self.copied]
         _refuse_large(self._stream.codec_context, path)
         first = next(self._decoded(self._container.demux(self._stream)), None)
         if first is None:
@@ -79,12 +86,14 @@ class VideoReader:
             packet = xmp_packet(file, str(path)) if file.read(12)[4:8] == b"ftyp" else None
         return Coding(
             *((frame.height, frame.width) if turned else (frame.width, frame.height)),
-            rate=stream.average_rate or stream.guessed_rate or Fraction(25),
-            time_base=stream.time_base or Fraction(1, 90000),
+            rate=_rate(stream),
+            time_base=stream.time_base or _TIME_BASE,
             colour_space=frame.colorspace if frame.colorspace in _YUV_SPACES else BT709,
             primaries=stream.codec_context.color_primaries,
             transfer=stream.codec_context.color_trc,
             colour_range=frame.color_range,
+            bits=10 if max(part.bits for part in frame.format.components) > 8 else 8,
+            quarters=self._quarters if KEEPS_TURNS else 0,
             aspect=1 / aspect if aspect and turned else aspect,
             tags={key: value for key, value in self._container.metadata.items() if key not in _OWN},
             picture_tags={k: v for k, v in tags_of(stream).items() if not k.lower().startswith(_STALE)},
@@ -95,13 +104,30 @@ class VideoReader:
     @property
     def usual_duration(self) -> int:
         """How long a frame is shown on average, in units of the time base."""
-        return max(1, round(1 / (self.coding.rate * self.coding.time_base)))
+        return _usual_duration(self._stream)
 
     def packets(self, copied: Sequence[av.stream.Stream]) -> Iterator[av.Packet[Any]]:
         """All packets of the streams ``copied``, in the order of the file."""
+        moments = self._decoding_times([stream for stream in copied if stream.type == "video"])
         self._container.seek(0)
-        if copied:
-            yield from (packet for packet in self._container.demux(*copied) if packet.dts is not None)
+        for packet in self._container.demux(*copied) if copied else ():
+            if packet.size and packet.stream_index in moments:
+                packet.dts = next(moments[packet.stream_index])
+                packet.pts = packet.dts if packet.pts is None else packet.pts
+            if packet.size and packet.dts is not None:
+                yield packet
+
+    def _decoding_times(self, streams: Sequence[av.stream.Stream]) -> dict[int, Iterator[int]]:
+        """When each packet of ``streams`` is to be decoded, by their indices; not all files tell."""
+        times: dict[int, list[int]] = {stream.index: [] for stream in streams}
+        self._container.seek(0)
+        for packet in self._container.demux(*streams) if streams else ():
+            if packet.size:
+                times[packet.stream_index].append(packet.pts or packet.dts or 0)
+        return {
+            stream.index: iter(decoding_times(times[stream.index], _usual_duration(stream)))
+            for stream in streams
+        }
 
     def frames(self) -> Iterator[Frame]:
         """All frames in their order."""
@@ -127,15 +153,26 @@ class VideoReader:
         except av.FFmpegError:  # the file ends here
             self.damaged += 1
 
-    def _upright(self, frame: av.VideoFrame) -> UInt8:
+    def _upright(self, frame: av.VideoFrame) -> Pixels:
         size = (self.coding.width, self.coding.height)
         width, height = size[::-1] if self._quarters % 2 else size
         space = frame.colorspace if frame.colorspace in _YUV_SPACES else None
         # RGB has no colour matrix, but PyAV before 17 uses the source's only where the target's is different.
+        kind = "rgb24" if self.coding.bits == 8 else "rgb48le"
         pixels = frame.to_ndarray(
-            format="rgb24", width=width, height=height, src_colorspace=space, dst_colorspace=_BT601
+            format=kind, width=width, height=height, src_colorspace=space, dst_colorspace=_BT601
         )
         return np.ascontiguousarray(np.rot90(pixels, self._quarters))
+
+
+def _rate(stream: Any) -> Fraction:
+    """Frames a second of a stream of pictures, on average."""
+    return Fraction(stream.average_rate or stream.guessed_rate or 25)
+
+
+def _usual_duration(stream: Any) -> int:
+    """How long one of its frames is shown on average, in units of its time base."""
+    return max(1, round(1 / (_rate(stream) * (stream.time_base or _TIME_BASE))))
 
 
 def _refuse_large(sized: Any, path: Path) -> None:

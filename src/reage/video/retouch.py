@@ -15,22 +15,31 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from av.stream import Disposition
 
 from reage._version import __version__
-from reage.arrays import Float32, UInt8
+from reage.arrays import Float32, Pixels
 from reage.edit.compositing import AlignedFace, Edit, composite
 from reage.edit.greying import greying
 from reage.errors import NoFaceError, VideoError
 from reage.files import beside, writing
 from reage.onnx_session import meanwhile
-from reage.photo.photo import Photo, PhotoMeta
+from reage.photo.photo import Photo, PhotoMeta, eight_bits
 from reage.reager import Reager
 from reage.request import USUAL, FileOptions, Request
 from reage.video.kept_work import PART_FRAMES, KeptWork
 from reage.video.reader import VideoReader, open_video
 from reage.video.smoothing import EditSmoother, MaskSmoother, Pose, poses
 from reage.video.tracking import Followed, Track, Tracker
-from reage.video.writer import CRF, WRITABLE_SUFFIXES, CodedFrame, Encoder, can_hold, create_video
+from reage.video.writer import (
+    CRF,
+    WRITABLE_SUFFIXES,
+    CodedFrame,
+    Encoder,
+    can_attach,
+    can_hold,
+    create_video,
+)
 
 if TYPE_CHECKING:
     from reage.progress import Progress
@@ -54,7 +63,7 @@ class Role:
     def edit(
         self,
         reager: Reager,
-        pixels: UInt8,
+        pixels: Pixels,
         number: int,
         time: float,
         others: Sequence[Float32] = (),
@@ -128,6 +137,7 @@ def age_video(
     tell = progress or (lambda *_: None)
     with open_video(video) as source:
         copied, notes = _copied(source, place)
+        attached = source.attachments if can_attach(place.suffix) else []
         kept = _kept_work(video, place, request, reager, crf)
         followed = kept.followed()
         if followed is None:
@@ -140,7 +150,9 @@ def age_video(
         _edit(reager, source, roles, kept, crf, lambda done: tell("editing", done, total))
         mark = request.mark(reager.bundle.title, ((role.source, role.target) for role in roles))
         with writing(place) as part:
-            with create_video(part, place.suffix, source.coding, mark, crf=crf, copied=copied) as writer:
+            with create_video(
+                part, place.suffix, source.coding, mark, crf=crf, copied=copied, attached=attached
+            ) as writer:
                 frames = kept.write(writer, source, copied)
             if options.signer:
                 original = Photo(next(source.frames()).pixels, meta=PhotoMeta(path=video))
@@ -215,7 +227,7 @@ def follow(reager: Reager, source: VideoReader, tell: Progress) -> Followed:
     """The first pass: the people of a video."""
     tracker = Tracker(reager.detector, reager.age_reader)
     for number, frame in enumerate(source.frames(), 1):
-        tracker.feed(frame.pixels, float(frame.pts * source.coding.time_base))
+        tracker.feed(eight_bits(frame.pixels), float(frame.pts * source.coding.time_base))
         tell("following", number, source.count)
     tracker.damaged = source.damaged
     return tracker
@@ -240,13 +252,13 @@ def cast(reager: Reager, followed: Followed, request: Request, *, smooth: bool =
 
 def retouch(
     reager: Reager,
-    pixels: UInt8,
+    pixels: Pixels,
     roles: list[Role],
     number: int,
     time: float,
-) -> UInt8:
+) -> Pixels:
     """Frame ``number`` (H, W, 3), shown at ``time`` seconds, with everybody's edit."""
-    out: UInt8 = pixels.copy()
+    out = pixels.copy()
     present = [role for role in roles if number in role.poses]
     for role in present:
         others = [other.poses[number].matrix for other in present if other is not role]
@@ -261,15 +273,24 @@ def _copied(source: VideoReader, place: Path) -> tuple[list[Any], list[str]]:
     notes = [
         f"its {stream.type} (stream {stream.index}) was left out: FFmpeg has no decoder for it"
         for stream in source.unknown
+        if stream.type != "data"
     ]
+    data = [str(stream.index) for stream in source.unknown if stream.type == "data"]
+    if data:
+        notes.append(f"its data (stream {', '.join(data)}) was left out: what it means is not known here")
+    if source.attachments and not can_attach(place.suffix):
+        files = ", ".join(file.name or "one without a name" for file in source.attachments)
+        notes.append(f"its attached files ({files}) were left out: {place.suffix} cannot hold them; try .mkv")
     for stream in source.copied:
-        kind = f"{stream.type} ({stream.codec_context.name})"
+        is_cover = stream.disposition & Disposition.attached_pic
+        kind = f"{'cover' if is_cover else stream.type} ({stream.codec_context.name})"
         if can_hold(place.suffix, stream):
             copied.append(stream)
         elif stream.type == "audio":
             raise VideoError(f"{place.suffix} cannot hold its {kind} as it is; try .mkv or .mov")
         else:
-            notes.append(f"its {kind} was left out: {place.suffix} cannot hold it; try .mkv")
+            hint = "" if place.suffix.lower() == ".mkv" else "; try .mkv"
+            notes.append(f"its {kind} was left out: {place.suffix} cannot hold it{hint}")
     return copied, notes
 
 

@@ -1,4 +1,4 @@
-"""Writing videos with PyAV: RGB frames coded as H.264; sound and subtitles copied as they are."""
+"""Writing videos with PyAV: RGB frames coded as H.264 or, with 10 bits, H.265; all else is copied as it is."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ import av
 import numpy as np
 from av.container import OutputContainer
 
-from reage.arrays import UInt8
+from reage.arrays import Pixels
 from reage.photo.containers import xmp_box
 from reage.photo.provenance import Provenance, updated_xmp
 from reage.video.coding import Coding, local_name, tags_of
 
 CRF = 18
-"""The default quality of H.264, where 0 is lossless and 51 is worst; at 18 a difference is hard to see."""
+"""The default quality, where 0 is best and 51 is worst; at 18 a difference is hard to see."""
 
+_BYTES = "application/octet-stream"
 _FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
 WRITABLE_SUFFIXES = tuple(_FORMATS)
 """The suffixes of videos that can be written."""
@@ -28,7 +29,7 @@ WRITABLE_SUFFIXES = tuple(_FORMATS)
 
 @dataclass(frozen=True)
 class CodedFrame:
-    """A frame coded as H.264, shown from ``pts`` on for ``duration``, both in units of the time base."""
+    """A coded frame, shown from ``pts`` on for ``duration``, both in units of the time base."""
 
     data: bytes = field(repr=False)
     pts: int
@@ -38,18 +39,18 @@ class CodedFrame:
 
 
 class Encoder:
-    """Codes frames as H.264 for a `VideoWriter` to add, now or in another process. Each begins with a key frame."""
+    """Codes frames for a `VideoWriter` to add, now or in another process. Each begins with a key frame."""
 
     def __init__(self, coding: Coding, crf: int) -> None:
         self._coding = coding
-        self._context = av.CodecContext.create("libx264", "w")
-        self._context.options = {"crf": str(crf)}
+        self._context = av.CodecContext.create(coding.codec, "w")
+        self._context.options = coding.options(crf)
         self._context.framerate = coding.rate
         # All formats that are written hold the parameters of the stream once, in front.
         self._context.flags |= av.codec.context.Flags.global_header
         _set_up(self._context, coding)
 
-    def encode(self, pixels: UInt8, pts: int, duration: int) -> list[CodedFrame]:
+    def encode(self, pixels: Pixels, pts: int, duration: int) -> list[CodedFrame]:
         """Code a frame, as `VideoWriter.write`; returns what is ready, in the order in which frames are decoded."""
         return [
             _coded(packet) for packet in self._context.encode(_frame(self._coding, pixels, pts, duration))
@@ -61,30 +62,34 @@ class Encoder:
 
 
 class VideoWriter:
-    """A video that is being written, coded as H.264; `create_video` makes one."""
+    """A video that is being written; `create_video` makes one."""
 
     def __init__(
         self, container: OutputContainer, coding: Coding, crf: int, copied: Sequence[av.stream.Stream]
     ) -> None:
         self._container = container
         self._coding = coding
-        self._stream = container.add_stream("libx264", rate=coding.rate, options={"crf": str(crf)})
+        self._stream = container.add_stream(coding.codec, rate=coding.rate, options=coding.options(crf))
         _set_up(self._stream.codec_context, coding)
+        if coding.bits > 8 and container.format.name != "matroska":
+            self._stream.codec_context.codec_tag = "hvc1"  # the only kind of H.265 that Apple's players show
+        if coding.quarters:
+            self._stream.set_display_rotation(90 * coding.quarters)
         self._stream.metadata.update(coding.picture_tags)
         self._stream.disposition = coding.disposition
         self._copies = {stream.index: self._copy_of(stream) for stream in copied}
 
     def _copy_of(self, stream: av.stream.Stream) -> Any:
         """A new stream like ``stream``, with its language, title and flags, which PyAV's template leaves out."""
-        copy = self._container.add_stream_from_template(stream)
+        copy = self._container.add_stream_from_template(stream, opaque=True)
         copy.metadata.update(tags_of(stream))
         copy.disposition = stream.disposition
         return copy
 
-    def write(self, pixels: UInt8, pts: int, duration: int) -> None:
+    def write(self, pixels: Pixels, pts: int, duration: int) -> None:
         """Add a frame of RGB ``pixels`` (H, W, 3), shown from ``pts`` on for ``duration``, in units of the time base.
 
-        H.264 needs even sides here: an odd one grows by a copy of its last row or column.
+        The coding needs even sides: an odd one grows by a copy of its last row or column.
         """
         self._container.mux(self._stream.encode(_frame(self._coding, pixels, pts, duration)))
 
@@ -107,21 +112,24 @@ class VideoWriter:
 
 
 def _set_up(context: Any, coding: Coding) -> None:
-    """Make a context of libx264 one for ``coding``."""
-    context.width, context.height = (side + side % 2 for side in (coding.width, coding.height))
-    context.pix_fmt = "yuv420p"
+    """Make an encoder's context one for ``coding``."""
+    sides = (coding.width, coding.height)[:: -1 if coding.quarters % 2 else 1]
+    context.width, context.height = (side + side % 2 for side in sides)
+    context.pix_fmt = coding.pixel_format
     context.time_base = coding.time_base
     context.colorspace, context.color_range = coding.colour_space, coding.colour_range
     context.color_primaries, context.color_trc = coding.primaries, coding.transfer
     if coding.aspect:
-        context.sample_aspect_ratio = coding.aspect
+        context.sample_aspect_ratio = 1 / coding.aspect if coding.quarters % 2 else coding.aspect
 
 
-def _frame(coding: Coding, pixels: UInt8, pts: int, duration: int) -> av.VideoFrame:
-    odd = [(0, side % 2) for side in pixels.shape[:2]]
-    even = np.pad(pixels, (*odd, (0, 0)), mode="edge") if any(more for _, more in odd) else pixels
-    frame = av.VideoFrame.from_ndarray(even, format="rgb24").reformat(
-        format="yuv420p", dst_colorspace=coding.colour_space, dst_color_range=coding.colour_range
+def _frame(coding: Coding, pixels: Pixels, pts: int, duration: int) -> av.VideoFrame:
+    lying = np.rot90(pixels, -coding.quarters)
+    odd = [(0, side % 2) for side in lying.shape[:2]]
+    even = np.pad(lying, (*odd, (0, 0)), mode="edge") if any(more for _, more in odd) else lying
+    kind = "rgb24" if coding.bits == 8 else "rgb48le"
+    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(even), format=kind).reformat(
+        format=coding.pixel_format, dst_colorspace=coding.colour_space, dst_color_range=coding.colour_range
     )
     frame.pts, frame.duration, frame.time_base = pts, duration, coding.time_base
     return frame
@@ -140,6 +148,7 @@ def create_video(
     *,
     crf: int = CRF,
     copied: Sequence[av.stream.Stream] = (),
+    attached: Sequence[Any] = (),
 ) -> Iterator[VideoWriter]:
     """Open a video for writing; it is complete when the block ends.
 
@@ -150,8 +159,9 @@ def create_video(
         suffix: one of `WRITABLE_SUFFIXES`, which names the format.
         coding: how the frames are shown.
         mark: what the file says about its making.
-        crf: quality of H.264, where 0 is lossless and 51 is worst.
+        crf: quality, where 0 is best and 51 is worst.
         copied: streams of another video whose packets are going to be copied.
+        attached: attachments of another video, for formats that can hold them: see `can_attach`.
 
     Raises:
         OSError: FFmpeg cannot write the file.
@@ -166,6 +176,8 @@ def create_video(
         with av.open(local_name(place), "w", format=kind, container_options=options) as container:
             container.metadata.update({**coding.tags, **comments})
             writer = VideoWriter(container, coding, crf, copied)
+            for file in attached:
+                container.add_attachment(file.name or "attachment", file.mimetype or _BYTES, file.data)
             yield writer
             writer.flush()
     except av.FFmpegError as error:
@@ -180,8 +192,14 @@ def can_hold(suffix: str, stream: av.stream.Stream) -> bool:
     """Whether a video of the format that ``suffix`` names can hold a copy of ``stream``."""
     try:
         with av.open(BytesIO(), "w", format=_FORMATS[suffix.lower()]) as container:
-            container.add_stream_from_template(stream)
+            copy = container.add_stream_from_template(stream, opaque=True)
+            copy.disposition = stream.disposition
             container.start_encoding()
     except (ValueError, av.FFmpegError):
         return False
     return True
+
+
+def can_attach(suffix: str) -> bool:
+    """Whether a video of the format that ``suffix`` names can hold attachments."""
+    return _FORMATS[suffix.lower()] == "matroska"
