@@ -27,7 +27,8 @@ from reage.edit.compositing import AlignedFace, Edit
 from reage.face.alignment import apply_transform, compose, invert_transform, transform_scale
 from reage.request import Request
 from reage.video.reader import open_video
-from reage.video.retouch import age_video, cast, follow
+from reage.video.retouch import age_video, follow
+from reage.video.roles import cast
 from reage.video.tracking import Tracker
 
 HERE = Path(__file__).parent

@@ -18,12 +18,14 @@ from reage.cli.main import main
 from reage.edit.compositing import composite
 from reage.edit.masks import REGIONS
 from reage.errors import NoFaceError
+from reage.face.identity import IdentityReader
 from reage.photo.files import Photo, read_provenance
 from reage.progress import Progress
 from reage.request import Request
 from reage.video.coding import decoding_times
 from reage.video.reader import open_video
-from reage.video.retouch import Role, age_video, cast, retouch
+from reage.video.retouch import age_video, retouch
+from reage.video.roles import Role, cast, describe
 from reage.video.tracking import Tracker
 
 FPS = 12
@@ -40,7 +42,7 @@ def hide(frames: list[UInt8]) -> None:
 
 
 def followed(reager: Reager, frames: list[UInt8]) -> Tracker:
-    tracker = Tracker(reager.detector, reager.age_reader)
+    tracker = Tracker(reager.detector, reager.age_reader, IdentityReader())
     for number, pixels in enumerate(frames):
         tracker.feed(pixels, number / FPS)
     return tracker
@@ -119,6 +121,41 @@ def test_a_cut_begins_anew_and_fades_nothing(reager: Reager) -> None:
     assert sorted(second.poses) == list(range(8, 16))
     assert first.poses[7].weight == second.poses[8].weight == 1
     assert second.poses[8].fresh
+    assert second.source > first.source + 20
+
+
+def test_somebody_seen_again_after_a_cut_is_the_same_person(reager: Reager) -> None:
+    bass = filmed(portrait("house_karen-bass"), camera(15, 320, swing=1), noise=2)
+    again = [np.clip(frame * 0.8, 0, 255).astype(np.uint8)[:, ::-1] for frame in bass[5:10]]
+    tracker = followed(reager, [*bass[:5], *clip("senate_angus-king", 5), *again])
+    assert tracker.cuts == {5, 10}
+    one, twice, other = cast(reager, tracker, Request(by=10))
+    assert [role.person for role in (one, twice, other)] == [0, 0, 1]
+    assert (one.source, one.target) == (twice.source, twice.target)
+    assert other.source > one.source
+    first, second = describe([one, twice, other])
+    assert first.startswith("0.0 to 0.3 s, 0.8 to 1.2 s: a face that looks")
+    assert second.startswith("0.4 to 0.8 s: a face that looks")
+    assert len(cast(reager, tracker, Request(70, faces="largest"))) == 2  # both shots of one person
+
+
+def test_a_dissolve_parts_two_people(reager: Reager) -> None:
+    one, other = clip("house_grace-meng", 32, swing=0.3), clip("senate_angus-king", 32, swing=0.3)
+    parts = np.clip((np.arange(32) - 10) / 11, 0, 1)
+    frames = [
+        np.rint(a * (1 - part) + b * part).astype(np.uint8)
+        for a, b, part in zip(one, other, parts, strict=True)
+    ]
+    tracker = followed(reager, frames)
+    assert not tracker.cuts
+    first, second = cast(reager, tracker, Request(75))
+    assert first.person != second.person
+    assert max(first.poses) < 16 <= min(second.poses)
+    assert {first.poses[number].weight for number in range(10)} == {1}
+    for role in (first, second):
+        weights = [role.poses[number].weight for number in sorted(role.poses)]
+        assert max(abs(after - before) for before, after in pairwise(weights)) < 0.6
+        assert min(weights) < 0.1
     assert second.source > first.source + 20
 
 

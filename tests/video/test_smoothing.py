@@ -10,7 +10,7 @@ from reage.edit.compositing import Edit
 from reage.edit.surroundings import Masks
 from reage.face.alignment import apply_transform, invert_transform, utkface_template
 from reage.video.smoothing import EditSmoother, MaskSmoother, poses, smoothed
-from reage.video.tracking import Track
+from reage.video.tracks import Track
 
 
 def test_a_parabola_is_left_as_it_is_and_noise_is_not() -> None:

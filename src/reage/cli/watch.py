@@ -78,7 +78,8 @@ def film(
 def video(source_video: Path, output: Path | None, crf: int, quiet: bool, **given: Any) -> None:
     """Make the people in a video older or younger, in every frame (needs the extra "video").
 
-    Sound, subtitles and all other tracks are copied. --faces is all or largest. Interrupted, the same command goes on where it was.
+    Sound, subtitles and all other tracks are copied. --faces is all or largest. Interrupted, the same command goes on
+    where it was.
     """
     need_extra("video", "av", "rich")
     from reage.progress import progress_bar

@@ -10,10 +10,11 @@ import numpy as np
 from reage.arrays import Float32, Float64, UInt8
 from reage.assets import asset
 from reage.face.apparent_age import AgeReader, dlib_chip
+from reage.face.identity import NETWORK as IDENTITY_JUDGE
+from reage.face.identity import IdentityReader
 from reage.onnx_session import open_session
 
 AGE_JUDGES = ("face_age.onnx", "faceres.onnx")
-IDENTITY_JUDGE = "face_identity.onnx"
 JUDGES = (*AGE_JUDGES, IDENTITY_JUDGE)
 
 
@@ -38,7 +39,7 @@ class Judges:
     def __init__(self) -> None:
         self._first = AgeReader()
         self._second = open_session(asset(AGE_JUDGES[1]))
-        self._identity = open_session(asset(IDENTITY_JUDGE))
+        self._identity = IdentityReader()
 
     def look(self, pictures: Sequence[UInt8], landmarks_photo: Float32) -> Judgement:
         """Judge pictures of one face that lies at the same place in all of them, as an edit leaves it.
@@ -52,13 +53,11 @@ class Judges:
         """
         first = [self._first.read(picture, landmarks_photo) for picture in pictures]
 
-        def chips(size: int, padding: float) -> Float32:
-            cut = np.stack([dlib_chip(picture, landmarks_photo, size, padding) for picture in pictures])
-            return np.ascontiguousarray(cut.transpose(0, 3, 1, 2), np.float32)
-
-        # Sizes and margins are those that the networks were made for.
-        (second,) = self._second.run(["age"], {"image": chips(224, 0.5)})
-        (descriptors,) = self._identity.run(["descriptor"], {"image": chips(150, 0.25)})
+        # The side and the margin are those that the second network was made for.
+        chips = np.stack([dlib_chip(picture, landmarks_photo, 224, 0.5) for picture in pictures])
+        batch = np.ascontiguousarray(chips.transpose(0, 3, 1, 2), np.float32)
+        (second,) = self._second.run(["age"], {"image": batch})
+        descriptors = self._identity.read(pictures, landmarks_photo)
         ages = np.stack([[face.age for face in first], second.astype(np.float64)], 1)
         return Judgement(ages, descriptors, np.array([face.male_probability for face in first]))
 

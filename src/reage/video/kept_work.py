@@ -22,7 +22,7 @@ from reage.face.apparent_age import ApparentAge
 from reage.files import writing
 from reage.video.coding import decoding_times
 from reage.video.reader import VideoReader
-from reage.video.tracking import Followed, Track
+from reage.video.tracks import Followed, Track
 from reage.video.writer import CodedFrame, VideoWriter
 
 PART_FRAMES = 100
@@ -162,10 +162,12 @@ def _arrays_of(track: Track) -> dict[str, npt.NDArray[Any]]:
         "seen": np.array(track.times),
         "landmarks": np.stack(track.landmarks) if track.landmarks else np.zeros((0, 468, 3), np.float32),
         "estimates": np.array(estimates, np.float64).reshape(-1, 2),
+        "descriptors": np.array(track.descriptors, np.float32).reshape(-1, 128),
     }
 
 
 def _track(stored: Arrays, number: int) -> Track:
     estimates = [ApparentAge(age, male) for age, male in stored[f"estimates{number}"].tolist()]
     frames, seen = stored[f"frames{number}"].tolist(), stored[f"seen{number}"].tolist()
-    return Track(frames, seen, list(stored[f"landmarks{number}"]), estimates)
+    landmarks, descriptors = list(stored[f"landmarks{number}"]), list(stored[f"descriptors{number}"])
+    return Track(frames, seen, landmarks, estimates, descriptors)

@@ -8,29 +8,27 @@ both passes have done is kept beside the output until that is written (`reage.vi
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from functools import partial
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from av.stream import Disposition
 
 from reage._version import __version__
-from reage.arrays import Float32, Pixels
-from reage.edit.compositing import AlignedFace, Edit, composite
-from reage.edit.greying import greying
+from reage.arrays import Pixels
+from reage.edit.compositing import composite
 from reage.errors import NoFaceError, VideoError
+from reage.face.identity import IdentityReader
 from reage.files import beside, writing
-from reage.onnx_session import meanwhile
 from reage.photo.photo import Photo, PhotoMeta, eight_bits
 from reage.reager import Reager
 from reage.request import USUAL, FileOptions, Request
 from reage.video.kept_work import PART_FRAMES, KeptWork
 from reage.video.reader import VideoReader, open_video
-from reage.video.smoothing import EditSmoother, MaskSmoother, Pose, poses
-from reage.video.tracking import Followed, Track, Tracker
+from reage.video.roles import Role, beginning_with, cast, describe
+from reage.video.tracking import Tracker
+from reage.video.tracks import Followed
 from reage.video.writer import (
     CRF,
     WRITABLE_SUFFIXES,
@@ -43,68 +41,6 @@ from reage.video.writer import (
 
 if TYPE_CHECKING:
     from reage.progress import Progress
-
-
-@dataclass
-class Role:
-    """A person, with what is to be done: the ``request``, the ages in years and ``male`` (0 or 1) that the network is
-    told, and the ``poses`` of the face by frame."""
-
-    track: Track
-    request: Request
-    source: float
-    target: float
-    male: float
-    poses: dict[int, Pose]
-    smoother: EditSmoother = field(default_factory=EditSmoother)
-    mask_smoother: MaskSmoother = field(default_factory=MaskSmoother)
-    time: float = 0.0
-
-    def edit(
-        self,
-        reager: Reager,
-        pixels: Pixels,
-        number: int,
-        time: float,
-        others: Sequence[Float32] = (),
-        *,
-        smooth: bool = True,
-    ) -> list[tuple[AlignedFace, Edit]]:
-        """What to composite in frame ``number`` (H, W, 3), shown at ``time`` seconds, the edit of the face being the
-        last: frames in order. ``others`` are the transforms (2, 3) to the aligned frames of other faces in it."""
-        pose, step = self.poses[number], time - self.time
-        face = reager.align(pixels, pose.matrix, pose.landmarks)
-        steady = partial(self.mask_smoother.next, step=step, fresh=pose.fresh) if smooth else None
-        with meanwhile(partial(reager.survey, pixels, face, pose.landmarks, others, steady)) as looking:
-            edit = reager.edit(face, to=self.target, source=self.source, male=self.male)
-            if smooth:
-                edit = self.smoother.next(edit, face.pixels, step, fresh=pose.fresh)
-            around = looking.result()
-        self.time = time
-        reached = reager.bundle.manifest.reached(self.source, self.target)
-        white = greying(self.source, reached)
-        return self.request.applied(face, edit, pose.landmarks, around, greying=white, weight=pose.weight)
-
-    @property
-    def memory(self) -> dict[str, Float32]:
-        """What it remembers of the frames before, to go on in another process."""
-        parts = {
-            "edit": self.smoother.memory,
-            "mask": self.mask_smoother.memory,
-            "role": {"time": np.array(self.time)},
-        }
-        return {f"{part}_{name}": value for part, values in parts.items() for name, value in values.items()}
-
-    @memory.setter
-    def memory(self, memory: Mapping[str, Float32]) -> None:
-        self.smoother.memory = _beginning_with("edit_", memory)
-        self.mask_smoother.memory = _beginning_with("mask_", memory)
-        self.time = float(memory["role_time"])
-
-    def describe(self) -> str:
-        """For people."""
-        first, last = self.track.times[0], self.track.times[-1]
-        return f"{first:.1f} to {last:.1f} s: a face that looks {self.track.apparent_age:.0f}, made {self.target:g}"
 
 
 @dataclass(frozen=True)
@@ -148,7 +84,8 @@ def age_video(
             roles = cast(reager, followed, request)
         total = len(followed.times)
         _edit(reager, source, roles, kept, crf, lambda done: tell("editing", done, total))
-        mark = request.mark(reager.bundle.title, ((role.source, role.target) for role in roles))
+        ages = {role.person: (role.source, role.target) for role in roles}
+        mark = request.mark(reager.bundle.title, ages.values())
         with writing(place) as part:
             with create_video(
                 part, place.suffix, source.coding, mark, crf=crf, copied=copied, attached=attached
@@ -160,7 +97,7 @@ def age_video(
         kept.remove()
         if followed.damaged:
             notes.append(f"{followed.damaged} damaged packets of {video} were left out")
-    return VideoOutcome(place, frames, tuple(role.describe() for role in roles), tuple(notes))
+    return VideoOutcome(place, frames, describe(roles), tuple(notes))
 
 
 def _kept_work(video: Path, place: Path, request: Request, reager: Reager, crf: int) -> KeptWork:
@@ -181,7 +118,7 @@ def _edit(
     """The second pass: edit and code what is not kept yet, in parts."""
     part, memory = kept.done()
     for number, role in enumerate(roles if part else ()):
-        role.memory = _beginning_with(f"{number}_", memory)
+        role.memory = beginning_with(f"{number}_", memory)
     done, waiting = part * PART_FRAMES, 0
     coded: list[CodedFrame] = []
     encoder = Encoder(source.coding, crf)
@@ -205,11 +142,6 @@ def _edit(
         finish()
 
 
-def _beginning_with(start: str, arrays: Mapping[str, Any]) -> dict[str, Any]:
-    """The arrays whose names have that beginning, without it."""
-    return {name.removeprefix(start): value for name, value in arrays.items() if name.startswith(start)}
-
-
 def _check(video: Path, request: Request, output: Path | None, options: FileOptions) -> Path:
     """Where the output goes; raises `ReageError` for what can be said to be wrong before any work."""
     if request.faces not in (None, "all", "largest"):
@@ -225,29 +157,12 @@ def _check(video: Path, request: Request, output: Path | None, options: FileOpti
 
 def follow(reager: Reager, source: VideoReader, tell: Progress) -> Followed:
     """The first pass: the people of a video."""
-    tracker = Tracker(reager.detector, reager.age_reader)
+    tracker = Tracker(reager.detector, reager.age_reader, IdentityReader())
     for number, frame in enumerate(source.frames(), 1):
         tracker.feed(eight_bits(frame.pixels), float(frame.pts * source.coding.time_base))
         tell("following", number, source.count)
     tracker.damaged = source.damaged
     return tracker
-
-
-def cast(reager: Reager, followed: Followed, request: Request, *, smooth: bool = True) -> list[Role]:
-    """What is to be done with whom; raises `NoFaceError` where no face was found."""
-    tracks = [track for track in followed.tracks if track.frames]
-    if not tracks:
-        raise NoFaceError("no face found in the video; a face must be at least 40 pixels high in some frames")
-    if request.faces == "largest":
-        tracks = [max(tracks, key=lambda track: track.prominence)]
-    manifest, times, roles = reager.bundle.manifest, np.array(followed.times), []
-    for track in tracks:
-        source = request.source_age(track.apparent_age)
-        target = manifest.reached(source, request.goal(source, manifest))
-        male = request.gender(track.male_probability)
-        where = poses(track, manifest.size, times, followed.cuts, zoom=manifest.zoom, smooth=smooth)
-        roles.append(Role(track, request, source, target, male, where))
-    return roles
 
 
 def retouch(
@@ -258,7 +173,7 @@ def retouch(
     time: float,
 ) -> Pixels:
     """Frame ``number`` (H, W, 3), shown at ``time`` seconds, with everybody's edit."""
-    out = pixels.copy()
+    out: Pixels = pixels.copy()
     present = [role for role in roles if number in role.poses]
     for role in present:
         others = [other.poses[number].matrix for other in present if other is not role]

@@ -15,7 +15,7 @@ from reage.arrays import Float32, Float64, Int64
 from reage.edit.compositing import Edit
 from reage.edit.surroundings import Masks
 from reage.face.alignment import align_landmarks, apply_transform, invert_transform
-from reage.video.tracking import Track
+from reage.video.tracks import Track
 
 _BRIDGE = 0.13
 """A face that is lost for at most so many seconds, a blurred frame or two, is taken to have moved evenly meanwhile."""

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import replace
 
 import cv2
 import numpy as np
 
 from reage.arrays import Float32, UInt8
 from reage.face.alignment import align_landmarks, warp
-from reage.face.apparent_age import AgeReader, ApparentAge
+from reage.face.apparent_age import AgeReader
 from reage.face.candidates import overlap
 from reage.face.detection import Face, FaceDetector
-from reage.video.scenes import CutDetector
+from reage.face.identity import IdentityReader
+from reage.video.scenes import Dissolve, ShotDetector
+from reage.video.tracks import CHIP, SAME_PERSON, SOMEBODY_ELSE, Followed, Track, correlation
 
 _SEARCH_EVERY = 0.5
 """Seconds between searches of the whole frame."""
@@ -30,90 +32,24 @@ _MISSES = 2
 _ALIKE, _ALIKE_OVER_CUT = 0.5, 0.85
 """Least correlation of a face with itself in the frame before; the second over a cut or a flash, where it could be
 somebody else: the bundled portraits, all of which face the camera, reach 0.63 with each other."""
-_CHIP = 32
-"""Side in pixels of the small pictures that are compared."""
 _MOST_ESTIMATES = 25
 """How often the age and gender of one person are estimated at most."""
-
-
-@dataclass(eq=False)
-class Track:
-    """One person: where the face is in which frames, and what it looks like."""
-
-    frames: list[int] = field(default_factory=list)
-    """Numbers of frames, ascending, with gaps where the face was lost."""
-    times: list[float] = field(default_factory=list)
-    """When each of them is shown, in seconds."""
-    landmarks: list[Float32] = field(default_factory=list)
-    """Landmarks (468, 2) in each of them, in pixels of the frame."""
-    estimates: list[ApparentAge] = field(default_factory=list)
-    """Age and gender as estimated in some of them."""
-    chip: UInt8 = field(default_factory=lambda: np.zeros((_CHIP, _CHIP), np.uint8), repr=False)
-    """The face in the last of them, small and grey."""
-    confirmed: int = 0
-    """The number of frames when a search last found the face."""
-    misses: int = 0
-    """Searches in a row that did not find it."""
-
-    @property
-    def apparent_age(self) -> float:
-        """Median of the estimates, in years."""
-        return float(np.median([estimate.age for estimate in self.estimates]))
-
-    @property
-    def male_probability(self) -> float:
-        """Median of the estimates, 0 to 1."""
-        return float(np.median([estimate.male_probability for estimate in self.estimates]))
-
-    @property
-    def box(self) -> Float32:
-        """The box (4,) of the last landmarks: x0, y0, x1, y1."""
-        return np.concatenate([self.landmarks[-1].min(0), self.landmarks[-1].max(0)])
-
-    @property
-    def prominence(self) -> float:
-        """Area of the face summed over its frames."""
-        return float(sum(np.ptp(points, axis=0).prod() for points in self.landmarks))
-
-    def add(self, frame: int, time: float, landmarks: Float32, chip: UInt8) -> None:
-        """The face in one more frame."""
-        self.frames.append(frame)
-        self.times.append(time)
-        self.landmarks.append(landmarks)
-        self.chip = chip
-
-    def forget_unconfirmed(self) -> None:
-        """Drop what followed upon the last search that saw the face."""
-        del self.frames[self.confirmed :], self.times[self.confirmed :], self.landmarks[self.confirmed :]
-
-
-@dataclass
-class Followed:
-    """The people of a video."""
-
-    tracks: list[Track] = field(default_factory=list)
-    """Those found."""
-    times: list[float] = field(default_factory=list)
-    """When each frame is shown, in seconds."""
-    cuts: set[int] = field(default_factory=set)
-    """The numbers of frames that begin a new shot."""
-    damaged: int = 0
-    """Packets of the video that could not be decoded."""
 
 
 class Tracker(Followed):
     """Follows faces through the frames of a video, which `feed` is given in order.
 
     In each frame, landmarks are read from where they were in the frame before. Searches at intervals find new faces and
-    confirm known ones. No face is recognised: who leaves for longer than two seconds, or is seen again after a cut, is
-    somebody new, unless the face is in the same place and looks the same.
+    confirm known ones. Who leaves for longer than two seconds, or is seen again in another shot, gets another track; in
+    the end, `people` tells by their descriptors which tracks are of one person.
     """
 
-    def __init__(self, detector: FaceDetector, reader: AgeReader) -> None:
+    def __init__(self, detector: FaceDetector, reader: AgeReader, identity: IdentityReader) -> None:
         super().__init__()
         self._detector = detector
         self._reader = reader
-        self._cut_detector = CutDetector()
+        self._identity = identity
+        self._shots = ShotDetector()
         self._active: list[Track] = []
         self._lost: list[Track] = []
         self._searched = -np.inf
@@ -121,16 +57,49 @@ class Tracker(Followed):
     def feed(self, pixels: UInt8, time: float) -> None:
         """The next frame (H, W, 3), shown at ``time`` seconds."""
         self.times.append(time)
-        cut = self._cut_detector.is_cut(pixels)
+        cut, dissolve = self._shots.feed(pixels, time)
         self._follow(pixels, time, cut)
         if cut:
             self.cuts.add(len(self.times) - 1)
             self._lost = []
         self._lost = [track for track in self._lost if time - track.times[-1] <= _ABSENCE]
         wait = _SEARCH_LOST_EVERY if self._lost else _SEARCH_EVERY
-        if cut or time - self._searched >= wait:
+        if dissolve:
+            self._part(dissolve)
+        if cut or dissolve or time - self._searched >= wait:
             self._searched = time
             self._search(pixels, time)
+        for track in [track for track in self._active if not track.estimates]:  # of a dissolve, and not there
+            self._active.remove(track)
+            self.tracks.remove(track)
+
+    def _part(self, dissolve: Dissolve) -> None:
+        """Part the faces of the shot before a dissolve from those of the next: in between, each may look like another.
+
+        Those that were there before end in the middle, and what was followed from there on is somebody new. Who
+        appeared within it and was lost again was nobody.
+        """
+        now = len(self.times) - 1
+        self._lost = []
+        for track in [track for track in self.tracks if track.frames and track.frames[-1] > dissolve.first]:
+            track.forget_estimates(dissolve.first + 1, now)
+            if track in self._active:
+                if track.frames[0] <= dissolve.first:
+                    self._split(track, dissolve.middle)
+            elif track.frames[0] <= dissolve.first:
+                track.shorten(0, int(np.searchsorted(track.frames, dissolve.middle)))
+            else:
+                self.tracks.remove(track)
+
+    def _split(self, track: Track, frame: int) -> Track:
+        """End an active ``track`` before ``frame``; returns that of somebody new, who was followed from there on."""
+        place = int(np.searchsorted(track.frames, frame))
+        after = replace(track, estimates=[], descriptors=[], estimated=[], doubts=[])
+        after.shorten(place, len(track.frames))
+        track.shorten(0, place)
+        self._active[self._active.index(track)] = after
+        self.tracks.append(after)
+        return after
 
     def _follow(self, pixels: UInt8, time: float, cut: bool) -> None:
         """Go on with each active track whose face is still there."""
@@ -138,7 +107,7 @@ class Tracker(Followed):
             face = self._detector.follow(pixels, track.landmarks[-1])
             alike = _ALIKE_OVER_CUT if cut else _ALIKE
             chip = _chip(pixels, face.landmarks_photo) if face else None
-            if face is None or chip is None or _correlation(chip, track.chip) < alike:
+            if face is None or chip is None or correlation(chip, track.chips[-1]) < alike:
                 self._lose(track)
             else:
                 track.add(len(self.times) - 1, time, face.landmarks_photo, chip)
@@ -162,13 +131,27 @@ class Tracker(Followed):
                 landmarks = face.landmarks_photo
                 track.add(len(self.times) - 1, time, landmarks, _chip(pixels, landmarks))
             track.confirmed, track.misses = len(track.frames), 0
-            if len(track.estimates) < _MOST_ESTIMATES:
-                track.estimates.append(self._reader.read(pixels, track.landmarks[-1]))
+            self._look(track, pixels)
         for track in missing:
             track.misses += 1
             if track.misses >= _MISSES:
                 track.forget_unconfirmed()
                 self._lose(track)
+
+    def _look(self, track: Track, pixels: UInt8) -> None:
+        """Read who is followed, and how old they look; somebody else gets a track of their own."""
+        descriptor = self._identity.read([pixels], track.landmarks[-1])[0]
+        known = track.descriptor
+        if known is not None and np.linalg.norm(descriptor - known) > SOMEBODY_ELSE:
+            track.doubts.append(descriptor)
+            if len(track.doubts) < 2 or np.linalg.norm(descriptor - track.doubts[-2]) > SAME_PERSON:
+                return  # turned away, perhaps, or in the middle of a dissolve
+            track = self._split(track, track.turn())
+        track.doubts, track.chips = [], track.chips[-1:]
+        if len(track.estimates) < _MOST_ESTIMATES:
+            track.estimates.append(self._reader.read(pixels, track.landmarks[-1]))
+            track.descriptors.append(descriptor)
+            track.estimated.append(track.frames[-1])
 
     def _lose(self, track: Track) -> None:
         self._active.remove(track)
@@ -205,12 +188,5 @@ def _overlapping(face: Face, tracks: list[Track]) -> Track | None:
 
 def _chip(pixels: UInt8, landmarks: Float32) -> UInt8:
     """The face as a small grey picture (32, 32), to be compared with that of the next frame."""
-    chip = warp(pixels, align_landmarks(landmarks, _CHIP), (_CHIP, _CHIP))
+    chip = warp(pixels, align_landmarks(landmarks, CHIP), (CHIP, CHIP))
     return np.asarray(cv2.cvtColor(chip, cv2.COLOR_RGB2GRAY))
-
-
-def _correlation(one: UInt8, other: UInt8) -> float:
-    """How alike two such pictures are, from -1 to 1, but for their borders, where hair and background show."""
-    inner = (slice(4, -4), slice(4, -4))
-    a, b = (chip[inner].astype(np.float32) - chip[inner].mean() for chip in (one, other))
-    return float((a * b).sum() / max(1e-6, float(np.linalg.norm(a) * np.linalg.norm(b))))

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import av
 import numpy as np
@@ -43,7 +43,7 @@ class Encoder:
 
     def __init__(self, coding: Coding, crf: int) -> None:
         self._coding = coding
-        self._context = av.CodecContext.create(coding.codec, "w")
+        self._context = cast(av.VideoCodecContext, av.CodecContext.create(coding.codec, "w"))
         self._context.options = coding.options(crf)
         self._context.framerate = coding.rate
         # All formats that are written hold the parameters of the stream once, in front.
@@ -69,7 +69,8 @@ class VideoWriter:
     ) -> None:
         self._container = container
         self._coding = coding
-        self._stream = container.add_stream(coding.codec, rate=coding.rate, options=coding.options(crf))
+        stream = container.add_stream(coding.codec, rate=coding.rate, options=coding.options(crf))
+        self._stream = cast(av.VideoStream, stream)
         _set_up(self._stream.codec_context, coding)
         if coding.bits > 8 and container.format.name != "matroska":
             self._stream.codec_context.codec_tag = "hvc1"  # the only kind of H.265 that Apple's players show

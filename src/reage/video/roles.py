@@ -1,0 +1,113 @@
+"""What is to be done with each person in a video: their ages, and the edits of their face in each frame."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from reage.arrays import Float32, Pixels
+from reage.edit.compositing import AlignedFace, Edit
+from reage.edit.greying import greying
+from reage.errors import NoFaceError
+from reage.onnx_session import meanwhile
+from reage.reager import Reager
+from reage.request import Request
+from reage.video.smoothing import EditSmoother, MaskSmoother, Pose, poses
+from reage.video.tracks import Followed, Track
+
+
+@dataclass
+class Role:
+    """A track of the person with the number ``person``, and what is to be done: the ``request``, the ages in years and
+    ``male`` (0 or 1) that the network is told, and the ``poses`` of the face by frame."""
+
+    person: int
+    track: Track
+    request: Request
+    source: float
+    target: float
+    male: float
+    poses: dict[int, Pose]
+    smoother: EditSmoother = field(default_factory=EditSmoother)
+    mask_smoother: MaskSmoother = field(default_factory=MaskSmoother)
+    time: float = 0.0
+
+    def edit(
+        self,
+        reager: Reager,
+        pixels: Pixels,
+        number: int,
+        time: float,
+        others: Sequence[Float32] = (),
+        *,
+        smooth: bool = True,
+    ) -> list[tuple[AlignedFace, Edit]]:
+        """What to composite in frame ``number`` (H, W, 3), shown at ``time`` seconds, the edit of the face being the
+        last: frames in order. ``others`` are the transforms (2, 3) to the aligned frames of other faces in it."""
+        pose, step = self.poses[number], time - self.time
+        face = reager.align(pixels, pose.matrix, pose.landmarks)
+        steady = partial(self.mask_smoother.next, step=step, fresh=pose.fresh) if smooth else None
+        with meanwhile(partial(reager.survey, pixels, face, pose.landmarks, others, steady)) as looking:
+            edit = reager.edit(face, to=self.target, source=self.source, male=self.male)
+            if smooth:
+                edit = self.smoother.next(edit, face.pixels, step, fresh=pose.fresh)
+            around = looking.result()
+        self.time = time
+        reached = reager.bundle.manifest.reached(self.source, self.target)
+        white = greying(self.source, reached)
+        return self.request.applied(face, edit, pose.landmarks, around, greying=white, weight=pose.weight)
+
+    @property
+    def memory(self) -> dict[str, Float32]:
+        """What it remembers of the frames before, to go on in another process."""
+        parts = {
+            "edit": self.smoother.memory,
+            "mask": self.mask_smoother.memory,
+            "role": {"time": np.array(self.time)},
+        }
+        return {f"{part}_{name}": value for part, values in parts.items() for name, value in values.items()}
+
+    @memory.setter
+    def memory(self, memory: Mapping[str, Float32]) -> None:
+        self.smoother.memory = beginning_with("edit_", memory)
+        self.mask_smoother.memory = beginning_with("mask_", memory)
+        self.time = float(memory["role_time"])
+
+
+def cast(reager: Reager, followed: Followed, request: Request, *, smooth: bool = True) -> list[Role]:
+    """What is to be done with whom; raises `NoFaceError` where no face was found."""
+    people = followed.people()
+    if not people:
+        raise NoFaceError("no face found in the video; a face must be at least 40 pixels high in some frames")
+    if request.faces == "largest":
+        people = [max(people, key=lambda tracks: sum(track.prominence for track in tracks))]
+    manifest, times, roles = reager.bundle.manifest, np.array(followed.times), []
+    for person, tracks in enumerate(people):
+        estimates = [estimate for track in tracks for estimate in track.estimates]
+        source = request.source_age(float(np.median([estimate.age for estimate in estimates])))
+        target = manifest.reached(source, request.goal(source, manifest))
+        male = request.gender(float(np.median([estimate.male_probability for estimate in estimates])))
+        for track in tracks:
+            where = poses(track, manifest.size, times, followed.cuts, zoom=manifest.zoom, smooth=smooth)
+            roles.append(Role(person, track, request, source, target, male, where))
+    return roles
+
+
+def describe(roles: Sequence[Role]) -> tuple[str, ...]:
+    """A line for each person, for people."""
+    lines = []
+    for person in dict.fromkeys(role.person for role in roles):
+        own = [role for role in roles if role.person == person]
+        looks = np.median([estimate.age for role in own for estimate in role.track.estimates])
+        spans = ", ".join(f"{role.track.times[0]:.1f} to {role.track.times[-1]:.1f} s" for role in own)
+        lines.append(f"{spans}: a face that looks {looks:.0f}, made {own[0].target:g}")
+    return tuple(lines)
+
+
+def beginning_with(start: str, arrays: Mapping[str, Any]) -> dict[str, Any]:
+    """The arrays whose names have that beginning, without it."""
+    return {name.removeprefix(start): value for name, value in arrays.items() if name.startswith(start)}
