@@ -32,11 +32,11 @@ def test_the_kid_of_pictures_grows_with_blur_and_noise() -> None:
 
 
 def test_the_perceptual_distance_grows_with_what_is_done_to_a_picture() -> None:
-    faces = np.stack(blended_faces(64))[:20]
+    faces = np.stack(blended_faces(64))[:18:3]
 
     def mean(pictures: np.ndarray) -> float:
         distances = perceptual_distances(np.asarray(pictures, np.uint8), faces)
-        assert distances.shape == (20,)
+        assert distances.shape == (6,)
         return float(distances.mean())
 
     assert mean(faces) == pytest.approx(0, abs=1e-6)

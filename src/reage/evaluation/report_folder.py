@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from reage._version import __version__
-from reage.arrays import Int64
+from reage.arrays import Int64, UInt8
 from reage.errors import ExistsError, ReageError, WriteError
 from reage.evaluation.evaluate import Evaluation
 from reage.evaluation.plots import plot_groups, plot_moved, plot_targets, plot_trade
@@ -61,10 +62,14 @@ def write_report(evaluation: Evaluation, folder: Path, progress: Progress) -> No
     plot_trade([report], plots / "trade.png")
     plot_groups(report, plots / "groups.png")
     sheets = _faces_by_sheet(evaluation)
-    for done, (name, faces) in enumerate(sheets.items(), 1):
+    shown = sorted({int(i) for faces in sheets.values() for i in faces})
+    rows: dict[int, _Row] = {}
+    for i in shown:
+        rows[i] = _edited_row(evaluation, i)
+        progress("sheets", len(rows), len(shown))
+    for name, faces in sheets.items():
         side = RANDOM_TILE if name == "random" else TILE
-        _write_sheet(evaluation, faces, folder / "sheets" / f"{name}.jpg", side)
-        progress("sheets", done, len(sheets))
+        _write_sheet(evaluation, [rows[int(i)] for i in faces], folder / "sheets" / f"{name}.jpg", side)
     write_text(folder / "report.md", as_markdown(report) + _pictures(sheets))
     write_text(folder / "report.json", to_json(report))
 
@@ -108,19 +113,39 @@ def random_faces(seed: int, count: int) -> Int64:
     return np.random.default_rng(seed).permutation(count)[:RANDOM_FACES]
 
 
-def _write_sheet(evaluation: Evaluation, chosen: Int64, path: Path, side: int) -> None:
-    """A sheet with a row of faces of ``side`` px for each of the ``chosen``: the input, and the edit to each target."""
-    targets = [float(age) for age in evaluation.report.protocol.ages]
-    rows, labels, edits = [], [], []
-    for i in chosen:
-        sitting = evaluation.reager.open(evaluation.paths[i])
-        face = sitting.faces[0]
-        pictures = [sitting.photo.pixels, *(sitting.age(to=age, faces="largest").pixels for age in targets)]
-        rows.append(np.stack([head_tile(picture, face.face.landmarks_photo, side) for picture in pictures]))
-        labels.append(f"{evaluation.faces.age[i]:g}, looks {face.apparent_age:.0f}")
-        edits += [(round(face.apparent_age, 1), age) for age in targets]
-    sheet = sheet_photo(np.stack(rows), labels, ["input", *(f"{age:g}" for age in targets)])
-    mark = Provenance(tool=f"reage {__version__}", model=evaluation.report.model.title, faces=tuple(edits))
+@dataclass(frozen=True)
+class _Row:
+    """A face on sheets: the input, and the edit to each target."""
+
+    tiles: dict[int, UInt8]
+    """By side S of a tile, (columns, S, S, 3)."""
+    label: str
+    edits: tuple[tuple[float, float], ...]
+    """Source and target ages."""
+
+
+def _edited_row(evaluation: Evaluation, i: int) -> _Row:
+    """Face ``i`` of the sample, which may be on several sheets."""
+    sitting = evaluation.reager.open(evaluation.paths[i])
+    face, targets = sitting.faces[0], [float(age) for age in evaluation.report.protocol.ages]
+    pictures = [sitting.photo.pixels, *(sitting.age(to=age, faces="largest").pixels for age in targets)]
+    landmarks = face.face.landmarks_photo
+    return _Row(
+        tiles={
+            side: np.stack([head_tile(picture, landmarks, side) for picture in pictures])
+            for side in (RANDOM_TILE, TILE)
+        },
+        label=f"{evaluation.faces.age[i]:g}, looks {face.apparent_age:.0f}",
+        edits=tuple((round(face.apparent_age, 1), age) for age in targets),
+    )
+
+
+def _write_sheet(evaluation: Evaluation, rows: Sequence[_Row], path: Path, side: int) -> None:
+    """A sheet of faces of ``side`` px, with these ``rows``."""
+    columns = ["input", *(f"{age:g}" for age in evaluation.report.protocol.ages)]
+    sheet = sheet_photo(np.stack([row.tiles[side] for row in rows]), [row.label for row in rows], columns)
+    edits = tuple(edit for row in rows for edit in row.edits)
+    mark = Provenance(tool=f"reage {__version__}", model=evaluation.report.model.title, faces=edits)
     write_photo(sheet, path, mark=mark, overwrite=True, quality=88)
 
 
