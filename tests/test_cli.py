@@ -79,6 +79,12 @@ def test_a_face_that_can_hardly_be_seen_is_told(photo: Path) -> None:
     warned = reage("photo", photo, "--to", 70, "--overwrite")
     assert f"{photo}: the age of face 0 may be misread, since it is very dark" in warned.stderr
     assert "--from" in warned.stderr
+    for command in (
+        ("strip", photo, "--ages", "60", "--tile", 64),
+        ("film", photo, "--seconds", 0.5, "--side", 64),
+    ):
+        assert reage(*command).stderr == warned.stderr
+        assert reage(*command, "--from", 46, "--overwrite").stderr == ""
     known = reage("photo", photo, "--to", 70, "--from", 46, "--overwrite", "--json")
     assert known.stderr == ""
     (face,) = json.loads(known.stdout)[0]["faces"]

@@ -16,7 +16,7 @@ import numpy as np
 
 from reage.errors import PhotoError, ReageError, one_line
 from reage.face.framing import head_tile
-from reage.face.sureness import doubts_in_words
+from reage.face.sureness import doubt_about
 from reage.files import beside, refuse_existing
 from reage.photo.files import check_format, write_photo
 from reage.reager import Reager, Sitting
@@ -45,7 +45,7 @@ class Outcome:
     def doubts(self) -> list[str]:
         """For each face whose age in the photo was read, and may be misread: a sentence that says why."""
         return [
-            f"the age of face {face['index']} may be misread, since {doubts_in_words(face['doubts'])}"
+            doubt_about(face["index"], face["doubts"])
             for face in self.faces
             if face["doubts"] and face["source_age"] == face["apparent_before"]
         ]
@@ -151,25 +151,23 @@ def age_strip(
     options: FileOptions = USUAL,
     *,
     tile: int = 320,
+    on_doubt: Callable[[str], None] | None = None,
 ) -> Path:
     """Write one sheet of the chosen face (default: the largest) at each age; returns where.
 
     A row a face; the first column is the input. Ages that the model cannot give become the nearest that it can;
-    each is shown once.
+    each is shown once. ``on_doubt`` is told of each face whose age may be misread, as by `Sitting.doubts`.
     """
     for age in ages:
         check_age(age)
     place = output or beside(photo, f"{photo.stem}-strip.jpg")
     options.check_output(place)
     reager = Reager.from_bundle(options.model)
-    return write_strip(
-        reager.open(photo, max_pixels=options.max_pixels, faces=request.faces_or("largest")),
-        ages,
-        place,
-        request,
-        options,
-        tile=tile,
-    )
+    sitting = reager.open(photo, max_pixels=options.max_pixels, faces=request.faces_or("largest"))
+    if on_doubt:
+        for doubt in sitting.doubts(request):
+            on_doubt(doubt)
+    return write_strip(sitting, ages, place, request, options, tile=tile)
 
 
 def write_strip(

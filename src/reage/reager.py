@@ -28,7 +28,7 @@ from reage.face.alignment import align_landmarks, apply_transform, resizing
 from reage.face.apparent_age import AgeReader
 from reage.face.detection import Face, FaceDetector
 from reage.face.person import PersonNetwork
-from reage.face.sureness import read_sureness
+from reage.face.sureness import doubt_about, read_sureness
 from reage.hub.models import HubModel, open_model, pull
 from reage.onnx_session import load_in_background, meanwhile
 from reage.photo.files import MAX_PIXELS, Photo, PhotoMeta, read_photo
@@ -201,6 +201,11 @@ class Sitting:
                     f"there is no face {number}: the photo has {len(self.faces)}, numbered from 0"
                 )
         return tuple(self.faces[number] for number in numbers)
+
+    def doubts(self, request: Request) -> list[str]:
+        """Of each face in a strip or film whose age ``request`` does not say, and that may be misread: a sentence."""
+        chosen = self.choose(request.faces_or("largest")) if request.source is None else ()
+        return [doubt_about(face.index, face.sureness.doubts) for face in chosen if face.sureness.doubts]
 
     def age(
         self,

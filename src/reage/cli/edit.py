@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from reage.cli.hints import explain
+from reage.cli.hints import explain, print_doubt
 from reage.cli.options import (
     PATH,
     face_options,
@@ -66,7 +67,7 @@ def photo(
 def _print_doubts(outcome: Outcome) -> None:
     """Warn where the age that an edit starts from may be misread."""
     for doubt in outcome.doubts():
-        click.echo(f"reage: {outcome.input}: {doubt}; --from says it", err=True)
+        print_doubt(outcome.input, doubt)
 
 
 def _print_outcome(outcome: Outcome) -> None:
@@ -105,8 +106,10 @@ def strip(source_photo: Path, ages: str, output: Path | None, tile: int, **given
     from reage.batch import age_strip
 
     request = make_request(given)
+    on_doubt = partial(print_doubt, source_photo)
+    options = make_file_options(given)
     click.echo(
-        age_strip(source_photo, parse_ages(ages), output, request, make_file_options(given), tile=tile)
+        age_strip(source_photo, parse_ages(ages), output, request, options, tile=tile, on_doubt=on_doubt)
     )
 
 

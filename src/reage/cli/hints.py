@@ -1,10 +1,17 @@
-"""What the command line adds to an error: the option that would help."""
+"""What the command line adds to errors and warnings: the option that would help."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import click
 
 from reage.errors import ExistsError, JudgeError, PixelLimitError, ReageError
+
+
+def print_doubt(photo: Path, doubt: str) -> None:
+    """Warn that the age in ``photo`` that an edit starts from may be misread; ``doubt`` says whose, and why."""
+    click.echo(f"reage: {photo}: {doubt}; --from says it", err=True)
 
 
 def explain(error: ReageError, command: click.Command | None) -> str:

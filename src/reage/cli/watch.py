@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
+from reage.cli.hints import print_doubt
 from reage.cli.options import (
     MODEL,
     PATH,
@@ -59,7 +61,9 @@ def film(
 
     request = make_request(given)
     look = Look(seconds, fps, side, labels, there_and_back, whole)
-    click.echo(film_photo(source_photo, parse_span(ages), output, request, make_file_options(given), look))
+    on_doubt = partial(print_doubt, source_photo)
+    options = make_file_options(given)
+    click.echo(film_photo(source_photo, parse_span(ages), output, request, options, look, on_doubt=on_doubt))
 
 
 @click.command()

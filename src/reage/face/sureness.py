@@ -71,6 +71,11 @@ def doubts_in_words(doubts: tuple[str, ...] | list[str]) -> str:
     return " and ".join(DOUBTS[doubt] for doubt in doubts)
 
 
+def doubt_about(index: int, doubts: tuple[str, ...] | list[str]) -> str:
+    """The sentence that warns of the reading of face ``index``."""
+    return f"the age of face {index} may be misread, since {doubts_in_words(doubts)}"
+
+
 def read_sureness(pixels: UInt8, landmarks_photo: Float32) -> Sureness:
     """How sure the reading of a face is, from the face alone; takes about 2 ms.
 

@@ -154,14 +154,21 @@ def film_photo(
     look: Look = PLAIN,
     *,
     progress: Callable[[int, int], None] | None = None,
+    on_doubt: Callable[[str], None] | None = None,
 ) -> Path:
-    """`write_film` of a photo on disk; by default beside it, an MP4 where PyAV is installed, else a WebP."""
+    """`write_film` of a photo on disk; by default beside it, an MP4 where PyAV is installed, else a WebP.
+
+    ``on_doubt`` is told of each face whose age may be misread, as by `Sitting.doubts`.
+    """
     place = output or beside(photo, f"{photo.stem}-film{'.mp4' if _can_write_mp4() else '.webp'}")
     _check_film(place, look.fps)
     options.check_output(place)
     sitting = Reager.from_bundle(options.model).open(
         photo, max_pixels=options.max_pixels, faces=request.faces_or("largest")
     )
+    if on_doubt:
+        for doubt in sitting.doubts(request):
+            on_doubt(doubt)
     return write_film(
         sitting,
         ages,
