@@ -7,15 +7,11 @@ unpickled, and nothing is executed but ONNX graphs.
 
 from __future__ import annotations
 
-import errno
 import hashlib
-import lzma
 import os
 import re
 import zipfile
-import zlib
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import replace
 from functools import cached_property
@@ -26,18 +22,18 @@ import numpy as np
 
 from reage.arrays import Float32
 from reage.assets import asset
+from reage.bundle_files import MANIFEST, opened
 from reage.calibration import network_target
 from reage.devices import Device
 from reage.edit.compositing import Edit
 from reage.errors import BundleError, ReageError, one_line
-from reage.files import checked_name, refuse_existing, writing, writing_folder
+from reage.files import refuse_existing, writing, writing_folder
 from reage.manifest import Manifest, parse_manifest
 from reage.onnx_file import refuse_external_data
 from reage.onnx_session import open_session, run_within
 
 DEFAULT = "default_bundle"
 """The folder of the embedded bundle among the assets."""
-_MANIFEST = "manifest.json"
 _CARD = "MODEL_CARD.md"
 _MAX_MANIFEST = 1 << 20
 _MAX_BYTES = 1 << 30
@@ -46,9 +42,6 @@ _MAX_BYTES = 1 << 30
 ANSWER_SECONDS = 60.0
 """How long a network may take for one face. The embedded one takes a thirtieth of a second."""
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-
-_Read = Callable[[str, int], bytes]
-"""Reads a file of a bundle by its name; raises `BundleError` if it has more than so many bytes."""
 
 
 class Bundle:
@@ -86,7 +79,7 @@ class Bundle:
 
     def files(self) -> dict[str, bytes]:
         """Every file of the bundle by its name, the manifest among them."""
-        return {_MANIFEST: _manifest_file(self.manifest), **self._contents}
+        return {MANIFEST: _manifest_file(self.manifest), **self._contents}
 
     def save(self, path: Path) -> None:
         """Write it to ``path``, as `write_bundle` does."""
@@ -192,8 +185,8 @@ def open_bundle(path: str | os.PathLike[str] | None = None, *, origin: str = "")
         'delta'
     """
     place = Path(path) if path is not None else asset(DEFAULT)
-    with _opened(place) as read:
-        manifest = parse_manifest(read(_MANIFEST, _MAX_MANIFEST))
+    with opened(place) as read:
+        manifest = parse_manifest(read(MANIFEST, _MAX_MANIFEST))
         contents, left = {}, _MAX_BYTES
         for name, expected in manifest.files.items():
             contents[name] = read(name, left)
@@ -230,7 +223,7 @@ def find_bundles(
     if folder is not None:
         if not folder.is_dir():
             raise BundleError(f"{folder} is not a folder of model bundles")
-        places = sorted({file.parent for file in folder.glob(f"*/{_MANIFEST}")} | set(folder.glob("*.zip")))
+        places = sorted({file.parent for file in folder.glob(f"*/{MANIFEST}")} | set(folder.glob("*.zip")))
     bundles = [open_bundle()]
     for place in places:
         try:
@@ -255,7 +248,7 @@ def write_bundle(path: Path, manifest: Manifest, contents: Mapping[str, bytes]) 
     refuse_existing_bundle(path)
     hashes = {name: hashlib.sha256(data).hexdigest() for name, data in sorted(contents.items())}
     stated = replace(manifest, files=hashes)
-    everything = {_MANIFEST: _manifest_file(stated), **contents}
+    everything = {MANIFEST: _manifest_file(stated), **contents}
     if path.suffix == ".zip":
         with writing(path) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
             for name, data in everything.items():
@@ -268,59 +261,3 @@ def write_bundle(path: Path, manifest: Manifest, contents: Mapping[str, bytes]) 
 
 def _manifest_file(manifest: Manifest) -> bytes:
     return (manifest.as_json() + "\n").encode()
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[_Read]:
-    """How to read the files of a bundle; names ``path`` in every error and makes each a `BundleError`."""
-    try:
-        if checked_name(path).is_dir():
-            yield lambda name, most: _read_file(path / name, most)
-        else:
-            with zipfile.ZipFile(path) as archive:
-                root = _root_of(archive.namelist())
-                yield lambda name, most: _read_member(archive, root, name, most)
-    except BundleError as error:
-        raise BundleError(f"{path}: {error}") from error
-    # RuntimeError: encrypted, or packed in an unusual way; the others: damaged.
-    except (
-        OSError,
-        RuntimeError,
-        ValueError,
-        EOFError,
-        zipfile.BadZipFile,
-        zlib.error,
-        lzma.LZMAError,
-    ) as error:
-        reason = getattr(error, "strerror", None) or one_line(error)
-        raise BundleError(f"{path} is not a model bundle: {reason}") from error
-
-
-def _read_file(path: Path, most: int) -> bytes:
-    if not path.is_file():  # a pipe, say, would be waited for
-        raise _missing(path.name)
-    _refuse_large(path.name, path.stat().st_size, most)
-    return path.read_bytes()
-
-
-def _read_member(archive: zipfile.ZipFile, folder: str, name: str, most: int) -> bytes:
-    info = archive.NameToInfo.get(folder + name)
-    if info is None:
-        raise _missing(name)
-    _refuse_large(name, info.file_size, most)
-    return archive.read(info)  # no more than that size, whatever is packed
-
-
-def _missing(name: str) -> OSError:
-    return FileNotFoundError(errno.ENOENT, f"it has no file {name}")
-
-
-def _refuse_large(name: str, size: int, most: int) -> None:
-    if size > most:
-        raise BundleError(f"{name} is larger than the {most} bytes that are read")
-
-
-def _root_of(names: list[str]) -> str:
-    """Where in an archive the manifest lies: at the top, or in one folder, whose name with its slash is returned."""
-    folders = [name.removesuffix(_MANIFEST) for name in names if name.rpartition("/")[2] == _MANIFEST]
-    return min(folders, key=len, default="")
