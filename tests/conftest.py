@@ -44,16 +44,6 @@ def reager() -> Reager:
     return Reager.default()
 
 
-@pytest.fixture(scope="session")
-def brief_sheets() -> Iterator[None]:
-    """Sample sheets of the age family in one step of ascent: its thirty take ten times as long as a tiny epoch."""
-    from reage.training.families import age
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(age, "SHEET_STEPS", 1)
-        yield
-
-
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Debian's Chromium, driven by Playwright, with no way to any other host."""

@@ -32,7 +32,7 @@ RATE = "options.learning_rate=1e-3:1e-2:log"
 
 
 @pytest.fixture(scope="module")
-def settings(brief_sheets: None, tmp_path_factory: pytest.TempPathFactory) -> TrainSettings:
+def settings(tmp_path_factory: pytest.TempPathFactory) -> TrainSettings:
     """Of a run of two epochs of one step."""
     return age_settings(write_cache(tmp_path_factory.mktemp("data") / "cache"), steps=2, sample_every=1)
 

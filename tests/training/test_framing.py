@@ -17,7 +17,7 @@ from reage.edit.compositing import composite
 from reage.face.alignment import align_landmarks, apply_transform, resizing, utkface_template
 from reage.photo.files import read_photo
 from reage.training.aging_gan import AGING_GAN_ZOOM
-from reage.training.export import export_run, write_exported
+from reage.training.export import write_exported
 from reage.training.families.base import Exported
 from reage.training.families.cyclegan import CycleFamily
 from reage.training.importing import import_aging_gan
@@ -78,9 +78,8 @@ def test_cyclegan_is_validated_and_shown_at_the_scale_of_its_training(
         assert scale(real) == pytest.approx(trained, rel=0.01)
 
 
-def test_a_trained_run_is_exported_with_its_scale(cycle_run: Path, tmp_path: Path) -> None:
-    export_run(cycle_run, tmp_path / "bundle", name="cycle")
-    assert open_bundle(tmp_path / "bundle").manifest.zoom == pytest.approx(1.1)
+def test_a_trained_run_is_exported_with_its_scale(cycle_bundle: Path) -> None:
+    assert open_bundle(cycle_bundle).manifest.zoom == pytest.approx(1.1)
 
 
 # -- a photograph --

@@ -10,23 +10,18 @@ import pytest
 import torch
 from PIL import Image
 
-from reage.bundle import open_bundle
 from reage.data.sampling import Shard
 from reage.errors import AgeError, ConfigError, ExistsError, NoFaceError
 from reage.photo.provenance import read_provenance
 from reage.training.config import load_recipe, validate
-from reage.training.export import export_run
 from reage.training.families.latent_options import LatentOptions
 from reage.training.inference import infer_image, load_models
+from reage.training.trained import open_trained
 from reage.training.trainer import Trainer
 
-from .tiny import SIZE, latent_settings
+from .tiny import CAAE, SIZE, latent_settings, write_cache
 
 ROOT = Path(__file__).parents[2]
-ORIGINAL = {
-    "original": True, "gated_blocks": "none", "skips": False, "attention": False, "film": False,
-    "age_distribution": False, "identity": 0, "r1": 0,
-}  # fmt: skip
 PORTRAIT = ROOT / "examples" / "astronaut_eileen-collins.jpg"
 
 
@@ -70,9 +65,8 @@ def test_runs_of_other_families_and_without_such_files_are_refused(
         load_models(tmp_path / "run")
 
 
-def test_a_classic_gan_trains_without_an_age_embedding(cache: Path, tmp_path: Path) -> None:
-    Trainer(latent_settings(cache, options={"conditional": False}, steps=1), tmp_path / "run").run()
-    assert load_models(tmp_path / "run").A is None
+def test_a_classic_gan_trains_without_an_age_embedding(classic_run: Path) -> None:
+    assert load_models(classic_run).A is None
 
 
 def test_the_face_in_a_picture_is_painted_and_marked(latent_run: Path, tmp_path: Path) -> None:
@@ -89,14 +83,13 @@ def test_the_face_in_a_picture_is_painted_and_marked(latent_run: Path, tmp_path:
 
 
 def test_without_a_name_the_newest_run_is_taken(
-    latent_run: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    latent_run: Path, classic_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ConfigError, match=r"no run with files of epochs in .*runs: train"):
         load_models()
     shutil.copytree(latent_run, tmp_path / "runs" / "older")
-    classic = latent_settings(cache, options={"conditional": False}, steps=1)
-    Trainer(classic, tmp_path / "runs" / "newer").run()
+    shutil.copytree(classic_run, tmp_path / "runs" / "newer")
     for path in (tmp_path / "runs" / "older").iterdir():
         os.utime(path, (1e9, 1e9))
     assert load_models().A is None
@@ -128,8 +121,6 @@ def test_what_cannot_be_painted_is_said(latent_run: Path, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("size", [48, 16])
 def test_faces_that_do_not_halve_down_to_four_pixels_are_refused(size: int, tmp_path: Path) -> None:
-    from .tiny import write_cache
-
     odd = write_cache(tmp_path / "cache", train=4, val=2, size=size)
     with pytest.raises(ConfigError, match="32, 64, 128 or 256 px"):
         Trainer(latent_settings(odd), tmp_path / "run")
@@ -159,15 +150,11 @@ def test_the_original_networks_refuse_what_the_founding_project_did_not_have() -
         validate(LatentOptions, {"original": True}, "options")
 
 
-def test_a_run_of_the_original_networks_trains_exports_and_paints(cache: Path, tmp_path: Path) -> None:
-    settings = latent_settings(cache, options=ORIGINAL, steps=2, clip=None)
-    trainer = Trainer(settings, tmp_path / "run")
-    trainer.run()
-    logged = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+def test_a_run_of_the_original_networks_trains_and_paints(original_run: Path, tmp_path: Path) -> None:
+    logged = [json.loads(line) for line in (original_run / "log.jsonl").read_text().splitlines()]
     assert 0 < logged[0]["G/reconstruction"] < 1
     assert 0 < logged[0]["D/age"] < 1  # (age / 116) squared
-    export_run(tmp_path / "run", tmp_path / "bundle", name="original")
-    infer_image(PORTRAIT, 70, tmp_path / "old.png", run=tmp_path / "run")
+    infer_image(PORTRAIT, 70, tmp_path / "old.png", run=original_run)
 
 
 def test_embeddings_of_a_trained_age_network_keep_the_person(
@@ -181,22 +168,14 @@ def test_embeddings_of_a_trained_age_network_keep_the_person(
     lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     distances = [line["G/embedding"] for line in lines if "G/embedding" in line]
     assert np.mean(distances[-5:]) < 0.7 * np.mean(distances[:3])
-    export_run(tmp_path / "run", tmp_path / "bundle", name="kept")
-    assert open_bundle(tmp_path / "bundle").manifest.teachers == [
-        "reage age network (a run of the family age)"
-    ]
+    teachers = open_trained(tmp_path / "run").exported.teachers
+    assert teachers == ["reage age network (a run of the family age)"]
 
 
 def test_an_embedder_that_is_no_age_network_is_named(cache: Path, tmp_path: Path) -> None:
     options = {"embedding": 1, "embedder": str(tmp_path / "nothing")}
     with pytest.raises(ConfigError, match=r"nothing is not a run folder of an age network; train one"):
         Trainer(latent_settings(cache, options=options), tmp_path / "run")
-
-
-CAAE = {
-    "gated_blocks": "none", "skips": False, "attention": False, "film": False, "age_distribution": False,
-    "identity": 0, "reconstruct": "same", "prior": 1, "total_variation": 0.1, "r1": 0,
-}  # fmt: skip
 
 
 def test_the_prior_is_drawn_evenly_once_for_all_shards_of_a_step(cache: Path, tmp_path: Path) -> None:
@@ -210,20 +189,16 @@ def test_the_prior_is_drawn_evenly_once_for_all_shards_of_a_step(cache: Path, tm
     assert not torch.equal(*parts)
 
 
-def test_a_run_with_a_prior_exports_and_paints_without_its_second_discriminator(
-    cache: Path, tmp_path: Path
-) -> None:
-    Trainer(latent_settings(cache, options=CAAE, steps=2), tmp_path / "run").run()
-    assert (tmp_path / "run" / "Z_epoch1.safetensors").exists()
-    logged = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+def test_a_run_with_a_prior_paints_without_its_second_discriminator(caae_run: Path) -> None:
+    assert (caae_run / "Z_epoch1.safetensors").exists()
+    logged = [json.loads(line) for line in (caae_run / "log.jsonl").read_text().splitlines()]
     assert {"Z/loss", "G/prior", "G/total_variation"} <= logged[0].keys()
-    export_run(tmp_path / "run", tmp_path / "bundle", name="caae")
-    young, old = (infer_image(PORTRAIT, age, run=tmp_path / "run") for age in (20, 80))
+    young, old = (infer_image(PORTRAIT, age, run=caae_run) for age in (20, 80))
     assert (young != old).any()
 
 
 def test_gradients_are_clipped_only_where_a_limit_is_set(cache: Path, tmp_path: Path) -> None:
-    settings = latent_settings(cache, options=ORIGINAL, steps=1, clip=None)
+    settings = latent_settings(cache, steps=1, clip=None)
     free = Trainer(settings, tmp_path / "free")
     held = Trainer(settings.model_copy(update={"clip": 1e-3}), tmp_path / "held")
     norms = []
@@ -238,11 +213,9 @@ def test_gradients_are_clipped_only_where_a_limit_is_set(cache: Path, tmp_path: 
 
 
 def test_the_generator_learns_to_paint_what_the_discriminator_reads_as_the_age(tmp_path: Path) -> None:
-    from .tiny import write_cache
-
     cache = write_cache(tmp_path / "cache", train=40, val=8)
-    options = {"width": 16, "gated_blocks": "none", "r1": 0, "age": 5, "generator_rate": 1e-3}
-    settings = latent_settings(cache, options=options, steps=150, batch=8, ema=0.9, log_every=150)
+    options = {"gated_blocks": "none", "r1": 0, "age": 5, "generator_rate": 2e-3}
+    settings = latent_settings(cache, options=options, steps=100, batch=8, ema=0.9, log_every=100)
     trainer = Trainer(settings, tmp_path / "run")
     trainer.run()
     family, nets = trainer.family, trainer.updater.averages

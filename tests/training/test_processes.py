@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ import yaml
 from safetensors.torch import load_file
 
 from reage.training.checkpoint import checkpoints
-from reage.training.config import TrainSettings
+from reage.training.config import TrainSettings, read_settings
 from reage.training.trainer import Trainer
 
 from .tiny import cycle_settings, delta_settings, latent_settings
@@ -25,20 +26,21 @@ def figures(run: Path) -> list[dict[str, float]]:
     return [{key: value for key, value in line.items() if "/" in key} for line in lines if len(line) > 3]
 
 
-@pytest.fixture
-def beginning(cache: Path, age_run: Path, tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def beginning(cache: Path, age_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run folder whose generator of the delta family already edits.
 
     A new one makes no edits at all. What a critic first learns from pairs without a difference is rounding error, which
     is another one for every division of a batch, and which Adam enlarges.
     """
-    trainer = Trainer(delta_settings(cache, age_run), tmp_path / "beginning")
+    folder = tmp_path_factory.mktemp("beginning") / "run"
+    trainer = Trainer(delta_settings(cache, age_run), folder)
     torch.manual_seed(0)
     for parameter in trainer.updater.averages["generator"].parameters():
         if not parameter.any():
             torch.nn.init.normal_(parameter, std=0.1)
     trainer.save()
-    return tmp_path / "beginning"
+    return folder
 
 
 def settings_of(family: str, cache: Path, teacher: Path, **changes: Any) -> TrainSettings:
@@ -71,19 +73,21 @@ def test_two_accumulated_batches_are_one_of_twice_the_size(
     assert_same_losses(tmp_path / "one", tmp_path / "two")
 
 
-@pytest.mark.parametrize("family", ["latent-cgan", "cyclegan"])
-def test_two_processes_are_one_with_twice_the_batch(
-    family: str, cache: Path, age_run: Path, tmp_path: Path
-) -> None:
-    one, start = (
-        Trainer(settings_of(family, cache, age_run, batch=8), tmp_path / run) for run in ("one", "start")
-    )
+@pytest.fixture(scope="module")
+def two(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run in two processes, whose clocks do not always agree on whether to save."""
+    run = tmp_path_factory.mktemp("two") / "run"
+    launch_two(latent_settings(cache, checkpoint_minutes=0.002, keep_checkpoints=9), run)
+    return run
+
+
+def test_two_processes_are_one_with_twice_the_batch(cache: Path, two: Path, tmp_path: Path) -> None:
+    one, start = (Trainer(latent_settings(cache, batch=8), tmp_path / run) for run in ("one", "start"))
     one.run()
     start.save()
-    launch_two(settings_of(family, cache, age_run, batch=4), tmp_path / "two")
-    assert_same_losses(tmp_path / "one", tmp_path / "two")
+    assert_same_losses(tmp_path / "one", two)
     ours, theirs, before = (
-        load_file(tmp_path / run / "weights.safetensors") for run in ("one", "two", "start")
+        load_file(run / "weights.safetensors") for run in (tmp_path / "one", two, tmp_path / "start")
     )
 
     def apart(these: dict[str, torch.Tensor], those: dict[str, torch.Tensor]) -> float:
@@ -94,15 +98,11 @@ def test_two_processes_are_one_with_twice_the_batch(
     assert apart(ours, theirs) < 0.1 * apart(ours, before)
 
 
-@pytest.mark.parametrize("minutes", [1e-9, 0.002])
-def test_two_processes_save_at_the_same_steps_whatever_their_clocks_say(
-    minutes: float, cache: Path, tmp_path: Path
-) -> None:
-    settings = latent_settings(cache, checkpoint_minutes=minutes, keep_checkpoints=9)
-    launch_two(settings, tmp_path / "two")
-    assert checkpoints(tmp_path / "two")[-1].name == "step00000006.safetensors"
-    launch_two(settings, tmp_path / "two", "epochs=3", "--resume")
-    assert checkpoints(tmp_path / "two")[-1].name == "step00000009.safetensors"
+def test_two_processes_save_at_the_same_steps_whatever_their_clocks_say(two: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(two, tmp_path / "two")
+    assert checkpoints(run)[-1].name == "step00000006.safetensors"
+    launch_two(read_settings(run), run, "epochs=3", "--resume")
+    assert checkpoints(run)[-1].name == "step00000009.safetensors"
 
 
 def launch_two(settings: TrainSettings, output: Path, *more: str) -> None:

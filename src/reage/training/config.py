@@ -120,7 +120,7 @@ class TrainSettings(Settings):
         None,
         description="Features for an FID of the whole split after each epoch (inception: extra inception); null: none.",
     )
-    sample_faces: int = Field(10, ge=0, description="Validation faces on the sample sheet of each epoch.")
+    sample_faces: int = Field(10, ge=0, description="Faces on the sample sheet of each epoch; 0: no sheet.")
     test: bool = Field(True, description="Measure the best weights on the test split at the end.")
     trackers: tuple[Literal["tensorboard", "wandb", "trackio"], ...] = Field(
         (), description="Experiment trackers that get every figure, beside log.jsonl."

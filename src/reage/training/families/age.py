@@ -172,7 +172,7 @@ class AgeFamily(Family):
 
         The columns are labelled with the age and the L2 norm of the perturbation at 96 px.
         """
-        faces = _portraits(self.size)
+        faces = _portraits(self.size)[: self.settings.sample_faces]
         if not faces:
             return None
         face = to_tensor(torch.from_numpy(np.stack(faces)).to(self.device))
