@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 import shutil
 import signal
 import sys
 import time
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +50,9 @@ def aws_address() -> Iterator[str]:
     server.start()
     host, port = server.get_host_and_port()
     yield f"http://{host}:{port}"
+    for service in ("s3", "ec2"):
+        client(service).close()
+    client.cache_clear()
     server.stop()
 
 
@@ -65,7 +70,7 @@ def aws(aws_address: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     }.items():
         monkeypatch.setenv(name, value)
     forget_connections()
-    s3().create_bucket(Bucket="faces", CreateBucketConfiguration={"LocationConstraint": REGION})
+    client("s3").create_bucket(Bucket="faces", CreateBucketConfiguration={"LocationConstraint": REGION})
     yield aws_address
     monkeypatch.setenv("AWS_ENDPOINT_URL", aws_address)
     delete_bucket()
@@ -78,19 +83,28 @@ def forget_connections() -> None:
     s3fs.S3FileSystem.clear_instance_cache()
 
 
-def s3() -> Any:
-    return boto3.client("s3", aws_access_key_id="id", aws_secret_access_key="secret", region_name=REGION)
+@cache
+def client(service: str) -> Any:
+    """Of the stand-in; made once, since that reads what the service can do from large files."""
+    return boto3.client(
+        service,
+        aws_access_key_id="id",
+        aws_secret_access_key="secret",
+        region_name=REGION,
+        endpoint_url=os.environ["AWS_ENDPOINT_URL"],
+    )
 
 
 def delete_bucket() -> None:
-    for each in s3().list_buckets()["Buckets"]:
-        for found in s3().list_objects_v2(Bucket=each["Name"]).get("Contents", []):
-            s3().delete_object(Bucket=each["Name"], Key=found["Key"])
-        s3().delete_bucket(Bucket=each["Name"])
+    s3 = client("s3")
+    for each in s3.list_buckets()["Buckets"]:
+        for found in s3.list_objects_v2(Bucket=each["Name"]).get("Contents", []):
+            s3.delete_object(Bucket=each["Name"], Key=found["Key"])
+        s3.delete_bucket(Bucket=each["Name"])
 
 
 def stored() -> set[str]:
-    return {found["Key"] for found in s3().list_objects_v2(Bucket="faces").get("Contents", [])}
+    return {found["Key"] for found in client("s3").list_objects_v2(Bucket="faces").get("Contents", [])}
 
 
 def url_of(run: Path) -> str:
@@ -125,7 +139,7 @@ def test_the_archive_has_the_whole_run(aws: str, cache: Path, tmp_path: Path) ->
     ours = {f"{name}/{path.relative_to(run).as_posix()}" for path in run.rglob("*") if path.is_file()}
     assert stored() == ours
     for key in ours:
-        content = s3().get_object(Bucket="faces", Key=key)["Body"].read()
+        content = client("s3").get_object(Bucket="faces", Key=key)["Body"].read()
         assert content == (run / key.removeprefix(f"{name}/")).read_bytes()
 
 
@@ -332,17 +346,21 @@ def test_a_password_in_the_url_would_be_written_down_and_is_refused(cache: Path,
 # -- the machine --
 
 
+@cache
+def image() -> str:
+    """The id of what an instance may be started from."""
+    return str(client("ec2").describe_images()["Images"][0]["ImageId"])
+
+
 @pytest.fixture
 def machine(aws: str) -> str:
     """The id of an instance that runs."""
-    ec2 = boto3.client("ec2", region_name=REGION)
-    image = ec2.describe_images()["Images"][0]["ImageId"]
-    started = ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1)
+    started = client("ec2").run_instances(ImageId=image(), MinCount=1, MaxCount=1)
     return str(started["Instances"][0]["InstanceId"])
 
 
 def state(machine: str) -> str:
-    found = boto3.client("ec2", region_name=REGION).describe_instances(InstanceIds=[machine])
+    found = client("ec2").describe_instances(InstanceIds=[machine])
     return str(found["Reservations"][0]["Instances"][0]["State"]["Name"])
 
 
