@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cache, partial
 from typing import Any, BinaryIO
 
@@ -22,6 +23,7 @@ from reage.devices import find_device
 from reage.edit.compositing import AlignedFace, Edit, composite, cut_face
 from reage.edit.greying import greying
 from reage.edit.masks import face_mask
+from reage.edit.occlusion import uncovered
 from reage.edit.surroundings import Masks, Surroundings, survey
 from reage.errors import AgeError, NoFaceError
 from reage.face.alignment import align_landmarks, apply_transform, resizing
@@ -128,7 +130,8 @@ class Reager:
     def align(self, pixels: npt.NDArray[Any], matrix: Float32, landmarks: Float32) -> AlignedFace:
         """The face that ``matrix`` (2, 3) cuts from a photo (H, W, 3); ``landmarks`` (468, 2) are in its own frame."""
         manifest = self.bundle.manifest
-        return cut_face(pixels, matrix, face_mask(landmarks, manifest.size, manifest.reach))
+        face = cut_face(pixels, matrix, face_mask(landmarks, manifest.size, manifest.reach))
+        return replace(face, uncovered=uncovered(face.pixels, landmarks))
 
     def survey(
         self,
@@ -149,8 +152,11 @@ class Reager:
         return survey(pixels, face, landmarks, others, self._person_network, steady)
 
     def edit(self, face: AlignedFace, *, to: float, source: float, male: float) -> Edit:
-        """The network's edit of an aligned face; of luma alone where the face has no colour."""
+        """The network's edit of an aligned face; of luma alone where the face has no colour, and none where something
+        is in front of it."""
         edit = self.bundle.edit(face.pixels, source_age=source, target_age=to, male=male)
+        if face.uncovered is not None:
+            edit = edit.scaled(face.uncovered)
         return edit.without_colour() if face.is_grey else edit
 
     def _prepare(

@@ -72,6 +72,9 @@ class AlignedFace:
     """The similarity (2, 3) from the photo to the aligned frame."""
     matte: Matte | None = None
     """A further mask, which follows the edges of the photo at its own resolution; None is 1 everywhere."""
+    uncovered: Float32 | None = None
+    """(S, S) in [0, 1]: how much of the network's edit is left where something may be in front of the face; None is
+    all of it."""
 
     @property
     def size(self) -> int:

@@ -37,8 +37,9 @@ from reage.evaluation.scoring import FEW, FEWEST, Scorer, label_doubts
 from reage.progress import Progress
 from reage.reager import Reager
 
-FINDERS = ("face_detector.onnx", "face_landmarks.onnx", "selfie_mask.onnx")
-"""Networks that judge nothing, but find the faces that are judged, and the hair and neck that follow their edits."""
+FINDERS = ("face_detector.onnx", "face_landmarks.onnx", "selfie_mask.onnx", "face_occlusions.npz")
+"""Networks that judge nothing, but find the faces that are judged, the hair and neck that follow their edits, and what
+stands in front of them."""
 
 WORDS = ("name", "version", "family", "data", "teachers", "training", "figures", "licence", "files", "format")
 """What a manifest says that changes no edit."""
