@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import combinations
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from reage.face.detection import FaceDetector
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
+@lru_cache
 def aligned_portraits(size: int = 200) -> list[npt.NDArray[np.uint8]]:
     """The bundled portraits, aligned: each (size, size, 3) RGB."""
     detector, faces = FaceDetector(), []

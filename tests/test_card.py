@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
 from types import ModuleType
@@ -13,16 +12,6 @@ import pytest
 from reage.bundle import open_bundle
 
 ROOT = Path(__file__).parent.parent
-
-
-@pytest.fixture(scope="module")
-def card() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("card", ROOT / "benchmarks" / "card.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_the_card_is_made_from_the_report_of_these_weights(card: ModuleType) -> None:

@@ -33,15 +33,6 @@ def reage(*arguments: Any) -> Result:
     return CliRunner().invoke(main, [str(a) for a in arguments])
 
 
-@pytest.fixture
-def photo(portrait: Path, tmp_path: Path) -> Path:
-    """A small copy of a portrait, in a folder of its own."""
-    path = tmp_path / "me.jpg"
-    with Image.open(portrait) as image:
-        image.resize((480, 480 * image.height // image.width)).save(path, quality=92)
-    return path
-
-
 def test_photo_writes_beside_the_input_and_never_silently_overwrites(photo: Path) -> None:
     result = reage("photo", photo, "--to", 70)
     assert result.exit_code == 0, result.output

@@ -2,25 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="module")
-def drawing() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("drawing", ROOT / "benchmarks" / "networks.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["drawing"] = module  # where its dataclasses look for their module
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.mark.parametrize("version", ["1.1", "improved", "caae"])

@@ -9,10 +9,9 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 
-from faces import write_faces
 from reage import Reager
 from reage.cli.main import main
-from reage.data.catalog import index_dataset, read_index, write_index
+from reage.data.catalog import read_index, write_index
 from reage.evaluation.measurer import one_by_one
 from reage.scale.measuring import measure_on_ray
 
@@ -31,18 +30,6 @@ def reage(*arguments: Any) -> Result:
 
 def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
-@pytest.fixture(scope="module")
-def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """84 generated faces in the splits test and val, two of whose files have been damaged since."""
-    folder = tmp_path_factory.mktemp("labelled")
-    write_faces(folder / "faces")
-    table, _ = index_dataset("utkface", folder / "faces")
-    order = table["age"].rank(method="first").astype(int)
-    table["split"], table["keep"] = order.map(lambda number: ("test", "val")[number % 2]), True
-    write_index(table, folder / "index.parquet")
-    return folder / "index.parquet"
 
 
 def test_a_cache_is_the_same_to_the_byte_and_bad_files_are_told(index: Path, tmp_path: Path) -> None:

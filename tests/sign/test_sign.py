@@ -40,14 +40,6 @@ def signer(chain: Chain) -> Signer:
     return Signer.load(chain.certificate, chain.key)
 
 
-@pytest.fixture
-def photo(portrait: Path, tmp_path: Path) -> Path:
-    path = tmp_path / "me.jpg"
-    with Image.open(portrait) as image:
-        image.resize((320, 320 * image.height // image.width)).save(path, quality=92)
-    return path
-
-
 @pytest.fixture(scope="session")
 def signed_film(
     reager: Reager, chain: Chain, portrait: Path, tmp_path_factory: pytest.TempPathFactory
