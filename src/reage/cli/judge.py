@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import partial
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,8 @@ import click
 from reage.cli.options import MODEL, PATH, device_option, need_extra, parse_ages, ray_option
 
 if TYPE_CHECKING:
-    from reage.evaluation.measurer import Measurers
+    from reage.evaluation.measurer import Measure, Measurers
+    from reage.reager import Reager
 
 EVALUATION = ("torch", "pandas", "pyarrow", "rich", "skimage", "sklearn", "matplotlib", "onnx_tool")
 """Modules that the extra "eval" brings."""
@@ -128,8 +128,15 @@ def _measurers(ray: bool, workers: int | None) -> Iterator[Measurers]:
     from reage.scale.cluster import connected
     from reage.scale.measuring import measure_on_ray
 
-    with connected(None, workers) as count:
-        yield partial(measure_on_ray, workers=count)
+    with ExitStack() as stack:
+
+        def measurers(root: Path, reager: Reager, features: str) -> Measure:
+            count = stack.enter_context(
+                connected(None, workers)
+            )  # once what was asked for is known to be there
+            return measure_on_ray(root, reager, features, workers=count)
+
+        yield measurers
 
 
 @click.command()

@@ -56,14 +56,12 @@ def data_cache(index: Path, output: Path, size: int, workers: int | None, ray: b
     from reage.data.commands import make_cache
 
     if not ray:
-        click.echo(make_cache(index, output, size, workers or 2))
+        click.echo(make_cache(index, output, size, workers))
         return
     need_extra("scale", "ray")
     from reage.scale.aligning import read_faces_on_ray
-    from reage.scale.cluster import connected
 
-    with connected(None, workers) as count:
-        click.echo(make_cache(index, output, size, count, read_faces_on_ray))
+    click.echo(make_cache(index, output, size, workers, read_faces_on_ray))
 
 
 @data.command("pack")

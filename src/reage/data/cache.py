@@ -28,6 +28,7 @@ from reage.files import refuse_existing, writing_folder
 
 MIN_PRESENCE = 0.5
 """Landmarks found with a lower probability of a face are not trusted."""
+_USUAL_THREADS = 2
 
 
 class PackedCounts(NamedTuple):
@@ -122,19 +123,19 @@ class FaceReader:
 
 
 class ReadFaces(Protocol):
-    """Reads the faces of many images with several ``workers``."""
+    """Reads the faces of many images with several ``workers``, or None: as many as are usual."""
 
     def __call__(
-        self, paths: Sequence[str], root: Path, size: int, *, workers: int
+        self, paths: Sequence[str], root: Path, size: int, *, workers: int | None
     ) -> Iterator[tuple[int, ReadFace]]:
         """Yield the place of each of ``paths`` and its face, as `FaceReader`, in whatever order they are ready."""
 
 
 def read_faces(
-    paths: Sequence[str], root: Path, size: int, *, workers: int
+    paths: Sequence[str], root: Path, size: int, *, workers: int | None
 ) -> Iterator[tuple[int, ReadFace]]:
-    """`ReadFaces` in threads of this process."""
-    with ThreadPoolExecutor(workers) as pool:
+    """`ReadFaces` in threads of this process, usually two."""
+    with ThreadPoolExecutor(workers or _USUAL_THREADS) as pool:
         yield from enumerate(pool.map(FaceReader(root, size), paths))
 
 
@@ -144,7 +145,7 @@ def build_cache(
     folder: Path,
     *,
     size: int,
-    workers: int = 2,
+    workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
     read: ReadFaces = read_faces,
 ) -> PackedCounts:
@@ -155,7 +156,7 @@ def build_cache(
         root: the folder that the paths in the index are relative to.
         folder: the cache to write.
         size: side of the aligned faces in pixels.
-        workers: threads or processes that decode and align.
+        workers: threads or processes that decode and align; None is as many as are usual.
         progress: called as ``progress(done, total)`` after each image.
         read: what decodes and aligns.
 

@@ -24,7 +24,9 @@ def make_index(name: str, source: Path | None, folder: Path | None, output: Path
     return f"{summary(index, problems)}\n{output}: written"
 
 
-def make_cache(index: Path, output: Path, size: int, workers: int, read: ReadFaces = read_faces) -> str:
+def make_cache(
+    index: Path, output: Path, size: int, workers: int | None, read: ReadFaces = read_faces
+) -> str:
     """Pack the kept faces of the index at ``index`` into the cache folder ``output``; returns a line to print.
 
     ``size``, ``workers`` and ``read`` are those of `build_cache`. Raises `DataError` and `WriteError`.

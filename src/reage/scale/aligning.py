@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from reage.data.cache import FaceReader, ReadFace
-from reage.scale.cluster import map_rows, on_one_core
+from reage.scale.cluster import connected, map_rows, on_one_core
 
 _BLOCK_ROWS = 64
 """Images that a worker takes at once: a second of work, and 3 MB of faces of 128 px."""
@@ -41,21 +41,22 @@ class AligningWorker:
 
 
 def read_faces_on_ray(
-    paths: Sequence[str], root: Path, size: int, *, workers: int
+    paths: Sequence[str], root: Path, size: int, *, workers: int | None
 ) -> Iterator[tuple[int, ReadFace]]:
-    """As `reage.data.cache.read_faces`, by so many workers; within `cluster.connected`.
+    """As `reage.data.cache.read_faces`, by so many workers of Ray, or one for every core.
 
     An image that ends its process, several times, counts as one that cannot be read.
     """
     rows = [{"number": number, "path": path} for number, path in enumerate(paths)]
     waiting = set(range(len(paths)))
     arguments = (str(root.absolute()), size)
-    for table in map_rows(
-        rows, _INPUT, AligningWorker, arguments, key="number", block=_BLOCK_ROWS, workers=workers
-    ):
-        for answer in table.to_pylist():
-            waiting.discard(answer["number"])
-            yield answer["number"], _face(answer, size)
+    with connected(None, workers) as count:
+        for table in map_rows(
+            rows, _INPUT, AligningWorker, arguments, key="number", block=_BLOCK_ROWS, workers=count
+        ):
+            for answer in table.to_pylist():
+                waiting.discard(answer["number"])
+                yield answer["number"], _face(answer, size)
     for number in sorted(waiting):
         yield number, ReadFace(readable=False)
 

@@ -104,7 +104,7 @@ def describe(roles: Sequence[Role]) -> tuple[str, ...]:
         own = [role for role in roles if role.person == person]
         looks = np.median([estimate.age for role in own for estimate in role.track.estimates])
         spans = ", ".join(f"{role.track.times[0]:.1f} to {role.track.times[-1]:.1f} s" for role in own)
-        lines.append(f"{spans}: a face that looks {looks:.0f}, made {own[0].target:g}")
+        lines.append(f"{spans}: a face that looks {looks:.0f}, made {round(own[0].target, 1):g}")
     return tuple(lines)
 
 
