@@ -1,5 +1,7 @@
 """Measures how long the page takes to answer a slider move on an open 12-megapixel photo, in the service and over HTTP.
 
+Over HTTP in three ways, which take turns: as the page's script asks, past Gradio; through Gradio's queue with plain
+requests; and with Gradio's own client for Python. Each is with the picture.
 ``python benchmarks/web.py`` needs the extra `web`, and writes benchmarks/web.json. The photo is a bundled portrait,
 enlarged to a face of about 1,000 pixels, in a canvas of 4000 x 3000. The times are medians; ``load`` says how busy the
 machine was with other programs before and after.
@@ -9,14 +11,17 @@ from __future__ import annotations
 
 import json
 import os
+import statistics
 import tempfile
 import time
+from base64 import b64decode
 from itertools import cycle
 from pathlib import Path
 
 import click
 import cv2
 import gradio
+import httpx
 import numpy as np
 from gradio_client import Client, handle_file
 from PIL import Image
@@ -65,17 +70,50 @@ def in_the_service(photo: Path, folder: Path, repeats: int) -> dict[str, float]:
 
 
 def over_http(photo: Path, repeats: int) -> dict[str, float]:
-    """Milliseconds as a browser sees it: request, queue, answer, and the picture itself."""
-    with running() as address, tempfile.TemporaryDirectory() as folder:
-        client, ages = Client(address, verbose=False, download_files=folder), cycle(AGES)
+    """Milliseconds until the picture is there, in each of the three ways."""
+    ages = cycle(AGES)
+    with (
+        running() as address,
+        tempfile.TemporaryDirectory() as folder,
+        httpx.Client(base_url=address, timeout=600) as plain,
+    ):
+        client = Client(address, verbose=False, download_files=folder)
         token = client.predict(handle_file(photo), api_name="/open")["token"]
-        times = {
-            "slider move, HTTP with picture": median_ms(
-                lambda: client.predict(token, next(ages), "0", api_name="/age"), repeats
-            )
+        session = {"session_hash": "one page"}  # which Gradio would make anew for each call otherwise
+        (number,) = (each["id"] for each in client.config["dependencies"] if each["api_name"] == "age")
+
+        def past_gradio() -> None:
+            asked = {"token": token, "face": 0, "everybody": False, "view": "", "age": next(ages), "strength": 1,
+                     "gender": "", "source": None, "regions": {}}  # fmt: skip
+            moved = plain.post("move", json=asked).json()
+            assert len(b64decode(moved["picture"].partition(",")[2])) > 1000
+
+        def through_gradio() -> None:
+            data = [token, next(ages), "0", 1, "", "", {}, ""]
+            plain.post("gradio_api/queue/join", json={"data": data, "fn_index": number, **session})
+            with plain.stream("GET", "gradio_api/queue/data", params=session) as told:
+                (done,) = [line for line in told.iter_lines() if "process_completed" in line]
+            picture = json.loads(done.removeprefix("data: "))["output"]["data"][0]
+            assert len(plain.get(picture["url"]).content) > 1000
+
+        ways = {
+            "slider move, HTTP, past Gradio": past_gradio,
+            "slider move, HTTP, through Gradio": through_gradio,
+            "slider move, HTTP, gradio_client": lambda: client.predict(
+                token, next(ages), "0", api_name="/age"
+            ),
         }
+        clocks = {"": time.perf_counter, ", processor time": time.process_time}  # of page and client together
+        times: dict[str, list[float]] = {way + clock: [] for way in ways for clock in clocks}
+        for turn in range(repeats + 1):
+            for way, move in ways.items():
+                starts = [now() for now in clocks.values()]
+                move()
+                for (clock, now), start in zip(clocks.items(), starts, strict=True):
+                    if turn:  # the first opens what all need
+                        times[way + clock].append(1000 * (now() - start))
         client.close()
-    return times
+    return {way: statistics.median(each) for way, each in times.items()}
 
 
 @click.command()
@@ -91,7 +129,7 @@ def main(repeats: int) -> None:
         times = {**in_the_service(photo, folder, repeats), **over_http(photo, repeats)}
         lasted = time.perf_counter() - start
     for label, value in times.items():
-        click.echo(f"{label:40s} {value:10.1f} ms")
+        click.echo(f"{label:55s} {value:10.1f} ms")
     about = {
         "reage": reage.__version__, "model": reage.open_bundle().manifest.title, "cores": os.cpu_count(),
         "gradio": gradio.__version__, "load": [round(before, 1), round(os.getloadavg()[0], 1)],

@@ -3,7 +3,8 @@
     python benchmarks/web_load.py                 # needs the extra `web`, and Linux
 
 Writes benchmarks/web_load.json. Each visitor comes from an address of their own, uploads a portrait of a shape that
-nobody else has, opens it, and asks for ages as a slider does; some of them download. All leave: by saying so, by going
+nobody else has, opens it, and asks for ages as a slider does; some of them download. Half of them ask what a browser
+asks for the page, the others what programs ask (docs/http.md). All leave: by closing the page or the photo, by going
 away in the middle of an answer, or without a word, so that the photo is forgotten after a while. Who is refused waits
 and asks again. Every picture must have the shape of its visitor's photo. Several waves come to the same page, so that
 what grows from wave to wave is seen. Each request and the whole run have a time after which they are ended.
@@ -14,15 +15,18 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import secrets
 import signal
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from base64 import b64decode
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -40,9 +44,9 @@ AGES = (25, 70, 40)
 WAVES = 2
 REQUEST = 300.0
 """Seconds that one request may take."""
-RUN = 1500
+RUN = 2700
 """Seconds that everything may take."""
-FORGOTTEN = 120
+FORGOTTEN = 420
 """Seconds after which the page forgets a photo that nobody uses; 900 unless it is told otherwise."""
 TRIES, PAUSE = 40, 5.0
 """How often somebody who is refused asks, and the seconds in between."""
@@ -51,7 +55,7 @@ from reage.web.server import serve
 from reage.web.service import Limits
 serve("127.0.0.1", 0, limits=Limits(seconds={FORGOTTEN}))
 """
-WAYS = "says so", "goes in the middle", "says nothing"
+WAYS = "closes", "goes in the middle", "says nothing"
 
 
 class RefusedError(Exception):
@@ -69,14 +73,16 @@ class Seen:
     given_up: int = 0
     """Visitors who were refused each time."""
     moves: list[float] = field(default_factory=list)
-    """Milliseconds of the answers to the slider, with the picture."""
+    """Milliseconds of the answers to the page's slider, with the picture."""
+    calls: list[float] = field(default_factory=list)
+    """The same for programs."""
     wrong: list[str] = field(default_factory=list)
     """Whatever should not have been."""
 
 
 @dataclass
 class Visitor:
-    """Somebody with a photo of their own."""
+    """Somebody with a photo of their own, who uses the page as programs do."""
 
     number: int
     client: httpx.AsyncClient
@@ -87,6 +93,7 @@ class Visitor:
         """Width and height of the photo, which nobody else has."""
         return 900 + 8 * self.number, 1300 - 8 * self.number
 
+    @cached_property
     def photo(self) -> bytes:
         """A portrait of this visitor's shape, of about 1.2 megapixels."""
         with Image.open(PORTRAITS[self.number % len(PORTRAITS)]) as portrait:
@@ -99,7 +106,7 @@ class Visitor:
         """Come, look at ages, and leave."""
         try:
             await self.patiently(self.client.get, "")
-            photo = {"files": (f"{self.number}.jpg", await asyncio.to_thread(self.photo))}
+            photo = {"files": (f"{self.number}.jpg", self.photo)}
             (upload,) = json.loads(await self.patiently(self.client.post, "gradio_api/upload", files=photo))
             token = await self.opens(upload)
             for age in AGES:
@@ -127,20 +134,24 @@ class Visitor:
         start = time.perf_counter()
         picture, changes = await self.calls("age", {"token": token, "age": age})
         self.fits(await self.patiently(self.client.get, picture["url"]))
-        self.seen.moves.append(1000 * (time.perf_counter() - start))
-        self.seen.answers["moves of the slider"] += 1
+        self.seen.calls.append(1000 * (time.perf_counter() - start))
+        self.seen.answers["moves of the slider, programs"] += 1
         if changes[0]["target_age"] != age:
             self.seen.wrong.append(f"visitor {self.number} asked for {age} and got another age")
 
     async def leaves(self, token: str) -> None:
         """Go in this visitor's way."""
-        way = WAYS[self.number % len(WAYS)]
-        if way == "says so":
-            await self.calls("close", {"token": token})
+        way = WAYS[self.number // 2 % len(WAYS)]
+        if way == "closes":
+            await self.closes(token)
         elif way == "goes in the middle":
             with suppress(TimeoutError):
                 async with asyncio.timeout(0.05):
-                    await self.calls("age", {"token": token, "age": 33})
+                    await self.moves(token, 33)
+
+    async def closes(self, token: str) -> None:
+        """Say that the photo is not needed any more."""
+        await self.calls("close", {"token": token})
 
     def fits(self, picture: bytes, *, exactly: bool = False) -> None:
         """Look whether a picture is of this visitor's photo."""
@@ -188,20 +199,96 @@ class Visitor:
         await asyncio.sleep(PAUSE)
 
 
+@dataclass
+class Reader(Visitor):
+    """Somebody with a photo of their own, who has the page open in a browser."""
+
+    session: str = field(default_factory=lambda: secrets.token_hex(6))
+
+    async def visit(self) -> None:
+        """As others do, while the page is open: for so long a browser listens to an answer that does not end."""
+        self.heart = asyncio.create_task(self.beat())
+        try:
+            await super().visit()
+        finally:
+            self.heart.cancel()
+
+    async def beat(self) -> None:
+        """Listen until cancelled."""
+        async with self.client.stream("GET", f"gradio_api/heartbeat/{self.session}") as beats:
+            async for _ in beats.aiter_bytes():
+                pass
+
+    async def opens(self, upload: str) -> str:
+        """Do what the page does once a file is uploaded; returns the token of the photo."""
+        config = json.loads(await self.patiently(self.client.get, "config"))
+        parts = {part["id"]: part["props"] for part in config["components"]}
+        (event,) = (each for each in config["dependencies"] if each["api_name"] == "page_open_file"
+                    and parts[each["targets"][0][0]].get("elem_id") == "upload")  # fmt: skip
+        file = {"path": upload, "meta": {"_type": "gradio.FileData"}}
+        given = [[file] if parts[part].get("elem_id") == "upload" else parts[part].get("value")
+                 for part in event["inputs"]]  # fmt: skip
+        asked = {"data": given, "fn_index": event["id"], "session_hash": self.session, "event_data": None}
+        for _ in range(TRIES):
+            await self.patiently(self.client.post, "gradio_api/queue/join", json=asked)
+            output = await self.hears()
+            if "error" not in output:
+                break
+            if "no memory left" not in output["error"]:
+                raise ValueError(output["error"])
+            await self.refused("there is no memory left for the photo, since others have photos open")
+        else:
+            raise RefusedError
+        self.seen.answers["photos opened"] += 1
+        (token,) = (value for part, value in zip(event["outputs"], output["data"], strict=True)
+                    if parts[part].get("elem_id") == "token")  # fmt: skip
+        return str(token)
+
+    async def hears(self) -> dict[str, Any]:
+        """What the event that was asked for last ended in."""
+        address = f"gradio_api/queue/data?session_hash={self.session}"
+        async with asyncio.timeout(REQUEST), self.client.stream("GET", address) as told:
+            async for line in told.aiter_lines():
+                if "process_completed" in line:
+                    return dict(json.loads(line.removeprefix("data: "))["output"])
+        raise ValueError("the page ended its answer before the event")
+
+    async def moves(self, token: str, age: float) -> None:
+        """Ask for an age as the page's script does; the picture comes with the answer."""
+        start = time.perf_counter()
+        asked = {"token": token, "face": 0, "everybody": False, "view": "the whole photo", "age": age, "strength": 1,
+                 "gender": "as the face looks", "source": None, "regions": {}}  # fmt: skip
+        moved = json.loads(await self.patiently(self.client.post, "move", json=asked))
+        self.seen.moves.append(1000 * (time.perf_counter() - start))
+        self.fits(b64decode(moved["picture"].partition(",")[2]))
+        self.seen.answers["moves of the slider, page"] += 1
+        if f"asked for {age}," not in moved["told"]:
+            self.seen.wrong.append(f"visitor {self.number} asked for {age} and got another age")
+
+    async def closes(self, token: str) -> None:
+        """Close the page, which its heart tells."""
+
+
 async def wave(address: str, visitors: int) -> tuple[Seen, float]:
     """All visitors at once; what they met with, and the seconds until the last one had left."""
-    seen, start = Seen(), time.perf_counter()
+    seen = Seen()
+    people = [await come(address, number, seen) for number in range(visitors)]
+    assert all(person.photo for person in people)  # they have it with them
+    start = time.perf_counter()
     async with asyncio.TaskGroup() as everybody:
-        for number in range(visitors):
-            everybody.create_task(come(address, number, seen))
+        for person in people:
+            everybody.create_task(person.visit())
+    for person in people:
+        await person.client.aclose()
     return seen, time.perf_counter() - start
 
 
-async def come(address: str, number: int, seen: Seen) -> None:
+async def come(address: str, number: int, seen: Seen) -> Visitor:
     """One visitor, from an address of their own, as a web server in front of the page would tell it."""
     headers = {"X-Forwarded-For": f"10.0.0.{number + 1}"}
-    async with httpx.AsyncClient(base_url=address, headers=headers, timeout=REQUEST) as client:
-        await Visitor(number, client, seen).visit()
+    limits = httpx.Limits(keepalive_expiry=2)  # the page closes connections that are idle for five seconds
+    client = httpx.AsyncClient(base_url=address, headers=headers, timeout=REQUEST, limits=limits)
+    return (Reader if number % 2 else Visitor)(number, client, seen)
 
 
 def megabytes(process: int, what: str) -> int:
@@ -215,15 +302,20 @@ def files(folder: Path) -> int:
     return sum(path.is_file() for path in folder.rglob("*"))
 
 
+def spread(times: list[float]) -> dict[str, int]:
+    """The median, and what 95 of 100 do not exceed."""
+    ordered = sorted(times)
+    return {"median": round(statistics.median(ordered)), "95 %": round(ordered[int(0.95 * len(ordered))])}
+
+
 def summary(seen: Seen, seconds: float) -> dict[str, Any]:
     """The figures of a wave."""
-    ordered = sorted(seen.moves)
     return {
         "seconds": round(seconds, 1),
         **seen.answers,
-        "moves a second": round(len(ordered) / seconds, 2),
-        "ms of a move, median": round(statistics.median(ordered)),
-        "ms of a move, 95 of 100 at most": round(ordered[int(0.95 * len(ordered))]),
+        "moves a second": round((len(seen.moves) + len(seen.calls)) / seconds, 2),
+        "ms of a move, page": spread(seen.moves),
+        "ms of a move, programs": spread(seen.calls),
         "refusals": dict(seen.refusals),
         "visitors who gave up": seen.given_up,
         "wrong": seen.wrong,
@@ -242,9 +334,10 @@ def measure(visitors: int, scratch: Path) -> dict[str, Any]:
     try:
         assert page.stdout is not None
         address = page.stdout.readline().strip()
-        asyncio.run(wave(address, 1))  # whoever comes first waits for the networks to be opened
-        memory = {"before, after one visitor": megabytes(page.pid, "VmRSS")}
-        before, waves, remaining = files(left), [], []
+        before = files(left)
+        asyncio.run(wave(address, 2))  # whoever comes first waits for the networks to be opened
+        memory = {"before, after two visitors": megabytes(page.pid, "VmRSS")}
+        waves, remaining = [], []
         for number in range(1, WAVES + 1):
             seen, seconds = asyncio.run(wave(address, visitors))
             waves.append(summary(seen, seconds))

@@ -22,6 +22,7 @@ from reage.photo.files import read_photo, read_provenance
 ROOT = Path(__file__).parent.parent.parent
 WAIT = 120_000
 """Milliseconds: machines that test are busy."""
+expect.set_options(timeout=WAIT)
 
 
 @pytest.fixture
@@ -56,12 +57,14 @@ def upload(page: Page, path: Path) -> None:
 
 def after(page: Page, address_before: str = "") -> str:
     """The address of the edited picture, once it is another than ``address_before``."""
-    shown = (
-        "() => Array.from(document.querySelectorAll('#picture img, #after img'))"
-        ".map(image => image.src).find(address => address.includes('after'))"
-    )
-    page.wait_for_function(f"({shown})() && ({shown})() != '{address_before}'", timeout=WAIT)
-    return str(page.evaluate(shown))
+    shown = """(before) => [...document.querySelectorAll('#picture img, #after img')].map(image => image.src)
+      .find(address => address !== before && (address.includes('after') || address.startsWith('data:')))"""
+    return str(page.wait_for_function(shown, arg=address_before, timeout=WAIT).json_value())
+
+
+def fetched(page: Page, address: str) -> bytes:
+    """What is at an address of the page, which may be a ``data:`` address."""
+    return bytes(page.evaluate("async address => [...await (await fetch(address)).bytes()]", address))
 
 
 def test_a_portrait_is_uploaded_aged_by_dragging_and_downloaded(
@@ -70,7 +73,7 @@ def test_a_portrait_is_uploaded_aged_by_dragging_and_downloaded(
     upload(page, portrait)
     first = after(page)
     expect(page.locator("#faces")).to_contain_text("looks")
-    old = page.request.get(first).body()
+    old = fetched(page, first)
     slider = page.locator("#age input[type=range]")
     slider.scroll_into_view_if_needed()
     box = slider.bounding_box()
@@ -85,7 +88,7 @@ def test_a_portrait_is_uploaded_aged_by_dragging_and_downloaded(
     age = slider.input_value()
     assert 15 < int(age) < 30
     expect(page.locator("#result")).to_contain_text(f"asked for {age},", timeout=WAIT)
-    young = page.request.get(after(page, during)).body()
+    young = fetched(page, after(page, during))
     (tmp_path / "old.jpg").write_bytes(old)
     (tmp_path / "young.jpg").write_bytes(young)
     shown = [read_photo(tmp_path / name).pixels.astype(int) for name in ("old.jpg", "young.jpg")]

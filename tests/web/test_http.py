@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import time
+from base64 import b64decode
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -181,6 +182,65 @@ def test_no_file_is_opened_but_an_upload(address: str, photo: object, sentence: 
     event = httpx.post(f"{address}gradio_api/call/v2/open", json={"photo": photo}).json()["event_id"]
     answer = httpx.get(f"{address}gradio_api/call/v2/open/{event}").text
     assert sentence in json.loads(answer.split("event: error\ndata: ")[1])["error"]
+
+
+@pytest.fixture
+def move(address: str, client: Client, portrait: Path) -> Callable[..., httpx.Response]:
+    """Asks what the page's sliders ask, of an open photo."""
+    token = client.predict(handle_file(portrait), api_name="/open")["token"]
+    asked = {
+        "token": token,
+        "face": 0,
+        "everybody": False,
+        "view": "the whole photo",
+        "age": 70,
+        "strength": 1,
+        "gender": "as the face looks",
+        "source": None,
+        "regions": {"eyes": 0.5},
+    }
+    return lambda headers=None, **other: httpx.post(
+        f"{address}move", json={**asked, **other}, headers=headers or {}, timeout=60
+    )
+
+
+def test_a_move_of_the_slider_is_answered_with_a_marked_picture(
+    move: Callable[..., httpx.Response], tmp_path: Path
+) -> None:
+    moved = move().json()
+    kind, _, picture = moved["picture"].partition("base64,")
+    assert kind == "data:image/jpeg;"
+    (tmp_path / "moved.jpg").write_bytes(b64decode(picture))
+    mark = read_provenance(tmp_path / "moved.jpg")
+    assert mark is not None
+    assert mark["faces"][0]["target_age"] == 70
+    assert "asked for 70" in moved["told"]
+    assert (moved["undo"], moved["redo"]) == (True, False)
+    assert move(age=30).json()["picture"] != moved["picture"]
+
+
+def test_no_move_but_of_one_s_own_photo_and_for_what_can_be_is_answered(
+    move: Callable[..., httpx.Response],
+) -> None:
+    wrong = [
+        ({"token": "a guess"}, "This photo is not open"),
+        ({"token": ["a guess"]}, "This photo is not open"),
+        ({"face": 1}, "There is no face '1'"),
+        ({"face": None}, "There is no face"),
+        ({"age": None}, "An age is a number"),
+        ({"age": 10**400}, "An age is a number"),
+        ({"gender": ["male"]}, "Gender is female, male or empty"),
+        ({"strength": "much"}, "Strength is a number"),
+        ({"regions": {"ears": 1}}, "Unknown region"),
+    ]
+    for other, sentence in wrong:
+        answer = move(**other)
+        assert answer.status_code == 422
+        assert answer.json()["detail"].startswith(sentence)
+    elsewhere = {"Origin": "https://elsewhere.example"}
+    assert move(elsewhere).status_code == 403
+    assert move({"Sec-Fetch-Site": "cross-site"}).status_code == 403
+    assert move({"Host": "rebound.example"}).status_code == 403
 
 
 def test_an_upload_without_a_file_is_told(address: str) -> None:

@@ -15,7 +15,7 @@ from reage import Reager
 from reage.errors import PhotoError
 from reage.photo.files import Photo
 from reage.reager import Sitting
-from reage.web.store import KEPT, OpenPhoto, Store
+from reage.web.store import GRACE, KEPT, OpenPhoto, Store
 
 PHOTO = 2 * 100 * 100 * 3
 """Bytes of the photo of `sitting`, whole and reduced."""
@@ -118,17 +118,41 @@ def test_what_is_not_used_is_forgotten_with_its_files(
     assert len(store) == 1
 
 
-def test_a_page_has_one_photo_open_and_it_goes_when_the_page_is_left(store: Store, sitting: Sitting) -> None:
+def test_a_page_has_one_photo_open_and_it_goes_soon_after_the_page_is_left(
+    sitting: Sitting, clock: Clock, tmp_path: Path
+) -> None:
+    store = Store(tmp_path, max_bytes=1 << 30, share=1 << 30, seconds=900, clock=clock)
     first, others = add(store, sitting, page="mine"), add(store, sitting, page="other")
     second = add(store, sitting, page="mine")
     assert not first.folder.exists()
     store.leave("mine")
     store.leave(None)
+    clock.now += 50
+    store.sweep()
+    assert store.get(second.token) is second  # who was asked whether to leave, and stayed
+    clock.now += 50
+    store.sweep()
+    assert store.get(second.token) is second
+    store.leave("mine")
+    clock.now += GRACE + 1
+    store.sweep()
     assert not second.folder.exists()
     assert store.get(others.token) is others
     store.close(others.token)
     store.close(others.token)
     assert len(store) == 0
+
+
+def test_a_photo_whose_page_was_left_makes_room_for_anybody_s(tmp_path: Path, sitting: Sitting) -> None:
+    store = Store(tmp_path, max_bytes=2 * PHOTO, share=2 * PHOTO, seconds=900)
+    left, open_ = (add(store, sitting, page=page, visitor=page) for page in ("left", "open"))
+    with pytest.raises(PhotoError, match="no memory left"):
+        add(store, sitting, visitor="third")
+    store.leave("left")
+    new = add(store, sitting, visitor="third")
+    assert not left.folder.exists()
+    assert store.get(open_.token) is open_
+    assert store.get(new.token) is new
 
 
 def test_few_files_of_each_kind_are_kept(store: Store, sitting: Sitting) -> None:

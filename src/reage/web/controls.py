@@ -11,7 +11,6 @@ from reage.assets import portraits
 from reage.edit.masks import MAX_STRENGTH, REGIONS
 from reage.request import GENDERS
 from reage.web import texts
-from reage.web.history import History
 from reage.web.service import Service, film_kinds
 
 FILE_TYPES = [".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".heic", ".heif"]
@@ -25,16 +24,10 @@ class Controls:
     """
 
     def __init__(self, service: Service) -> None:
-        self.token = gr.State(None)
-        """Token of the open photo."""
-        self.face = gr.State(0)
+        self.token = gr.Textbox("", visible="hidden", elem_id="token")
+        """Token of the open photo; hidden rather than a `gr.State`, which scripts of the page could not read."""
+        self.face = gr.Number(0, precision=0, visible="hidden")
         """Index of the chosen face."""
-        self.asked = gr.State({})
-        """The `Request` for each face that was changed, by its index."""
-        self.history = gr.State(History())
-        """What was asked before, and what was undone."""
-        self.waiting = gr.State([])
-        """Photos that were uploaded together with the open one, and come after it."""
         gr.Markdown(texts.INTRODUCTION, elem_id="intro")
         with gr.Row():
             with gr.Column(scale=2, min_width=300):

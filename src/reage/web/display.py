@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from typing import Any
 
@@ -14,8 +13,8 @@ from reage.manifest import Manifest
 from reage.request import GENDERS, Request
 from reage.web import texts
 from reage.web.controls import PRESET_AGES, Controls, ages_in_years
-from reage.web.history import Asked, History
-from reage.web.service import Service
+from reage.web.history import Asked
+from reage.web.service import Preview, Service
 from reage.web.store import OpenPhoto
 
 Values = dict[Component, Any]
@@ -32,48 +31,35 @@ class Display:
         self.service = service
         self.controls = controls
 
-    def change(
-        self,
-        photo: OpenPhoto,
-        values: Values,
-        asked: Asked,
-        *,
-        by_slider: bool = False,
-        moves_line: bool = False,
-    ) -> Values:
-        """The edited picture, in words what was done, and the history with the step to ``asked``.
+    def change(self, photo: OpenPhoto, values: Values, asked: Asked, *, moves_line: bool = False) -> Values:
+        """Ask for ``asked``; the edited picture, in words what was done, and what can be undone.
 
-        The moves of a slider that follow one another (``by_slider``) are one step. The line between before and after
-        stays where it is, unless ``moves_line`` puts it across the chosen face.
+        The line between before and after stays where it is, unless ``moves_line`` puts it across the chosen face.
         """
-        history: History = values[self.controls.history]
-        history = history.after(values[self.controls.asked], asked, time.monotonic() if by_slider else None)
+        photo.ask(asked)
+        return {**self.history(photo), **self.pictures(photo, values, moves_line=moves_line)}
+
+    def history(self, photo: OpenPhoto) -> Values:
+        """Which of the two buttons do something."""
         return {
-            self.controls.asked: asked,
-            **self.history(history),
-            **self.pictures(photo, values, asked, moves_line=moves_line),
+            self.controls.undo: gr.Button(interactive=bool(photo.history.past)),
+            self.controls.redo: gr.Button(interactive=bool(photo.history.future)),
         }
 
-    def history(self, history: History) -> Values:
-        """The history, and which of its two buttons do something."""
-        return {
-            self.controls.history: history,
-            self.controls.undo: gr.Button(interactive=bool(history.past)),
-            self.controls.redo: gr.Button(interactive=bool(history.future)),
-        }
+    def preview(self, photo: OpenPhoto, face: int, view: object) -> Preview:
+        """The picture before and after what is asked; ``view`` says whether the face ``face`` is shown from near."""
+        requests = effective(photo)
+        if view == texts.NEAR:
+            return self.service.near(photo.token, face, *requests)
+        return self.service.preview(photo.token, *requests)
 
-    def pictures(self, photo: OpenPhoto, values: Values, asked: Asked, *, moves_line: bool = False) -> Values:
+    def pictures(self, photo: OpenPhoto, values: Values, *, moves_line: bool = False) -> Values:
         """The picture before and after, as the visitor chose to see them, and in words what was done.
 
         ``moves_line`` is as in `change`.
         """
-        face, is_near = values[self.controls.face], values[self.controls.view] == texts.NEAR
-        requests = effective(photo, asked)
-        with photo.turn:
-            if is_near:
-                preview = self.service.near(photo.token, face, *requests)
-            else:
-                preview = self.service.preview(photo.token, *requests)
+        face, view = values[self.controls.face], values[self.controls.view]
+        preview = self.preview(photo, face, view)
         before, after = str(preview.before), str(preview.after)
         told: Values = {self.controls.result: texts.result(preview.changes, of=len(photo.sitting.faces))}
         if values[self.controls.compare] == texts.BESIDE:
@@ -82,7 +68,7 @@ class Display:
         if not moves_line:
             return {self.controls.picture: (before, after), **told}
         x0, _, x1, _ = photo.sitting.faces[face].box
-        line = 50 if is_near else round(50 * (x0 + x1) / photo.sitting.photo.width)
+        line = 50 if view == texts.NEAR else round(50 * (x0 + x1) / photo.sitting.photo.width)
         return {
             self.controls.picture: gr.ImageSlider(
                 (before, after), visible=True, slider_position=min(max(line, 5), 95)
@@ -90,9 +76,9 @@ class Display:
             **told,
         }
 
-    def settings(self, photo: OpenPhoto, index: int, asked: Asked) -> Values:
+    def settings(self, photo: OpenPhoto, index: int) -> Values:
         """The settings of one face."""
-        request = settings_of(photo, index, asked)
+        request = settings_of(photo, index)
         genders = {value: name for name, value in GENDERS.items()}
         low, high = ages_in_years(photo.sitting.reager.bundle.manifest.target_ages)
         return {
@@ -123,9 +109,9 @@ def is_small(photo: OpenPhoto) -> bool:
     return max(x1 - x0, y1 - y0) < _SMALL * max(photo.sitting.photo.width, photo.sitting.photo.height)
 
 
-def settings_of(photo: OpenPhoto, index: int, asked: Asked) -> Request:
+def settings_of(photo: OpenPhoto, index: int) -> Request:
     """What the page shows for a face: what is asked of it, or, if nothing is, the age that it looks."""
-    request = asked.get(index) or Request(to=photo.sitting.faces[index].apparent_age)
+    request = photo.asked.get(index) or Request(to=photo.sitting.faces[index].apparent_age)
     return replace(request, to=whole_years(photo, request.to))
 
 
@@ -135,11 +121,11 @@ def whole_years(photo: OpenPhoto, age: Any) -> int:
     return int(min(max(round(age), low), high))
 
 
-def effective(photo: OpenPhoto, asked: Asked) -> list[Request]:
-    """The requests that change anything, each for its face: not those for the age that the face has already."""
+def effective(photo: OpenPhoto) -> list[Request]:
+    """What is asked that changes anything, each for its face: not those for the age that the face has already."""
     faces = photo.sitting.faces
     return [
         replace(request, faces=index)
-        for index, request in sorted(asked.items())
+        for index, request in sorted(photo.asked.items())
         if request.to != round(request.source_age(faces[index].apparent_age))
     ]

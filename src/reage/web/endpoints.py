@@ -6,19 +6,17 @@ command line.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import gradio as gr
 
-from reage.ages import DIRECTIONS
 from reage.batch import describe
-from reage.errors import AgeError, PhotoError, RegionError
-from reage.request import GENDERS, Request
+from reage.errors import AgeError, PhotoError
 from reage.web import texts
 from reage.web.access import visitor
+from reage.web.arguments import number, request_of, target_of, years
 from reage.web.page import WORKERS
 from reage.web.service import Service
 
@@ -77,7 +75,9 @@ class Endpoints:
         direction: str = "",
     ) -> tuple[str, list[dict[str, Any]]]:
         """Answer a reduced picture of the faces at an age, quickly, and what was done to each face."""
-        request = _request(_target(age, direction), faces, strength, gender, source, regions)
+        request = request_of(
+            target_of(age, direction), strength, gender, source, regions, faces=str(faces) or "largest"
+        )
         preview = self.service.preview(token, request)
         return str(preview.after), describe(preview.changes)
 
@@ -93,7 +93,9 @@ class Endpoints:
         direction: str = "",
     ) -> str:
         """Answer the photo at an age, at its own resolution and in its own format (HEIC and BMP become PNG)."""
-        request = _request(_target(age, direction), faces, strength, gender, source, regions)
+        request = request_of(
+            target_of(age, direction), strength, gender, source, regions, faces=str(faces) or "largest"
+        )
         return str(self.service.download(token, request))
 
     def strip(
@@ -109,8 +111,8 @@ class Endpoints:
         """Answer one sheet of the faces at up to 12 ages."""
         if not isinstance(ages, list):
             raise AgeError("ages are a list of numbers, such as [20, 40, 60]")
-        request = _request(None, faces, strength, gender, source, regions)
-        return str(self.service.strip(token, [_years(age) for age in ages], request))
+        request = request_of(None, strength, gender, source, regions, faces=str(faces) or "largest")
+        return str(self.service.strip(token, [years(age) for age in ages], request))
 
     def film(
         self,
@@ -126,9 +128,9 @@ class Endpoints:
         regions: Any,
     ) -> str:
         """Answer a film of one face from the first age to the last and back: mp4, gif or webp."""
-        request = _request(None, faces, strength, gender, source, regions)
-        ends = (_years(first), _years(last))
-        return str(self.service.film(token, ends, request, kind=kind, seconds=_number(seconds, "seconds")))
+        request = request_of(None, strength, gender, source, regions, faces=str(faces) or "largest")
+        ends = (years(first), years(last))
+        return str(self.service.film(token, ends, request, kind=kind, seconds=number(seconds, "seconds")))
 
     def close(self, token: str) -> None:
         """Forget a photo and delete its files."""
@@ -155,49 +157,3 @@ def _declare(
         concurrency_limit=WORKERS[group],
         show_progress="hidden",
     )
-
-
-def _target(age: Any, direction: str) -> float | Literal["older", "younger"] | None:
-    """The age asked for, or what ``direction`` means, of which one is said; raises `AgeError` for anything else."""
-    if not direction:
-        return None if age is None else _years(age)
-    if direction not in DIRECTIONS or age is not None:
-        raise AgeError(f"say an age, or as direction {' or '.join(DIRECTIONS)}")
-    return DIRECTIONS[direction]
-
-
-def _request(
-    age: float | Literal["older", "younger"] | None,
-    faces: str,
-    strength: float,
-    gender: str,
-    source: str,
-    regions: Any,
-) -> Request:
-    if not isinstance(regions, dict):
-        raise RegionError('regions are factors by name, such as {"forehead": 0.5}')
-    if gender and gender not in GENDERS:
-        raise AgeError(f"gender is female, male or empty, not '{gender[:60]}'")
-    return Request(
-        to=age,
-        faces=str(faces) or "largest",
-        strength=_number(strength, "strength"),
-        male=GENDERS.get(gender),
-        source=_years(source) if source else None,
-        regions={str(name): _number(factor, f"region {name}") for name, factor in regions.items()},
-    )
-
-
-def _years(age: Any) -> float:
-    return _number(age, "an age")
-
-
-def _number(value: Any, name: str) -> float:
-    """``value`` as a number; raises `AgeError` if it is none or infinite, since components pass on any JSON."""
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = math.nan
-    if not math.isfinite(number):
-        raise AgeError(f"{name} is a number, not {str(value)[:60]!r}")
-    return number

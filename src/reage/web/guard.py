@@ -26,9 +26,11 @@ _POLICY = (
 _UPLOAD = "/gradio_api/upload"
 _CALL = re.compile(r"/gradio_api/call/(v2/)?([^/]+)/?")
 _EVENT = re.compile(r"/gradio_api/call/(v2/)?[^/]+/[^/]+")
+MOVE = "/move"
+"""Where the page's sliders post to, past Gradio."""
 _QUEUED = re.compile(rf"/gradio_api/queue/join/?|{_CALL.pattern}")
 """Addresses whose requests wait in Gradio's queue."""
-_POSTS = re.compile(rf"{_UPLOAD}|/gradio_api/(cancel|reset)/?|{_QUEUED.pattern}")
+_POSTS = re.compile(rf"{_UPLOAD}|{MOVE}|/gradio_api/(cancel|reset)/?|{_QUEUED.pattern}")
 """Addresses that the page, `gradio_client` and the documented endpoints post to.
 
 Gradio has more, for components that are not on the page; `process_recording`, for one, leaves files in /tmp.

@@ -14,7 +14,7 @@ import gradio as gr
 import numpy as np
 
 from reage.assets import portraits
-from reage.errors import ReageError
+from reage.errors import PhotoError, ReageError
 from reage.request import GENDERS, Request
 from reage.web import texts
 from reage.web.access import visitor
@@ -44,49 +44,39 @@ class Handlers:
 
     def open_next(self, values: Values, request: gr.Request) -> Values:
         """Show the next of the photos that were uploaded together."""
-        return self._open_first(values[self.controls.waiting], values, request)
+        return self._open_first(self._photo(values).waiting, values, request)
 
     def open_portrait(self, values: Values, chosen: gr.SelectData, request: gr.Request) -> Values:
         """Show a bundled portrait."""
-        return self._open(self._portraits[chosen.index], values, request)
-
-    def change(self, values: Values) -> Values:
-        """Show the photo after a slider or another setting was changed."""
-        if values[self.controls.token] is None:
-            return {self.controls.result: texts.NOTHING_OPEN}
-        photo = self._photo(values)
-        request = self._read_settings(values)
-        asked = values[self.controls.asked] | dict.fromkeys(self._chosen(values, photo), request)
-        return self.display.change(photo, values, asked, by_slider=True)
+        waiting = self._waiting(values)
+        return self._keep_waiting(waiting, self._open(self._portraits[chosen.index], values, request))
 
     def preset(self, label: str) -> Callable[[Values], Values]:
         """What the button ``label`` does: set an age, or undo what was set."""
 
         def press(values: Values) -> Values:
-            if values[self.controls.token] is None:
+            if not values[self.controls.token]:
                 return {self.controls.result: texts.NOTHING_OPEN}
-            photo, asked = self._photo(values), dict(values[self.controls.asked])
-            for index in self._chosen(values, photo):
-                if label == texts.UNCHANGED:
-                    asked.pop(index, None)
-                else:
-                    asked[index] = self._aged(photo, index, label, self._read_settings(values))
-            return {
-                **self.display.settings(photo, values[self.controls.face], asked),
-                **self.display.change(photo, values, asked),
-            }
+            photo = self._photo(values)
+            with photo.turn:
+                asked = dict(photo.asked)
+                for index in self._chosen(values, photo):
+                    if label == texts.UNCHANGED:
+                        asked.pop(index, None)
+                    else:
+                        asked[index] = self._aged(photo, index, label, self._read_settings(values))
+                shown = self.display.change(photo, values, asked)
+                return shown | self.display.settings(photo, values[self.controls.face])
 
         return press
 
     def undo(self, values: Values) -> Values:
         """Take back the last change of what is asked."""
-        history: History = values[self.controls.history]
-        return self._step(values, history.undone) if history.past else {self.controls.picture: gr.skip()}
+        return self._step(values, History.undone)
 
     def redo(self, values: Values) -> Values:
         """Do again what was taken back."""
-        history: History = values[self.controls.history]
-        return self._step(values, history.redone) if history.future else {self.controls.picture: gr.skip()}
+        return self._step(values, History.redone)
 
     def choose_view(self, values: Values) -> Values:
         """Show the whole photo or the chosen face, with a slider or side by side."""
@@ -95,41 +85,40 @@ class Handlers:
             self.controls.pair: gr.Row(visible=beside),
             self.controls.picture: gr.ImageSlider(visible=not beside),
         }
-        if values[self.controls.token] is None:
+        if not values[self.controls.token]:
             return shown
         photo = self._photo(values)
-        return shown | self.display.change(photo, values, self._with_unsent(values, photo), moves_line=True)
+        with photo.turn:
+            asked = self._with_unsent(values, photo)
+            return shown | self.display.change(photo, values, asked, moves_line=True)
 
     def choose_face(self, values: Values, chosen: gr.SelectData) -> Values:
         """Show the settings of the face that was chosen; all faces keep theirs."""
         photo = self._photo(values)
-        asked = self._with_unsent(values, photo)
-        now = {self.controls.face: chosen.index, self.controls.view: texts.NEAR}
-        return {
-            **now,
-            **self.display.settings(photo, chosen.index, asked),
-            **self.display.change(photo, values | now, asked, moves_line=True),
-        }
+        now: Values = {self.controls.face: photo.check_face(chosen.index), self.controls.view: texts.NEAR}
+        with photo.turn:
+            asked = self._with_unsent(values, photo)
+            shown = self.display.change(photo, values | now, asked, moves_line=True)
+            return {**now, **self.display.settings(photo, chosen.index), **shown}
 
     def choose_model(self, values: Values) -> Values:
         """Show what the chosen model is, and the photo as that model edits it."""
         bundle = self.service.bundle(values[self.controls.model])
-        about: Values = {self.controls.about: texts.about(bundle)}
-        if values[self.controls.token] is None:
-            return {**about, **self.display.ages(bundle.manifest)}
-        photo = self.service.use(values[self.controls.token], values[self.controls.model])
-        asked = self._with_unsent(values, photo)
-        return {
-            **about,
-            **self.display.ages(bundle.manifest),
-            **self.display.settings(photo, values[self.controls.face], asked),
-            **self.display.change(photo, values, asked),
-        }
+        about: Values = {self.controls.about: texts.about(bundle), **self.display.ages(bundle.manifest)}
+        if not values[self.controls.token]:
+            return about
+        photo = self._photo(values)
+        with photo.turn:
+            self.service.use(photo.token, values[self.controls.model])
+            shown = self.display.change(photo, values, self._with_unsent(values, photo))
+            return {**about, **self.display.settings(photo, values[self.controls.face]), **shown}
 
     def download(self, values: Values) -> Values:
         """Make the whole photo as it is shown."""
         photo = self._photo(values)
-        requests = effective(photo, self._with_unsent(values, photo))
+        with photo.turn:
+            photo.ask(self._with_unsent(values, photo))
+            requests = effective(photo)
         return {self.controls.file: str(self.service.download(photo.token, *requests))}
 
     def make_strip(self, values: Values) -> Values:
@@ -158,7 +147,7 @@ class Handlers:
         """Forget the photo of a visitor who closes or reloads the page."""
         self.service.store.leave(request.session_hash)
 
-    def _open_first(self, files: Sequence[str], values: Values, request: gr.Request) -> Values:
+    def _open_first(self, files: Sequence[str | Path], values: Values, request: gr.Request) -> Values:
         """Show the first of the photos that can be opened. Those after it wait; of the others it is said why not."""
         for i, file in enumerate(files):
             try:
@@ -168,29 +157,33 @@ class Handlers:
                     raise
                 gr.Warning(sentence(error))
             else:
-                return shown | self._show_waiting(files[i + 1 :])
+                return self._keep_waiting(files[i + 1 :], shown)
         return {self.controls.picture: gr.skip()}
 
-    def _show_waiting(self, files: Sequence[str]) -> Values:
-        return {
-            self.controls.waiting: list(files),
-            self.controls.next: gr.Button(texts.waiting(len(files)), visible=bool(files)),
-        }
+    def _keep_waiting(self, files: Sequence[str | Path], shown: Values) -> Values:
+        """What is ``shown`` of a photo, and that ``files`` come after it."""
+        self.service.store.get(shown[self.controls.token]).waiting = tuple(map(Path, files))
+        return shown | {self.controls.next: gr.Button(texts.waiting(len(files)), visible=bool(files))}
+
+    def _waiting(self, values: Values) -> Sequence[Path]:
+        """What comes after the photo that is open, if one is."""
+        try:
+            return self.service.store.get(values[self.controls.token]).waiting
+        except PhotoError:
+            return ()
 
     def _open(self, file: Path, values: Values, request: gr.Request) -> Values:
         photo = self.service.open(
             file, model=values[self.controls.model], visitor=visitor(request), page=request.session_hash
         )
         faces = photo.sitting.faces
-        asked = {0: self._aged(photo, 0, texts.OLDER, Request())}
         captions = [texts.thumbnail(face.index, face.apparent_age, of=len(faces)) for face in faces]
         thumbnails = map(str, self.service.thumbnails(photo))
-        now = {
+        now: Values = {
             self.controls.face: 0,
-            self.controls.asked: asked,
-            self.controls.history: History(),
             self.controls.view: texts.NEAR if is_small(photo) else texts.WHOLE,
         }
+        photo.asked = {0: self._aged(photo, 0, texts.OLDER, Request())}
         return {
             self.controls.token: photo.token,
             **now,
@@ -200,12 +193,15 @@ class Handlers:
             ),
             self.controls.everybody: gr.Checkbox(False, visible=len(faces) > 1),
             **self.display.ages(photo.sitting.reager.bundle.manifest),
-            **self.display.settings(photo, 0, asked),
-            **self.display.change(photo, values | now, asked, moves_line=True),
+            **self.display.settings(photo, 0),
+            **self.display.change(photo, values | now, photo.asked, moves_line=True),
         }
 
     def _photo(self, values: Values) -> OpenPhoto:
-        return self.service.store.get(values[self.controls.token])
+        """The open photo, of which the chosen face is known to be one."""
+        photo = self.service.store.get(values[self.controls.token])
+        photo.check_face(values[self.controls.face])
+        return photo
 
     def _chosen(self, values: Values, photo: OpenPhoto) -> Iterable[int]:
         """Indices of the faces that the settings are for."""
@@ -228,11 +224,10 @@ class Handlers:
     def _with_unsent(self, values: Values, photo: OpenPhoto) -> Asked:
         """What is asked of each face, with the settings of the chosen one as they are at this moment.
 
-        A slider may have been moved so shortly before that `change` has not told it yet.
+        A slider may have been moved so shortly before that `Moves` has not heard of it yet.
         """
-        asked: Asked = values[self.controls.asked]
         index, request = values[self.controls.face], self._read_settings(values)
-        return asked if request == settings_of(photo, index, asked) else asked | {index: request}
+        return photo.asked if request == settings_of(photo, index) else photo.asked | {index: request}
 
     def _aged(self, photo: OpenPhoto, index: int, label: str, request: Request) -> Request:
         """``request`` for the age that the preset ``label`` means for a face."""
@@ -242,12 +237,12 @@ class Handlers:
             return replace(request, to=whole_years(photo, manifest.goal(label.lower(), source)))
         return replace(request, to=int(label))
 
-    def _step(self, values: Values, step: Callable[[Asked], tuple[History, Asked]]) -> Values:
+    def _step(self, values: Values, step: Callable[[History, Asked], tuple[History, Asked]]) -> Values:
         photo = self._photo(values)
-        history, asked = step(values[self.controls.asked])
-        return {
-            self.controls.asked: asked,
-            **self.display.settings(photo, values[self.controls.face], asked),
-            **self.display.history(history),
-            **self.display.pictures(photo, values, asked),
-        }
+        with photo.turn:
+            photo.history, photo.asked = step(photo.history, photo.asked)
+            return {
+                **self.display.settings(photo, values[self.controls.face]),
+                **self.display.history(photo),
+                **self.display.pictures(photo, values),
+            }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 from reage.request import Request
 
@@ -10,7 +10,7 @@ Asked = dict[int, Request]
 """What is asked of each face that was changed, by the index of the face."""
 
 _ONE_MOVE = 1.5
-"""Changes of one setting that follow one another within so many seconds are one move of a slider, and one step."""
+"""A change of a setting within so many seconds of the answer to the last one goes on with one move of a slider."""
 _KEPT = 100
 """Steps that can be undone."""
 
@@ -26,7 +26,7 @@ class History:
     moving: tuple[object, ...] = ()
     """Which setting of which faces a slider changed last; empty after any other step."""
     moved: float = 0.0
-    """When that was, in seconds."""
+    """When that was answered, in seconds."""
 
     def after(self, before: Asked, now: Asked, seconds: float | None = None) -> History:
         """The history once ``before`` has become ``now``: by a slider, at the time ``seconds``, or in one step."""
@@ -38,12 +38,20 @@ class History:
         goes_on = changed == self.moving and seconds - self.moved < _ONE_MOVE
         return History(self.past if goes_on else (*self.past, before)[-_KEPT:], (), changed, seconds)
 
+    def answered(self, seconds: float) -> History:
+        """The same once a move of the slider was answered, at the time ``seconds``: a busy machine takes long."""
+        return replace(self, moved=seconds)
+
     def undone(self, present: Asked) -> tuple[History, Asked]:
-        """The history and what is asked after one step back; there must be one in `past`."""
+        """The history and what is asked after one step back, if there is one."""
+        if not self.past:
+            return self, present
         return History(self.past[:-1], (*self.future, present)), self.past[-1]
 
     def redone(self, present: Asked) -> tuple[History, Asked]:
-        """The history and what is asked after one step forth; there must be one in `future`."""
+        """The history and what is asked after one step forth, if there is one."""
+        if not self.future:
+            return self, present
         return History((*self.past, present), self.future[:-1]), self.future[-1]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gradio as gr
 
+from reage.edit.masks import REGIONS
 from reage.web import texts
 
 SHOW_RESULT = """() => {
@@ -13,6 +14,36 @@ SHOW_RESULT = """() => {
     document.querySelector('#people').scrollIntoView({behavior: 'smooth', block: 'start'});
 }"""
 """Scrolls to the picture, which on a phone lies below the portraits, and above the choice of how to see it."""
+
+MOVE = f"""async (token, face, everybody, view, compare, age, strength, gender, source, picture, after, ...parts) => {{
+  const answered = (shown, told, undo, redo) => {{
+    const beside = compare === '{texts.BESIDE}';
+    const can = possible => possible === undefined ? undefined : {{__type__: 'update', interactive: possible}};
+    const file = {{path: 'after.jpg', url: shown}};
+    const pair = shown && picture && !beside ? [picture[0], {{...picture[1], ...file}}] : undefined;
+    return [pair, shown && beside ? {{...after, ...file}} : undefined, told, can(undo), can(redo)];
+  }};
+  if (!token) return answered(null, '{texts.NOTHING_OPEN}');
+  const mine = window.reageMoves = (window.reageMoves || 0) + 1;
+  await window.reageMoving;
+  if (mine !== window.reageMoves) return answered();
+  let arrived;
+  window.reageMoving = new Promise(resolve => {{ arrived = resolve; }});
+  try {{
+    const names = {list(REGIONS)};
+    const regions = Object.fromEntries(names.map((name, i) => [name, parts[i]]));
+    const asked = {{token, face, everybody, view, age, strength, gender, source, regions}};
+    const answer = await fetch('move', {{method: 'POST', body: JSON.stringify(asked)}});
+    const moved = await answer.json();
+    if (!answer.ok) return answered(null, moved.detail);
+    return answered(moved.picture, moved.told, moved.undo, moved.redo);
+  }} catch {{
+    return answered(null, '{texts.NO_ANSWER}');
+  }} finally {{
+    arrived();
+  }}
+}}"""
+"""Asks `Moves` for the picture. One request at a time: of the moves meanwhile, only the last is sent after it."""
 
 EMPTY = "() => null"
 """Frees a component for the next photo."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from reage.web.controls import Controls
 from reage.web.handlers import Handlers
-from reage.web.looks import EMPTY, SAVE, SHARE, SHOW_RESULT
+from reage.web.looks import EMPTY, MOVE, SAVE, SHARE, SHOW_RESULT
 from reage.web.service import Service
 
 WORKERS = {"open": 1, "preview": 2, "work": 1}
@@ -35,13 +35,12 @@ class Page:
             controls.first,
             controls.last,
             controls.view,
-            controls.waiting,
             controls.next,
             *controls.presets.values(),
             *self._settings,
             *self._edited,
         }
-        given = {controls.model, controls.compare}
+        given = {controls.token, controls.face, controls.model, controls.compare}
         for source, event in (
             (controls.upload, controls.upload.upload),
             (controls.webcam, controls.webcam.input),
@@ -54,20 +53,25 @@ class Page:
             **_event("open", handlers.open_portrait, given, shown, controls.picture)
         )
         opened.success(fn=None, js=SHOW_RESULT, api_visibility="private")
-        opened = controls.next.click(
-            **_event("open", handlers.open_next, {controls.waiting, *given}, shown, controls.picture)
-        )
+        opened = controls.next.click(**_event("open", handlers.open_next, given, shown, controls.picture))
         opened.success(fn=None, js=SHOW_RESULT, api_visibility="private")
 
     def _connect_settings(self) -> None:
         controls, handlers = self.controls, self.handlers
-        for slider in (controls.age, controls.strength, *controls.regions.values()):
-            slider.input(
-                **_event("preview", handlers.change, self._values, self._edited), trigger_mode="always_last"
-            )
-        for choice in (controls.everybody, controls.gender, controls.source):
-            choice.input(
-                **_event("preview", handlers.change, self._values, self._edited), trigger_mode="always_last"
+        sliders = (controls.age, controls.strength, *controls.regions.values())
+        settings: tuple[Any, ...] = (*sliders, controls.everybody, controls.gender, controls.source)
+        for setting in settings:
+            setting.input(
+                fn=None,
+                js=MOVE,
+                inputs=[
+                    *(controls.token, controls.face, controls.everybody, controls.view, controls.compare),
+                    *(controls.age, controls.strength, controls.gender, controls.source),
+                    *(controls.picture, controls.after, *controls.regions.values()),
+                ],
+                outputs=[controls.picture, controls.after, controls.result, controls.undo, controls.redo],
+                trigger_mode="multiple",  # the script itself sends only the last of several
+                api_visibility="private",
             )
         edited = self._edited | self._settings
         for label, button in controls.presets.items():
@@ -130,15 +134,15 @@ class Page:
     def _values(self) -> set[Any]:
         """What handlers read to know what is asked."""
         controls = self.controls
-        state = {controls.token, controls.face, controls.asked, controls.history, controls.everybody}
-        return {*state, controls.view, controls.compare, *self._settings}
+        chosen = {controls.token, controls.face, controls.everybody, controls.view, controls.compare}
+        return {*chosen, *self._settings}
 
     @property
     def _edited(self) -> set[Any]:
         """What changes with the edited picture."""
         controls = self.controls
-        kept = {controls.asked, controls.history, controls.undo, controls.redo}
-        return {*kept, controls.picture, controls.before, controls.after, controls.result}
+        steps = {controls.undo, controls.redo}
+        return {*steps, controls.picture, controls.before, controls.after, controls.result}
 
 
 def _event(

@@ -33,15 +33,16 @@ from reage.errors import ReageError
 from reage.web import texts
 from reage.web.access import Access
 from reage.web.endpoints import Endpoints
-from reage.web.guard import NO_FILE, Calls, Guard, is_no_upload
+from reage.web.guard import MOVE, NO_FILE, Calls, Guard, is_no_upload
 from reage.web.looks import CSS, ON_LOAD, THEME
+from reage.web.moves import Moves
 from reage.web.page import Page
 from reage.web.sentences import UNEXPECTED, Blocks
 from reage.web.service import Limits, Service
 from reage.web.store import Store
 
-_SESSIONS = 1000
-"""Visitors whose choices are remembered at a time."""
+_SESSIONS = 300
+"""Sessions that Gradio remembers at a time, each about 180 KB: what matters is in `OpenPhoto`."""
 _FAREWELL = 2
 """Seconds that requests have to end in when the page is closed."""
 
@@ -101,7 +102,7 @@ def running(
     try:
         service = Service(folder, model=model, models=models, limits=limits)
         sweeper = threading.Thread(target=sweep_regularly, args=(service.store, stop), daemon=True)
-        with _serving(build(service), service, access or Access(), host, port) as address:
+        with _serving(service, access or Access(), host, port) as address:
             sweeper.start()
             try:
                 yield address
@@ -116,8 +117,8 @@ def running(
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def build(service: Service) -> Blocks:
-    """The page and the HTTP interface of ``service``, not yet served."""
+def build(service: Service) -> tuple[Blocks, Moves]:
+    """The page and the HTTP interface of ``service``, not yet served, and what answers to the page's sliders."""
     gr.set_static_paths(list(portraits()))  # served where they are: copies in the folder would be swept away
     blocks = Blocks(title=texts.TITLE, analytics_enabled=False)
     blocks.state_session_capacity = _SESSIONS
@@ -129,19 +130,21 @@ def build(service: Service) -> Blocks:
     # Closed: no request goes round the queue.
     # How many may wait is the guard's to say, which has a sentence for the others.
     blocks.queue(api_open=False)
-    return blocks
+    return blocks, Moves(page.handlers.display, service.limits.queue)
 
 
 @contextmanager
-def _serving(blocks: Blocks, service: Service, access: Access, host: str, port: int) -> Iterator[str]:
+def _serving(service: Service, access: Access, host: str, port: int) -> Iterator[str]:
     """Serve the page in a thread as long as the block runs; yields its address.
 
     Gradio's own `launch` is not used, since whatever stands before the page would come after Gradio's answers to
     other web sites (CORS), and since environment variables can make it open further ports.
     """
+    blocks, moves = build(service)
     listener = _listen(host, port)
     # CORS with no origins: Gradio leaves it to the application around it, and no other site may read an answer.
     around = FastAPI(openapi_url=None, middleware=[Middleware(CORSMiddleware)])
+    around.add_api_route(MOVE, moves.answer, methods=["POST"])
     gr.mount_gradio_app(
         around,
         blocks,

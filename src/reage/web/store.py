@@ -12,10 +12,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from reage.errors import PhotoError
+from reage.errors import NoFaceError, PhotoError
 from reage.reager import Sitting
 from reage.web.closeup import CloseUp
+from reage.web.history import Asked, History
 
+GRACE = 60.0
+"""Seconds that a photo stays open after its page was left: who is asked whether to leave, and stays, has said goodbye
+already, and so has who lost the connection for a moment."""
 KEPT = 6
 """Files of each kind kept of a photo: the last, and those that a browser may still be fetching."""
 
@@ -42,8 +46,16 @@ class OpenPhoto:
     """The open page (a session of Gradio) that it belongs to; None for photos opened over HTTP."""
     upload: Path | None = None
     """The file that it was read from, which need not exist any more."""
+    is_left: bool = False
+    """Whether the page that it belongs to was left, and it was not used since."""
     near: CloseUp | None = None
     """The face that was looked at from near last."""
+    asked: Asked = field(default_factory=dict)
+    """What its visitor asked of each face on the page."""
+    history: History = field(default_factory=History)
+    """What was asked before, and what was undone."""
+    waiting: tuple[Path, ...] = ()
+    """Photos that were uploaded together with it, and come after it."""
     turn: threading.Lock = field(default_factory=threading.Lock)
     """Held while a change of it is worked out, so that answers come in the order in which they were asked for."""
     _made: dict[str, list[Path]] = field(default_factory=dict)
@@ -55,6 +67,20 @@ class OpenPhoto:
         photos = [self.sitting.photo, self.small.photo, *([self.near.sitting.photo] if self.near else [])]
         pixels = sum(p.pixels.nbytes + (0 if p.alpha is None else p.alpha.nbytes) for p in photos)
         return pixels + sum(face.nbytes for face in self.sitting.faces)
+
+    def check_face(self, index: object) -> int:
+        """``index``, if it is that of a face; raises `NoFaceError` otherwise, since browsers send it."""
+        if not isinstance(index, int) or not 0 <= index < len(self.sitting.faces):
+            raise NoFaceError(f"there is no face {str(index)[:20]!r} in {self.name}")
+        return index
+
+    def ask(self, asked: Asked, *, by_slider: bool = False) -> None:
+        """Ask something else of the faces, in a step that can be undone.
+
+        The moves of a slider that follow one another (``by_slider``) are one step.
+        """
+        self.history = self.history.after(self.asked, asked, time.monotonic() if by_slider else None)
+        self.asked = asked
 
     def place(self, name: str, kind: str = "result") -> Path:
         """Path for a new file called ``name``, in a new folder whose name nobody can guess.
@@ -78,8 +104,9 @@ class Store:
 
     All photos together take at most ``max_bytes`` of memory. A visitor whose photos take more than ``share`` bytes
     loses the least recently used of their own; other visitors' photos stay, and when there is no room for another
-    photo, it is refused. Photos that nobody has used for ``seconds`` are closed by `sweep`, which also deletes files
-    of that age from ``folder``, such as uploads that were never opened.
+    photo, it is refused. Photos whose page was left make room for anybody's, and are closed after `GRACE` seconds.
+    Photos that nobody has used for ``seconds`` are closed by `sweep`, which also deletes files of that age from
+    ``folder``, such as uploads that were never opened.
     """
 
     def __init__(
@@ -132,9 +159,14 @@ class Store:
     def _make_room(self, photo: OpenPhoto) -> list[OpenPhoto]:
         """Take out what ``photo`` replaces: the photo of its page, and as many others of its visitor as need be."""
         replaced = [other for other in self._photos.values() if photo.page and other.page == photo.page]
+        gone = [other for other in self._photos.values() if other.is_left and other not in replaced]
         own = [o for o in self._photos.values() if o.visitor == photo.visitor and o not in replaced]
         free = self._max_bytes - sum(other.size for other in self._photos.values() if other not in replaced)
         left = self._share - sum(other.size for other in own)
+        if photo.size > free:
+            free += sum(other.size for other in gone)
+            replaced += gone
+            own = [other for other in own if other not in gone]
         while own and photo.size > min(free, left):
             replaced.append(own.pop(0))  # the least recently used
             free += replaced[-1].size
@@ -154,7 +186,7 @@ class Store:
             if photo is None or photo.used < self._clock() - self.seconds:
                 closed = [photo] if photo else []
             else:
-                photo.used = self._clock()
+                photo.used, photo.is_left = self._clock(), False
                 self._photos[photo.token] = photo
                 return photo
         _delete(closed)
@@ -170,11 +202,12 @@ class Store:
         _delete([photo] if photo else [])
 
     def leave(self, page: str | None) -> None:
-        """Forget what the visitor of ``page`` has open there, who closed or reloaded it."""
+        """Forget, after `GRACE` seconds without use, what the visitor of ``page`` has open there, who left it."""
         with self._lock:
-            tokens = [photo.token for photo in self._photos.values() if page and photo.page == page]
-        for token in tokens:
-            self.close(token)
+            for photo in self._photos.values():
+                if page and photo.page == page:
+                    photo.is_left = True
+                    photo.used = min(photo.used, self._clock() - self.seconds + GRACE)
 
     def opened_from(self, upload: Path) -> OpenPhoto | None:
         """An open photo that was read from the file ``upload``, or None."""

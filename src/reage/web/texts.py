@@ -19,6 +19,8 @@ NOTHING_OPEN = "Upload a photo, use the webcam, or try a portrait."
 
 PORTRAITS = "**Or try a portrait** (public domain)."
 
+NO_ANSWER = "The page does not answer; move the slider again in a moment."
+
 BEFORE = "The photo as it is"
 PICTURE = "The photo before and after, AI-edited"
 STRIP = "Life strip, AI-edited"
