@@ -181,7 +181,7 @@ def test_a_cover_is_kept_or_told(frames: list[UInt8], tmp_path: Path) -> None:
         av.open(str(source), "w") as container,
     ):
         pairs = [(each, container.add_stream_from_template(each.streams[0])) for each in (video, picture)]
-        pairs[1][1].disposition = Disposition.attached_pic
+        pairs[1][1].disposition = Disposition.attached_pic.value
         for each, stream in pairs:
             for packet in each.demux():
                 if packet.size:
@@ -267,8 +267,8 @@ def with_two_voices(path: Path, frames: list[UInt8]) -> Path:
         voices = [out.add_stream_from_template(sound) for _ in range(2)]
         voices[0].metadata.update(language="fra", title="Commentary")
         voices[1].metadata.update(language="jpn", title="Original")
-        voices[0].disposition = Disposition.comment
-        shown.disposition = voices[1].disposition = Disposition.default
+        voices[0].disposition = Disposition.comment.value
+        shown.disposition = voices[1].disposition = Disposition.default.value
         for packet in video.demux():
             if packet.dts is None:
                 continue
