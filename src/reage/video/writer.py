@@ -77,14 +77,14 @@ class VideoWriter:
         if coding.quarters:
             self._stream.set_display_rotation(90 * coding.quarters)
         self._stream.metadata.update(coding.picture_tags)
-        self._stream.disposition = coding.disposition.value  # PyAV before 18 takes nothing else
+        _set_flags(self._stream, coding.disposition)
         self._copies = {stream.index: self._copy_of(stream) for stream in copied}
 
     def _copy_of(self, stream: av.stream.Stream) -> Any:
         """A new stream like ``stream``, with its language, title and flags, which PyAV's template leaves out."""
         copy = self._container.add_stream_from_template(stream, opaque=True)
         copy.metadata.update(tags_of(stream))
-        copy.disposition = stream.disposition.value
+        _set_flags(copy, stream.disposition)
         return copy
 
     def write(self, pixels: Pixels, pts: int, duration: int) -> None:
@@ -110,6 +110,10 @@ class VideoWriter:
     def flush(self) -> None:
         """Write the frames that the encoder still holds."""
         self._container.mux(self._stream.encode(None))
+
+
+def _set_flags(stream: Any, disposition: av.stream.Disposition) -> None:
+    stream.disposition = disposition.value  # PyAV before 18 takes nothing else
 
 
 def _set_up(context: Any, coding: Coding) -> None:
@@ -194,7 +198,7 @@ def can_hold(suffix: str, stream: av.stream.Stream) -> bool:
     try:
         with av.open(BytesIO(), "w", format=_FORMATS[suffix.lower()]) as container:
             copy = container.add_stream_from_template(stream, opaque=True)
-            copy.disposition = stream.disposition.value
+            _set_flags(copy, stream.disposition)
             container.start_encoding()
     except (ValueError, av.FFmpegError):
         return False
