@@ -113,7 +113,7 @@ def over_http(photo: Path, repeats: int) -> dict[str, float]:
                     if turn:  # the first opens what all need
                         times[way + clock].append(1000 * (now() - start))
         client.close()
-    return {way: statistics.median(each) for way, each in times.items()}
+    return {way: round(statistics.median(each), 1) for way, each in times.items()}
 
 
 @click.command()
