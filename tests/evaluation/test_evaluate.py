@@ -72,6 +72,15 @@ def test_a_report_has_every_measure_and_what_made_it(report: Path) -> None:
     assert found.cost.multiply_adds > 1_000_000_000
 
 
+def test_a_run_is_judged_as_its_bundle_would_be(report: Path, index: Path, tmp_path: Path) -> None:
+    run_folder, cache = Path(__file__).parents[2] / "weights" / "delta", report / "measurements"
+    done = run("evaluate", run_folder, "--index", index, *SMALL, "--cache", cache, "-o", tmp_path / "report")
+    assert done.exit_code == 0, done.output
+    judged = read_report(tmp_path / "report")
+    assert judged.model.family == "delta"
+    assert judged.cost.megabytes
+
+
 def test_made_up_labels_and_few_faces_are_told(report: Path) -> None:
     warnings = " ".join(read_report(report).warnings)
     assert "are the ages right?" in warnings

@@ -418,12 +418,13 @@ def test_a_run_its_files_and_checkpoints_of_another_project_open_as_bundles(
     theirs: tuple[Path, dict[str, nn.Module]], cycle_run: Path, cycle_bundle: Path
 ) -> None:
     face = np.random.default_rng(0).uniform(-1, 1, (SIZE, SIZE, 3)).astype(np.float32)
-    opened = opened_bundle(cycle_run)
-    assert opened.manifest.name == cycle_run.name
-    edits = (
-        each.edit(face, source_age=25, target_age=55, male=0) for each in (opened, open_bundle(cycle_bundle))
-    )
-    torch.testing.assert_close(*(torch.from_numpy(edit.delta) for edit in edits))
+    with opened_bundle(cycle_run) as opened:
+        assert opened.manifest.name == cycle_run.name
+        edits = (
+            each.edit(face, source_age=25, target_age=55, male=0)
+            for each in (opened, open_bundle(cycle_bundle))
+        )
+        torch.testing.assert_close(*(torch.from_numpy(edit.delta) for edit in edits))
 
     def weights(place: Path) -> dict[str, Tensor]:
         assert is_trained(place)
@@ -432,10 +433,10 @@ def test_a_run_its_files_and_checkpoints_of_another_project_open_as_bundles(
     last = sorted((cycle_run / "checkpoints").iterdir())[-1]
     for place, same in ((cycle_run, "best.safetensors"), (last, "weights.safetensors")):
         torch.testing.assert_close(weights(place), weights(cycle_run / same))
-    imported = opened_bundle(theirs[0]).manifest
-    assert (imported.size, imported.zoom) == (256, AGING_GAN_ZOOM)
-    with pytest.raises(BundleError):
-        opened_bundle(cycle_run / "nowhere")
+    with opened_bundle(theirs[0]) as imported:
+        assert (imported.manifest.size, imported.manifest.zoom) == (256, AGING_GAN_ZOOM)
+    with pytest.raises(BundleError), opened_bundle(cycle_run / "nowhere"):
+        pass
 
 
 # -- the picture that a network itself makes --

@@ -47,7 +47,7 @@ def test_an_edit_is_asked_to_be_read_as_real_people_of_that_age_are(pool: FacePo
     logits = -((torch.arange(BINS) - read[:, None]) ** 2)
     assert teacher.distance(logits, ages).max() < 0.15  # read as people of those ages are: nothing to ask for
     assert teacher.distance(logits[:2], ages[:2] + 20).min() > 0.8
-    assert torch.allclose(teacher.age_of(read), ages, atol=3)
+    assert torch.allclose(teacher.curve.age_of(read), ages, atol=3)
 
 
 def test_who_looks_older_than_others_of_that_age_may_go_on_to(pool: FacePool) -> None:

@@ -103,8 +103,7 @@ def evaluate(
     protocol = Protocol(ages=tuple(parse_ages(ages)), **options)
     make_report_folder(output, overwrite=overwrite)
     measurements = MeasurementCache(cache or output / "measurements")
-    bundle = opened_bundle(model)
-    with _measurers(ray, workers) as measurers, progress_bar() as progress:
+    with opened_bundle(model) as bundle, _measurers(ray, workers) as measurers, progress_bar() as progress:
         evaluation = evaluate(
             bundle, index, protocol, measurements, force=force, progress=progress, measurers=measurers
         )

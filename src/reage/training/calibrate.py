@@ -21,7 +21,11 @@ GAPS = (-60.0, -45.0, -30.0, -20.0, -12.0, -6.0, 0.0, 6.0, 12.0, 20.0, 30.0, 45.
 TARGETS = 9
 """Target ages, over the range of the network, that are tried for each age in a photo."""
 MOST = 2.0
-"""The network is given at most this many times the gap asked for; larger edits would not look natural."""
+"""The network is given at most this many times the gap asked for; larger edits would not look natural.
+
+And never less than that gap. Where an age network asked for less, as dlib's does for younger faces, both judges of age
+then found them too little changed on the validation split.
+"""
 
 Shown = Callable[[float, float], float]
 """Takes an age in a photo and a target age, in years; returns the age that the edited faces show, on average."""
@@ -75,7 +79,7 @@ def _rising(given: Float64, shown: Float64) -> Float64:
 
 
 def _inverse(given: Float64, shown: Float64) -> Float64:
-    """The gap to give the network for each of the `GAPS`: the least that shows it, at most `MOST` times as much."""
+    """The gap to give the network for each of the `GAPS`: the least that shows it, up to `MOST` times as much."""
     asked = np.array(GAPS)
     row = np.zeros(len(asked))
     for sign in (1.0, -1.0):
@@ -83,5 +87,5 @@ def _inverse(given: Float64, shown: Float64) -> Float64:
         reach, showing = np.abs(given[side]), np.abs(shown[side])
         order = np.argsort(reach)
         found = np.interp(np.abs(asked[ours]), showing[order] + 1e-6 * np.arange(len(order)), reach[order])
-        row[ours] = sign * np.minimum(found, MOST * np.abs(asked[ours]))
+        row[ours] = sign * np.clip(found, np.abs(asked[ours]), MOST * np.abs(asked[ours]))
     return np.asarray(np.sort(row))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import tempfile
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -79,17 +81,19 @@ def export_run(
     )  # fmt: skip
 
 
-def opened_bundle(place: Path | str | None) -> Bundle:
-    """Open a model wherever it is, for networks that are yet to be exported, too.
+@contextmanager
+def opened_bundle(place: Path | str | None) -> Iterator[Bundle]:
+    """Open a model wherever it is, while the block runs, for networks that are yet to be exported, too.
 
     Args:
-        place: as in `reage.hub.models.open_model`, or as in `open_trained`, of which a bundle is made in memory.
+        place: as in `reage.hub.models.open_model`, or as in `open_trained`, of which a bundle is made for this long.
 
     Raises:
         BundleError: as `open_model`; `ConfigError`, as `export_run`.
     """
     if not isinstance(place, Path) or not is_trained(place):
-        return open_model(place)
+        yield open_model(place)
+        return
     trained = open_trained(place)
     with tempfile.TemporaryDirectory() as folder:
         bundle = Path(folder) / trained.name
@@ -97,7 +101,7 @@ def opened_bundle(place: Path | str | None) -> Bundle:
             trained.exported, bundle, name=trained.name, version="1", family=trained.family, size=trained.size,
             training=trained.training, halves=trained.settings is not None,
         )  # fmt: skip
-        return open_bundle(bundle)
+        yield open_bundle(bundle)
 
 
 def write_exported(

@@ -1,8 +1,9 @@
-"""Teachers: trained age networks, and what they estimate of real faces of each age."""
+"""Teachers and calibrators: trained age networks, and what they estimate of real faces of each age."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from reage.data.sampling import FacePool
 from reage.errors import ConfigError
 from reage.networks.age_net import BINS, AgeNet, expected_age
 from reage.training.checkpoint import load_weights
+from reage.training.dlib_age import DlibAge
 from reage.training.editing import to_tensor
 from reage.training.losses import age_distance
 
@@ -22,12 +24,62 @@ CURVE_WIDTH = 4.0
 """Standard deviation of the Gaussian that smooths it, in years."""
 
 
-class Teacher:
-    """An age network with its ``curve`` (101,): what it estimates, on average, of real faces of each year of age.
+Estimate = Callable[[Tensor], Tensor]
+"""Takes faces (B, 3, S, S) in [-1, 1]; returns what an age network estimates of them (B,), in years."""
 
-    A network that is unsure, as robust ones are, draws its estimates towards the middle ages. A loss by which it must
-    estimate 80 of an edit would ask for more than people of 80 show. Therefore it must estimate what it estimates of
-    real people of 80.
+
+class Curve:
+    """What an age network estimates, on average, of real faces of each year of age.
+
+    A network that is unsure, as robust ones are, draws its estimates towards the middle ages. The curve tells what it
+    estimates of real people of 80, and of people of which age it estimates 60.
+
+    Args:
+        estimate: the network.
+        pool: real faces, from which the curve is made.
+        device: where it computes.
+    """
+
+    def __init__(self, estimate: Estimate, pool: FacePool, device: torch.device) -> None:
+        self.estimate = estimate
+        self.estimates = self._estimates(pool, device)
+        """Its estimates (101,), strictly rising."""
+
+    def at(self, age: Tensor) -> Tensor:
+        """What the network estimates of people of ``age`` (B,) years, interpolated linearly: (B,)."""
+        low = age.clamp(0, BINS - 1.001).floor()
+        part = age.clamp(0, BINS - 1.001) - low
+        return self.estimates[low.long()] * (1 - part) + self.estimates[low.long() + 1] * part
+
+    def read(self, face: Tensor) -> Tensor:
+        """The ages of real people of whom it estimates what it estimates of ``face`` (B, 3, S, S): (B,), in years."""
+        return self.age_of(self.estimate(face))
+
+    def age_of(self, estimate: Tensor) -> Tensor:
+        """The age of people of whom the network estimates ``estimate`` (B,), in years: the inverse of the curve."""
+        found = np.interp(estimate.cpu().numpy(), self.estimates.cpu().numpy(), np.arange(BINS))
+        return torch.from_numpy(found).to(estimate)
+
+    @torch.no_grad()
+    def _estimates(self, pool: FacePool, device: torch.device) -> Tensor:
+        chosen = pool.evenly_spaced(CURVE_FACES)
+        chosen = chosen[np.argsort(pool.ages[chosen], kind="stable")]
+        parts = []
+        for part in np.array_split(chosen, max(1, len(chosen) // 32)):
+            faces = to_tensor(torch.from_numpy(pool.take(part, masks=False).images).to(device))
+            parts.append(self.estimate(faces).float().cpu().numpy())
+        estimates, ages = np.concatenate(parts), pool.ages[chosen]
+        years = np.arange(BINS)[:, None]
+        weights = np.exp(-0.5 * ((years - ages) / CURVE_WIDTH) ** 2) + 1e-12
+        smooth = (weights * estimates).sum(1) / weights.sum(1)
+        rising = np.maximum.accumulate(smooth) + 1e-3 * np.arange(BINS)
+        return torch.from_numpy(rising).float().to(device)
+
+
+class Teacher:
+    """An age network with its curve. An edit should be estimated to be as old as real people of the target age are.
+
+    Otherwise the loss would ask for more than people of 80 show, where the network estimates less than 80 of them.
 
     Args:
         net: a trained network; it is moved to ``device``.
@@ -37,7 +89,7 @@ class Teacher:
 
     def __init__(self, net: AgeNet, pool: FacePool, device: torch.device) -> None:
         self.net = net.to(device)
-        self.curve = self._curve(pool, device)
+        self.curve = Curve(lambda face: expected_age(self.net(face)[0]), pool, device)
 
     def distance(
         self, logits: Tensor, age: Tensor, surplus: Tensor | float = 0.0, scale: float = 10.0
@@ -47,37 +99,23 @@ class Teacher:
         ``logits`` (B, 101) are the network's, of faces that should look ``age`` (B,) years old, or ``surplus`` (B,)
         years older than that in the network's own estimate.
         """
-        return age_distance(logits, self._on_curve(age) + surplus, scale)
+        return age_distance(logits, self.curve.at(age) + surplus, scale)
 
     def surplus(self, logits: Tensor, age: Tensor) -> Tensor:
         """How much older than others of their ``age`` (B,) the network finds faces, in its own estimate: (B,)."""
-        return expected_age(logits) - self._on_curve(age)
+        return expected_age(logits) - self.curve.at(age)
 
-    def _on_curve(self, age: Tensor) -> Tensor:
-        """The curve at ``age`` (B,), interpolated linearly."""
-        low = age.clamp(0, BINS - 1.001).floor()
-        part = age.clamp(0, BINS - 1.001) - low
-        return self.curve[low.long()] * (1 - part) + self.curve[low.long() + 1] * part
 
-    def age_of(self, estimate: Tensor) -> Tensor:
-        """The age of people of whom the network estimates ``estimate`` (B,), in years: the inverse of the curve."""
-        found = np.interp(estimate.cpu().numpy(), self.curve.cpu().numpy(), np.arange(BINS))
-        return torch.from_numpy(found).to(estimate)
+def calibrator(path: Path, pool: FacePool, device: torch.device) -> Curve:
+    """The age network at ``path`` with its curve: a run folder, or the file of dlib's (`DlibAge`).
 
-    @torch.no_grad()
-    def _curve(self, pool: FacePool, device: torch.device) -> Tensor:
-        chosen = pool.evenly_spaced(CURVE_FACES)
-        chosen = chosen[np.argsort(pool.ages[chosen], kind="stable")]
-        parts = []
-        for part in np.array_split(chosen, max(1, len(chosen) // 32)):
-            faces = to_tensor(torch.from_numpy(pool.take(part, masks=False).images).to(device))
-            parts.append(expected_age(self.net(faces)[0]).cpu().numpy())
-        estimates, ages = np.concatenate(parts), pool.ages[chosen]
-        years = np.arange(BINS)[:, None]
-        weights = np.exp(-0.5 * ((years - ages) / CURVE_WIDTH) ** 2) + 1e-12
-        smooth = (weights * estimates).sum(1) / weights.sum(1)
-        # Strictly rising, so that it can be inverted.
-        return torch.from_numpy(np.maximum.accumulate(smooth) + 1e-3 * np.arange(BINS)).float().to(device)
+    Raises `ConfigError` where it is neither. The other arguments are those of `Curve`.
+    """
+    return (
+        Curve(DlibAge(path), pool, device)
+        if path.is_file()
+        else Teacher(read_age_net(path), pool, device).curve
+    )
 
 
 def read_age_net(run: Path) -> AgeNet:

@@ -26,7 +26,7 @@ from reage.training.editing import apply_edit, gaussian_blur
 from reage.training.families.base import CPU, Batch, Compute, EditingFamily, Exported, Networks
 from reage.training.families.delta_options import DeltaOptions
 from reage.training.families.delta_step import Shown, Step, draw_step, shifted
-from reage.training.teachers import Teacher, read_age_net
+from reage.training.teachers import Curve, Teacher, calibrator, read_age_net
 from reage.training.updater import Objective
 
 EXCESS = 0.12
@@ -291,7 +291,7 @@ class DeltaFamily(EditingFamily):
         for age in (25.0, 50.0, 75.0):
             target = torch.full_like(batch.age, age)
             fake = self.repaint(networks, batch, target)
-            estimate = self._estimated_age(fake, self.teachers)
+            estimate = self._shown_age(fake, [teacher.curve for teacher in self.teachers])
             errors.append((estimate - age).abs().mean())
             figures[f"teacher_reads_{age:.0f}"] = round(float(estimate.mean()), 2)
             figures[f"change_{age:.0f}"] = round(float((fake - batch.face).abs().mean()), 4)
@@ -315,23 +315,22 @@ class DeltaFamily(EditingFamily):
         depths = [mean_on_mask(each, batch.mask)[:, 0] for each in places]
         return {"critic": torch.stack(depths).mean(0), "texture": texture.realness(pooled)}
 
-    def _estimated_age(self, face: Tensor, by: Sequence[Teacher]) -> Tensor:
-        """What age networks estimate, on average, corrected by their curves: (B, 3, S, S) -> (B,) in years."""
+    def _shown_age(self, face: Tensor, by: Sequence[Curve]) -> Tensor:
+        """What age networks read of faces, on average, by their curves: (B, 3, S, S) -> (B,) in years."""
         with self.autocast():
-            estimates = [each.age_of(expected_age(each.net(face)[0])) for each in by]
-        return torch.stack(estimates).mean(0)
+            return torch.stack([each.read(face) for each in by]).mean(0)
 
     @torch.no_grad()
     def calibrated(self, networks: Networks) -> Calibrated:
-        pool, readers = self.pool(), self.teachers
+        pool, by = self.pool(), [teacher.curve for teacher in self.teachers]
         if self.options.calibrator is not None:
-            readers = [Teacher(read_age_net(self.options.calibrator), pool, self.device)]
+            by = [calibrator(self.options.calibrator, pool, self.device)]
 
         def shown(source: float, target: float) -> float:
             nearest = np.argsort(np.abs(pool.ages - source), kind="stable")[:CALIBRATION_FACES]
             batch = self.batch(pool, nearest)
             fake = self.repaint(networks, batch, batch.age + (target - source))
-            return float(self._estimated_age(fake, readers).mean())
+            return float(self._shown_age(fake, by).mean())
 
         return calibrate(shown, self.options.targets)
 

