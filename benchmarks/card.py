@@ -57,9 +57,9 @@ Judges never taught this model. `reage evaluate --index INDEX` measures all of i
 
 ## Limits
 
-- Counted by eye on 40 random test faces: at 80, forehead or cheeks get brownish or pale stains on 12 of them (17 in
-  version 0.3), at 60 on 3 (12), most on smooth and on dark faces. At 20, the frames of glasses fade on 4 of 10 wearers,
-  and skin looks blurred on 3 of 40.
+- Counted by eye on 40 random test faces: at 80, forehead or cheeks get brownish or pale stains on 11 of them (12 of
+  other 40 in version 0.4), at 60 on 3 (3), most on smooth and on dark faces. At 20, the frames of glasses fade on 2 of
+  10 wearers (4), a light rim shows along the jaw on 2 of 40, and skin looks blurred on 2 (3).
 - Hair turns grey by a curve of age, not by what the network sees; hairlines stay, and white hair stays white at 20.
 - It moves apparent age less than asked for, at both ends. Judges of age err by years on real faces too.
 - Identity is kept partly because the shape of the head does not change, and eyes and teeth are left almost untouched on
