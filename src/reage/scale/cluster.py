@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import socket
-import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -47,11 +46,10 @@ def connected(address: str | None, workers: int | None) -> Iterator[int]:
 def _connection(ray: Any, address: str | None, count: int) -> Iterator[None]:
     quiet = {"log_to_driver": False, "logging_level": logging.CRITICAL}
     try:
-        with _without_stderr():
-            if address:
-                ray.init(address=address, **quiet)
-            else:
-                ray.init(address="local", num_cpus=count, **quiet)
+        if address:
+            ray.init(address=address, **quiet)
+        else:
+            ray.init(address="local", num_cpus=count, **quiet)
     except Exception as error:  # ConnectionError, RuntimeError, ValueError and others
         where = f"cannot join the Ray cluster at {address}" if address else "Ray cannot start on this machine"
         raise BatchError(f"{where}: {one_line(error)}") from error
@@ -59,21 +57,6 @@ def _connection(ray: Any, address: str | None, count: int) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
-
-
-@contextmanager
-def _without_stderr() -> Iterator[None]:
-    """Keeps what Ray's own library says while it starts from the user: what matters is raised."""
-    sys.stderr.flush()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        sys.stderr.flush()
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
 
 
 def _knock(address: str) -> None:
