@@ -48,9 +48,14 @@ def test_glasses_have_rims_around_the_eyes_which_mostly_stay_in_sight(
 
 def test_hands_have_the_colour_of_the_face(monkeypatch: pytest.MonkeyPatch) -> None:
     things = drawn(monkeypatch, coverings._hand)
-    colours = ((things[:, :3] + 1) * 127.5).transpose(0, 2, 3, 1)[things[:, 3] > 0.99]
+    opacity, every = things[:, 3], ((things[:, :3] + 1) * 127.5).transpose(0, 2, 3, 1)
+    colours = every[opacity > 0.99]
     assert len(colours) > 1000
     assert 90 < np.median(colours) < 170
+    edges = every[
+        (opacity > 0.1) & (opacity < 0.9)
+    ]  # as thin as they are, no darker than fingers are at their sides
+    assert np.median(edges) > 0.6 * np.median(colours)
 
 
 @pytest.mark.parametrize("kind", [coverings._strands, coverings._object])

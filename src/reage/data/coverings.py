@@ -26,7 +26,7 @@ _BITS = 8
 
 
 class _Layer:
-    """What is being drawn before one face: colours and opacity, at `_FINE` times the size of the face."""
+    """What is being drawn before one face: colours times opacity, and opacity, at `_FINE` times its size."""
 
     def __init__(self, size: int) -> None:
         self.colour = np.zeros((size * _FINE, size * _FINE, 3), np.float32)
@@ -44,8 +44,9 @@ class _Layer:
 
     def finish(self) -> Float32:
         """Colour in [-1, 1] and opacity, at the size of the face: (4, S, S)."""
-        covering = np.dstack([self.colour * np.float32(2 / 255) - 1, self.opacity])
+        covering = np.dstack([self.colour, self.opacity])
         small = cv2.resize(covering, None, fx=1 / _FINE, fy=1 / _FINE, interpolation=cv2.INTER_AREA)
+        small[..., :3] = np.clip(small[..., :3] * (2 / 255) / np.maximum(small[..., 3:], 1e-3) - 1, -1, 1)
         return np.ascontiguousarray(small.transpose(2, 0, 1), np.float32)
 
 
