@@ -139,6 +139,17 @@ def test_somebody_seen_again_after_a_cut_is_the_same_person(reager: Reager) -> N
     assert len(cast(reager, tracker, Request(70, faces="largest"))) == 2  # both shots of one person
 
 
+def test_whose_age_may_be_misread_is_told(reager: Reager) -> None:
+    night = [(frame * 0.15).astype(np.uint8) for frame in clip("senate_angus-king", 5)]
+    tracker = followed(reager, night)
+    (line,) = describe(cast(reager, tracker, Request(30)))
+    assert line.endswith("; that may be misread, since it is very dark")
+    (line,) = describe(cast(reager, tracker, Request(30, source=70)))  # nothing was read
+    assert "misread" not in line
+    (line,) = describe(cast(reager, followed(reager, clip("senate_angus-king", 5)), Request(30)))
+    assert "misread" not in line
+
+
 def test_a_dissolve_parts_two_people(reager: Reager) -> None:
     one, other = clip("house_grace-meng", 32, swing=0.3), clip("senate_angus-king", 32, swing=0.3)
     parts = np.clip((np.arange(32) - 10) / 11, 0, 1)

@@ -7,7 +7,7 @@ faces with painted masks and sunglasses). How often each doubt is right: `docs/s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -69,6 +69,13 @@ class Sureness:
 def doubts_in_words(doubts: tuple[str, ...] | list[str]) -> str:
     """What makes the reading of a face doubtful, such as ``it is very dark and it is blurred``; empty for nothing."""
     return " and ".join(DOUBTS[doubt] for doubt in doubts)
+
+
+def most_doubt(readings: Sequence[Sureness]) -> tuple[str, ...]:
+    """The doubts that count in the median of several readings of one face, such as those of a video."""
+    if not readings:
+        return ()
+    return Sureness({d: float(np.median([each.strengths[d] for each in readings])) for d in DOUBTS}).doubts
 
 
 def doubt_about(index: int, doubts: tuple[str, ...] | list[str]) -> str:

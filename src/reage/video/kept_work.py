@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reage.face.apparent_age import ApparentAge
+from reage.face.sureness import DOUBTS, Sureness
 from reage.files import writing
 from reage.video.coding import decoding_times
 from reage.video.reader import VideoReader
@@ -163,6 +164,9 @@ def _arrays_of(track: Track) -> dict[str, npt.NDArray[Any]]:
         "landmarks": np.stack(track.landmarks) if track.landmarks else np.zeros((0, 468, 3), np.float32),
         "estimates": np.array(estimates, np.float64).reshape(-1, 2),
         "descriptors": np.array(track.descriptors, np.float32).reshape(-1, 128),
+        "sureness": np.array([[s.strengths[d] for d in DOUBTS] for s in track.sureness]).reshape(
+            -1, len(DOUBTS)
+        ),
     }
 
 
@@ -170,4 +174,5 @@ def _track(stored: Arrays, number: int) -> Track:
     estimates = [ApparentAge(age, male) for age, male in stored[f"estimates{number}"].tolist()]
     frames, seen = stored[f"frames{number}"].tolist(), stored[f"seen{number}"].tolist()
     landmarks, descriptors = list(stored[f"landmarks{number}"]), list(stored[f"descriptors{number}"])
-    return Track(frames, seen, landmarks, estimates, descriptors)
+    sureness = [Sureness(dict(zip(DOUBTS, row, strict=True))) for row in stored[f"sureness{number}"].tolist()]
+    return Track(frames, seen, landmarks, estimates, descriptors, sureness)

@@ -13,6 +13,7 @@ from reage.arrays import Float32, Pixels
 from reage.edit.compositing import AlignedFace, Edit
 from reage.edit.greying import greying
 from reage.errors import NoFaceError
+from reage.face.sureness import doubts_in_words, most_doubt
 from reage.onnx_session import meanwhile
 from reage.reager import Reager
 from reage.request import Request
@@ -104,7 +105,12 @@ def describe(roles: Sequence[Role]) -> tuple[str, ...]:
         own = [role for role in roles if role.person == person]
         looks = np.median([estimate.age for role in own for estimate in role.track.estimates])
         spans = ", ".join(f"{role.track.times[0]:.1f} to {role.track.times[-1]:.1f} s" for role in own)
-        lines.append(f"{spans}: a face that looks {looks:.0f}, made {round(own[0].target, 1):g}")
+        line = f"{spans}: a face that looks {looks:.0f}, made {round(own[0].target, 1):g}"
+        doubts = most_doubt([each for role in own for each in role.track.sureness])
+        read = own[0].request.source is None
+        lines.append(
+            f"{line}; that may be misread, since {doubts_in_words(doubts)}" if read and doubts else line
+        )
     return tuple(lines)
 
 

@@ -13,6 +13,7 @@ from reage.face.apparent_age import AgeReader
 from reage.face.candidates import overlap
 from reage.face.detection import Face, FaceDetector
 from reage.face.identity import IdentityReader
+from reage.face.sureness import read_sureness
 from reage.video.scenes import Dissolve, ShotDetector
 from reage.video.tracks import CHIP, SAME_PERSON, SOMEBODY_ELSE, Followed, Track, correlation
 
@@ -94,7 +95,7 @@ class Tracker(Followed):
     def _split(self, track: Track, frame: int) -> Track:
         """End an active ``track`` before ``frame``; returns that of somebody new, who was followed from there on."""
         place = int(np.searchsorted(track.frames, frame))
-        after = replace(track, estimates=[], descriptors=[], estimated=[], doubts=[])
+        after = replace(track, estimates=[], descriptors=[], sureness=[], estimated=[], strangers=[])
         after.shorten(place, len(track.frames))
         track.shorten(0, place)
         self._active[self._active.index(track)] = after
@@ -143,14 +144,15 @@ class Tracker(Followed):
         descriptor = self._identity.read([pixels], track.landmarks[-1])[0]
         known = track.descriptor
         if known is not None and np.linalg.norm(descriptor - known) > SOMEBODY_ELSE:
-            track.doubts.append(descriptor)
-            if len(track.doubts) < 2 or np.linalg.norm(descriptor - track.doubts[-2]) > SAME_PERSON:
+            track.strangers.append(descriptor)
+            if len(track.strangers) < 2 or np.linalg.norm(descriptor - track.strangers[-2]) > SAME_PERSON:
                 return  # turned away, perhaps, or in the middle of a dissolve
             track = self._split(track, track.turn())
-        track.doubts, track.chips = [], track.chips[-1:]
+        track.strangers, track.chips = [], track.chips[-1:]
         if len(track.estimates) < _MOST_ESTIMATES:
             track.estimates.append(self._reader.read(pixels, track.landmarks[-1]))
             track.descriptors.append(descriptor)
+            track.sureness.append(read_sureness(pixels, track.landmarks[-1]))
             track.estimated.append(track.frames[-1])
 
     def _lose(self, track: Track) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from reage.arrays import Float32, UInt8
 from reage.face.apparent_age import ApparentAge
+from reage.face.sureness import Sureness
 
 SAME_PERSON, SOMEBODY_ELSE = 0.45, 0.65
 """Distance of descriptors below which two faces are of one person, and above which they are of two. Of faces of UTKFace
@@ -31,11 +32,13 @@ class Track:
     """Age and gender as estimated in some of them."""
     descriptors: list[Float32] = field(default_factory=list)
     """Who it is, (128,), as read in the same frames."""
+    sureness: list[Sureness] = field(default_factory=list)
+    """How sure these readings are."""
     estimated: list[int] = field(default_factory=list)
     """The numbers of these."""
     chips: list[UInt8] = field(default_factory=list, repr=False)
     """The face, small and grey, in the last frames: from that on where it was last seen who it is."""
-    doubts: list[Float32] = field(default_factory=list, repr=False)
+    strangers: list[Float32] = field(default_factory=list, repr=False)
     """Descriptors (128,) read since then, of somebody else."""
     confirmed: int = 0
     """The number of frames when a search last found the face."""
@@ -99,6 +102,7 @@ class Track:
         kept = [at for at, number in enumerate(self.estimated) if not first <= number <= last]
         self.estimates = [self.estimates[at] for at in kept]
         self.descriptors = [self.descriptors[at] for at in kept]
+        self.sureness = [self.sureness[at] for at in kept]
         self.estimated = [self.estimated[at] for at in kept]
 
 
