@@ -130,9 +130,8 @@ def _measurers(ray: bool, workers: int | None) -> Iterator[Measurers]:
     with ExitStack() as stack:
 
         def measurers(root: Path, reager: Reager, features: str) -> Measure:
-            count = stack.enter_context(
-                connected(None, workers)
-            )  # once what was asked for is known to be there
+            # Ray is started here, where the data set and the model are known to be there.
+            count = stack.enter_context(connected(None, workers))
             return measure_on_ray(root, reager, features, workers=count)
 
         yield measurers
