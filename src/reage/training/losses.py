@@ -140,7 +140,7 @@ def total_variation(x: Tensor) -> Tensor:
 
 
 def spots(change: Tensor, sigma: float) -> Tensor:
-    """The strength of spots of about ``sigma`` pixels, dark or light, at each place of ``change``: (B, 1, S, S) for both.
+    """The strength of dark or light spots of about ``sigma`` pixels at each place of ``change``, both (B, 1, S, S).
 
     It is ``sigma^2 sqrt(det H)`` with the Hessian H of the blurred change, or 0 where that determinant is negative: the
     detector of blobs of Lindeberg, "Feature detection with automatic scale selection", 1998. A fold is no spot: along
