@@ -22,13 +22,11 @@ def drawn(monkeypatch: pytest.MonkeyPatch, kind: Any) -> np.ndarray:
     return draw_coverings(FACES, LANDMARKS, np.arange(40))
 
 
-def test_a_negative_seed_draws_nothing_and_the_same_seed_the_same() -> None:
-    seeds = np.arange(40) - 20
-    first, second = (draw_coverings(FACES, LANDMARKS, seeds) for _ in range(2))
+def test_the_same_seed_draws_the_same_and_mostly_something() -> None:
+    first, second = (draw_coverings(FACES, LANDMARKS, np.arange(40)) for _ in range(2))
     assert np.array_equal(first, second)
     opacity = first[:, 3]
-    assert not opacity[:20].any()
-    assert (opacity[20:].max((1, 2)) > 0.4).mean() > 0.8  # some hands and objects lie beyond the frame
+    assert (opacity.max((1, 2)) > 0.4).mean() > 0.8  # some hands and objects lie beyond the frame
     assert opacity.min() >= 0
     assert opacity.max() <= 1
     assert first[:, :3].min() >= -1

@@ -168,3 +168,13 @@ def test_peers_are_other_people_of_the_same_age_and_gender() -> None:
     assert len({tuple(chosen) for chosen in drawn}) > 30
     (same,) = pool.like(np.array([50.0], np.float32), np.array([0.5], np.float32), step_rng(1, 0))
     assert abs(pool.ages[same] - 50) <= 7  # nobody is of unknown gender
+
+
+def test_only_faces_with_a_seed_are_covered_and_what_covers_them_is_mirrored_with_them() -> None:
+    pool, chosen = FacePool(cache_of([30.0, 50.0])), np.array([1, 0, 1])
+    seeds = np.array([5, -1, 5])
+    drawn = pool.coverings(chosen, np.array([False, False, True]), seeds)
+    assert drawn.shape == (3, 4, SIZE, SIZE)
+    assert drawn[0, 3].max() > 0.4
+    assert not drawn[1].any()
+    assert np.array_equal(drawn[2], drawn[0, :, :, ::-1])

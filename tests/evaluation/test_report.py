@@ -4,12 +4,14 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from reage.errors import ReageError
-from reage.evaluation.bootstrap import NO_SCORE
+from reage.evaluation.bootstrap import NO_SCORE, mean_score
 from reage.evaluation.report import FORMAT, from_json, to_json
 from reage.evaluation.report_text import as_markdown
+from reage.evaluation.tables import summary_tables
 
 STORED = Path(__file__).parent.parent.parent / "benchmarks" / "embedded.json"
 
@@ -39,6 +41,18 @@ def test_a_figure_that_there_is_not_is_null_in_json_and_a_dash_in_text() -> None
     for again in (report, from_json(to_json(report), "again")):
         (line,) = [line for line in as_markdown(again).splitlines() if line.startswith("| 77 |")]
         assert line.split(" | ")[3] == "-"
+
+
+def test_the_slope_of_real_faces_is_that_of_their_mean_estimates_on_their_mean_ages() -> None:
+    report = from_json(STORED.read_text(), "stored")
+    rows = []
+    for row in report.nothing.age_by_target:
+        estimated = 45 + 0.5 * (row.target - 45)
+        means = mean_score(np.array([estimated])), mean_score(np.array([estimated - row.target]))
+        rows.append(replace(row, real_estimated=means[0], real_bias=means[1]))
+    report = replace(report, nothing=replace(report.nothing, age_by_target=tuple(rows)))
+    (first, *_) = [line for line in summary_tables([report]) if "*real faces*" in line]
+    assert first.split(" | ")[2] == "0.50 / 0.50"
 
 
 @pytest.mark.parametrize(

@@ -5,14 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 
 from reage.data.cache import open_cache
 from reage.data.sampling import FacePool, Shard
+from reage.training.families.delta import DeltaFamily
 from reage.training.families.delta_options import DeltaOptions
 from reage.training.families.delta_step import Shown, Step, draw_step, far_ages
 
-from .tiny import write_cache
+from .tiny import delta_settings, write_cache
 
 
 def shown(count: int = 3, size: int = 8) -> Shown:
@@ -70,3 +72,19 @@ def test_a_step_is_the_same_however_it_is_divided(tmp_path: Path) -> None:
     assert torch.equal(whole.source.face, torch.cat([half.source.face for half in halves]))
     covered = whole.covering.amax((1, 2, 3)) > 0
     assert 0 < covered.sum() < 8
+
+
+def test_the_age_losses_of_edits_to_younger_ages_have_a_factor(cache: Path, age_run: Path) -> None:
+    figures = {}
+    for younger in (0, 1, 3):
+        torch.manual_seed(0)
+        family = DeltaFamily(delta_settings(cache, age_run, options={"younger": younger}))
+        drawn = family.draw(0, Shard())
+        assert 0 < (drawn.target < drawn.source.age).sum() < len(drawn.target)
+        _, parts = family._generator_loss(drawn, 0)
+        figures[younger] = {name: parts[name].item() for name in ("age", "reader", "realism")}
+    for name in ("age", "reader"):
+        nothing, once, thrice = (figures[younger][name] for younger in (0, 1, 3))
+        assert thrice - nothing == pytest.approx(3 * (once - nothing), rel=1e-4)
+        assert 0 < nothing < once
+    assert figures[0]["realism"] == pytest.approx(figures[3]["realism"])

@@ -153,7 +153,16 @@ def test_spots_are_found_and_folds_are_none() -> None:
             losses.spots(-0.4 * torch.exp(-(fold**2) / (2 * 3**2))[None, None], 3)[..., 8:-8, 8:-8].max()
             < 0.005
         )
+    two = losses.spots(torch.cat([spot, torch.zeros_like(spot)], 1), 3)
+    assert torch.allclose(two[:, :1], found, atol=1e-6)
+    assert not two[:, 1:].any()
     flat = torch.zeros(1, 1, 64, 64, requires_grad=True)
     losses.spots(flat, 3).square().sum().backward()
     assert flat.grad is not None
     assert torch.isfinite(flat.grad).all()
+
+
+def test_opponent_colours_part_brightness_from_colour() -> None:
+    brighter, redder = torch.full((1, 3, 1, 1), 0.3), torch.tensor([0.2, -0.2, 0.0]).view(1, 3, 1, 1)
+    assert torch.allclose(losses.opponent_colours(brighter).flatten(), torch.tensor([0.3, 0, 0]), atol=1e-7)
+    assert torch.allclose(losses.opponent_colours(redder).flatten(), torch.tensor([0, 0.4, 0.0]), atol=1e-7)

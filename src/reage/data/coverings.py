@@ -56,12 +56,12 @@ def draw_coverings(images: UInt8, landmarks: Float32, seeds: npt.NDArray[np.inte
     Args:
         images: the faces (B, S, S, 3), RGB; hands are of the colour of their cheeks.
         landmarks: their landmarks (B, 468, 2), in pixels of the images.
-        seeds: a seed for each (B,); where it is negative, nothing is drawn, and the opacity is zero everywhere.
+        seeds: a seed for each (B,).
     """
     size = images.shape[1]
-    drawn = np.zeros((len(images), 4, size, size), np.float32)
-    for i in np.flatnonzero(seeds >= 0):
-        rng = np.random.default_rng(int(seeds[i]))
+    drawn = np.empty((len(images), 4, size, size), np.float32)
+    for i, seed in enumerate(seeds):
+        rng = np.random.default_rng(int(seed))
         layer, points = _Layer(size), (landmarks[i] + 0.5) * _FINE
         x, y = np.clip(landmarks[i][50 if rng.random() < 0.5 else 280], 0, size - 1).astype(int)
         kind = _KINDS[rng.choice(len(_KINDS), p=_SHARES)]

@@ -235,10 +235,14 @@ class FacePool:
     def coverings(
         self, chosen: npt.NDArray[np.intp], mirrored: Bool, seeds: npt.NDArray[np.integer]
     ) -> Float32:
-        """Things before the faces numbered ``chosen``, as `draw_coverings` draws them by ``seeds``: (B, 4, S, S)."""
-        positions = self.positions[chosen]
-        drawn = draw_coverings(
-            self.cache.images[positions], self.cache.landmarks[positions].astype(np.float32), seeds
-        )
+        """Things before the faces numbered ``chosen``, as `draw_coverings` draws them by ``seeds``: (B, 4, S, S).
+
+        Where a seed is negative, nothing is drawn, and the face isn't read.
+        """
+        drawn = np.zeros((len(chosen), 4, self.cache.size, self.cache.size), np.float32)
+        covered = seeds >= 0
+        positions = self.positions[chosen[covered]]
+        faces, landmarks = self.cache.images[positions], self.cache.landmarks[positions].astype(np.float32)
+        drawn[covered] = draw_coverings(faces, landmarks, seeds[covered])
         drawn[mirrored] = drawn[mirrored, :, :, ::-1]
         return drawn

@@ -5,8 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from reage.evaluation.bootstrap import Score
 from reage.evaluation.judges import AGE_JUDGES
+from reage.evaluation.metrics import slope
 from reage.evaluation.movement import DIRECTIONS, GAPS, ORDINARY, Span, find_moved, span_text
 from reage.evaluation.rating.bradley_terry import Preference
 from reage.evaluation.report import Report
@@ -58,8 +61,10 @@ def summary_tables(reports: Sequence[Report]) -> list[str]:
     ages[0] += ["0.00 / 0.00"] * 2
     for row, report in zip(ages[1:], reports, strict=True):
         row += [_moved_text(report, direction, ORDINARY) for direction in DIRECTIONS]
-    real = [score_text(age.real_error, 1) for age in reports[0].nothing.everybody.age.values()]
-    ages.append(["*real faces*", " / ".join(real), "", "", "", ""])
+    nothing = reports[0].nothing
+    real = [score_text(age.real_error, 1) for age in nothing.everybody.age.values()]
+    slopes = [number_text(_real_slope(nothing, judge), 2) for judge in AGE_JUDGES]
+    ages.append(["*real faces*", " / ".join(real), " / ".join(slopes), "", "", ""])
     return [*markdown_table(head, ages), "", *_keeping_table(ways, reports)]
 
 
@@ -71,6 +76,16 @@ def _age_row(name: str, scores: EditScores) -> list[str]:
         " / ".join(number_text(age.slope.value, 2) for age in judges),
         " / ".join(percent_text(age.rising) for age in judges),
     ]
+
+
+def _real_slope(scores: EditScores, judge: str) -> float:
+    """Years that ``judge``'s mean estimate of real faces about each target changes for each year of their mean age."""
+    rows = [row for row in scores.age_by_target if row.judge == judge and row.real_estimated.count]
+    if len(rows) < 2:
+        return math.nan
+    estimates = np.array([row.real_estimated.value for row in rows], np.float64)
+    ages = estimates - np.array([row.real_bias.value for row in rows], np.float64)
+    return float(slope(ages, estimates[None])[0])
 
 
 def _keeping_table(ways: Mapping[str, EditScores], reports: Sequence[Report]) -> list[str]:

@@ -139,12 +139,19 @@ def total_variation(x: Tensor) -> Tensor:
     return (x[..., 1:, :] - x[..., :-1, :]).abs().mean() + (x[..., :, 1:] - x[..., :, :-1]).abs().mean()
 
 
-def spots(change: Tensor, sigma: float) -> Tensor:
-    """The strength of dark or light spots of about ``sigma`` pixels at each place of ``change``, both (B, 1, S, S).
+def opponent_colours(difference: Tensor) -> Tensor:
+    """Differences in brightness, of red to green, and of yellow to blue: RGB (B, 3, H, W) -> (B, 3, H, W)."""
+    red, green, blue = difference.unbind(1)
+    return torch.stack([(red + green + blue) / 3, red - green, (red + green) / 2 - blue], 1)
 
-    It is ``sigma^2 sqrt(det H)`` with the Hessian H of the blurred change, or 0 where that determinant is negative: the
-    detector of blobs of Lindeberg, "Feature detection with automatic scale selection", 1998. A fold is no spot: along
-    it nothing changes, so that the determinant vanishes. A spot ``a exp(-r^2 / 2 sigma^2)`` has |a| / 4 in its middle.
+
+def spots(change: Tensor, sigma: float) -> Tensor:
+    """The strength of spots of about ``sigma`` pixels at each place of each channel: (B, C, S, S) -> (B, C, S, S).
+
+    Dark and light ones count alike. It is ``sigma^2 sqrt(det H)`` with the Hessian H of the blurred change, or 0 where
+    that determinant is negative: the detector of blobs of Lindeberg, "Feature detection with automatic scale
+    selection", 1998. A fold is no spot: along it nothing changes, so that the determinant vanishes. A spot
+    ``a exp(-r^2 / 2 sigma^2)`` has |a| / 4 in its middle.
     """
     smooth = F.pad(gaussian_blur(change, sigma), (2, 2, 2, 2), mode="replicate")
     middle = 2 * smooth[..., 2:-2, 2:-2]

@@ -33,8 +33,8 @@ EXCESS = 0.12
 """A larger change of broad areas, in units of an image in [-1, 1], is a smear whatever the age."""
 TONE_SIGMA = 0.03
 """Sigma of the blur that leaves tone and smears of a change but no lines, as a fraction of the side."""
-SPOT_SIGMA = 0.02
-"""Size of spots that are to be avoided, as the sigma of a Gaussian, in parts of the side."""
+SPOT_SIGMAS = (0.02, 0.04)
+"""Sizes of spots that are to be avoided, as sigmas of Gaussians, in parts of the side."""
 CALIBRATION_FACES = 16
 """Training faces that are edited for each entry of the calibration."""
 
@@ -134,7 +134,10 @@ class DeltaFamily(EditingFamily):
         difference = fake - source.face
         change = difference.abs().mean(1, keepdim=True)
         tone = gaussian_blur(difference * drawn.inner, TONE_SIGMA * size)
-        spots = drawn.inner * losses.spots(difference.mean(1, keepdim=True), SPOT_SIGMA * size)
+        spots = [
+            drawn.inner * losses.spots(losses.opponent_colours(difference), sigma * size)
+            for sigma in SPOT_SIGMAS
+        ]
         parts = {
             "realism": losses.relativistic_loss(places, real_places, mask),
             "texture": losses.paired_loss(texture, real_texture),
@@ -148,7 +151,7 @@ class DeltaFamily(EditingFamily):
             "covering": _mean_within(change, drawn.covering).mean() / max(options.covered, 1e-6),
             "tone": tone.square().mean(),
             "excess": (tone.abs() - EXCESS).clamp(min=0).square().mean(),
-            "spots": spots.square().mean(),
+            "spots": torch.stack([each.square().sum(1).mean() for each in spots]).sum(),
             "gain": (gain.square() * source.mask).mean(),
             "smooth": losses.total_variation(delta * source.mask),
         }
@@ -168,7 +171,8 @@ class DeltaFamily(EditingFamily):
             with torch.no_grad():
                 own = teacher.surplus(self._read(net, source.face), source.age)
             surplus = own * torch.exp(-(drawn.target - source.age).abs() / years)
-        return teacher.distance(self._read(net, warped), drawn.target, surplus).mean()
+        distance = teacher.distance(self._read(net, warped), drawn.target, surplus)
+        return torch.where(drawn.target < drawn.source.age, self.options.younger, 1.0).mul(distance).mean()
 
     def _shown(self, drawn: Step, fake: Tensor) -> Shown:
         """What the critics are shown in this step.

@@ -87,6 +87,11 @@ class DeltaOptions(Settings):
         1.0, ge=0, description="Weight of the same loss by the reader, an age network that goes on learning."
     )
     reader_rate: float = Field(2e-4, gt=0, description="Peak learning rate of the reader.")
+    younger: float = Field(
+        1.0,
+        ge=0,
+        description="Factor of both age losses for edits to younger ages, which move less by themselves.",
+    )
     own_looks: float = Field(
         0.0,
         ge=0,
@@ -113,7 +118,7 @@ class DeltaOptions(Settings):
     spots: float = Field(
         0.0,
         ge=0,
-        description="Weight of the mean squared spots, dark or light, in the change; folds are none.",
+        description="Weight of the mean squared spots in the change, dark, light or coloured; folds are none.",
     )
     gain: float = Field(0.2, ge=0, description="Weight of the mean squared gain of detail.")
     smooth: float = Field(0.25, ge=0, description="Weight of the total variation of the delta.")
