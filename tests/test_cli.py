@@ -23,6 +23,7 @@ from reage.assets import asset
 from reage.cli.main import main
 from reage.cli.options import parse_ages, parse_regions
 from reage.errors import AgeError, RegionError
+from reage.face.apparent_age import AgeReader, ApparentAge
 from reage.face.detection import FaceDetector
 from reage.manifest import GOALS, MIN_GAP
 from reage.photo.files import read_photo, read_provenance
@@ -43,6 +44,22 @@ def test_photo_writes_beside_the_input_and_never_silently_overwrites(photo: Path
     assert again.exit_code == 2
     assert "--overwrite" in again.output
     assert reage("photo", photo, "--to", 70, "--overwrite", "--quiet").exit_code == 0
+
+
+def test_how_old_the_result_looks_is_read_only_to_be_told(
+    photo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readings = []
+
+    def read(self: AgeReader, *given: Any) -> ApparentAge:
+        readings.append(given)
+        return ApparentAge(40, 0)
+
+    monkeypatch.setattr(AgeReader, "read", read)
+    reage("photo", photo, "--to", 70, "--quiet")
+    assert len(readings) == 1
+    assert "apparent age 40 -> 40" in reage("photo", photo, "--to", 70, "--overwrite").output
+    assert len(readings) == 3
 
 
 def test_json_has_boxes_ages_and_seconds(photo: Path, tmp_path: Path) -> None:

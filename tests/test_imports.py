@@ -69,6 +69,17 @@ print([m for m in ('torch', 'av', 'gradio', 'onnxruntime', 'cv2', 'PIL', 'numpy'
     assert run(code).strip() == "[]"
 
 
+def test_a_photo_loads_nothing_that_takes_long_and_is_not_needed(portrait: Path, tmp_path: Path) -> None:
+    code = f"""
+import reage.cli.main
+from click.testing import CliRunner
+arguments = ['photo', {str(portrait)!r}, '--to', '70', '-o', {str(tmp_path / "me.png")!r}]
+assert CliRunner().invoke(reage.cli.main.main, arguments).exit_code == 0
+print([m for m in ('numpy.ma', 'reage.sheets', 'reage.video.film') if m in sys.modules])
+"""
+    assert run(code).strip() == "[]"
+
+
 def test_a_command_of_an_extra_that_is_missing_says_so() -> None:
     code = """
 import importlib.util

@@ -1,4 +1,4 @@
-"""The types of arrays, by their elements; docstrings give their shapes and units."""
+"""The types of arrays, by their elements; docstrings give their shapes and units. And what numpy does slowly."""
 
 from __future__ import annotations
 
@@ -14,3 +14,16 @@ Int64: TypeAlias = npt.NDArray[np.int64]
 Bool: TypeAlias = npt.NDArray[np.bool_]
 Pixels: TypeAlias = npt.NDArray[Any]
 """A picture (H, W, 3) or a plane (H, W) of `uint8` or `uint16`; functions that take only one of them say so."""
+
+
+def percentile(values: npt.NDArray[Any], share: float) -> npt.NDArray[Any]:
+    """The value (...) below which ``share`` per cent of ``values`` (N, ...) lie, N being at least 1.
+
+    It is `np.percentile` along the first axis. That one, like `np.median`, imports numpy.ma when it is first called,
+    which takes as long as finding a face.
+    """
+    ordered = np.sort(values, axis=0)
+    place = share / 100 * (len(ordered) - 1)
+    below = int(place)
+    low, high = ordered[below], ordered[min(below + 1, len(ordered) - 1)]
+    return np.asarray(high - (high - low) * (1 - (place - below)))

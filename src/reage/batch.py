@@ -70,12 +70,14 @@ def age_photos(
     options: FileOptions = USUAL,
     *,
     layers: bool = False,
+    ages_after: bool = True,
     on_outcome: Callable[[Outcome], None] | None = None,
 ) -> list[Outcome]:
     """Do what ``request`` asks to each of ``photos``; returns one outcome a photo, in their order.
 
     ``output`` is a file for a single photo, else a folder; None writes beside each photo. With ``layers``, the
-    edit is written besides as layers into the folder ``<stem of the output>-layers`` beside it. Raises
+    edit is written besides as layers into the folder ``<stem of the output>-layers`` beside it. Without
+    ``ages_after``, outcomes do not tell how old the edited faces look, which would have to be read. Raises
     `ReageError` only for what is wrong with the call itself (an age, the bundle), not for single photos.
     """
     places = _output_paths(photos, request, output)
@@ -84,7 +86,7 @@ def age_photos(
     reager = Reager.from_bundle(options.model)
     outcomes = []
     for path, place, folder in zip(photos, places, folders, strict=True):
-        outcome = age_photo(reager, path, place, request, options, layers=folder)
+        outcome = age_photo(reager, path, place, request, options, layers=folder, ages_after=ages_after)
         outcomes.append(outcome)
         if on_outcome:
             on_outcome(outcome)
@@ -99,13 +101,14 @@ def age_photo(
     options: FileOptions = USUAL,
     *,
     layers: Path | None = None,
+    ages_after: bool = True,
 ) -> Outcome:
-    """Age one photo into ``place``, and its layers into a folder if one is named.
+    """Age one photo into ``place``, and its layers into a folder if one is named; ``ages_after`` as in `age_photos`.
 
     Raises nothing: whatever is wrong with this photo is the outcome's ``error``, so that others can go on.
     """
     try:
-        outcome = _age_photo(reager, path, place, layers, request, options)
+        outcome = _age_photo(reager, path, place, layers, request, options, ages_after)
     except ReageError as error:
         outcome = Outcome(path, error=error)
     except Exception as error:  # whatever this photo leads the system or a network to
@@ -121,7 +124,13 @@ def _unexpected(error: Exception) -> ReageError:
 
 
 def _age_photo(
-    reager: Reager, path: Path, place: Path, layers: Path | None, request: Request, options: FileOptions
+    reager: Reager,
+    path: Path,
+    place: Path,
+    layers: Path | None,
+    request: Request,
+    options: FileOptions,
+    ages_after: bool,
 ) -> Outcome:
     watch = Stopwatch()
     with watch("total"):
@@ -131,7 +140,7 @@ def _age_photo(
         sitting = reager.open(path, max_pixels=options.max_pixels, faces=request.faces_or("all"))
         check_format(sitting.photo, place.suffix)
         result = sitting.apply(request)
-        faces, seconds = describe(result.changes), {**sitting.seconds, **result.seconds}
+        faces, seconds = describe(result.changes, ages_after), {**sitting.seconds, **result.seconds}
         if not options.signer and not layers:  # the unedited photo has done its part: room for the encoder
             del sitting
             result = replace(result, original=result.photo, changes=())
@@ -245,14 +254,14 @@ def describe_sureness(face: SittingFace) -> dict[str, Any]:
     return {"sureness": round(face.sureness.value, 2), "doubts": list(face.sureness.doubts)}
 
 
-def describe(changes: Iterable[FaceChange]) -> list[dict[str, Any]]:
-    """What was done to each face, for JSON."""
+def describe(changes: Iterable[FaceChange], ages_after: bool = True) -> list[dict[str, Any]]:
+    """What was done to each face, for JSON; ``apparent_after`` is read, or without ``ages_after`` None."""
     return [
         {
             "index": change.face.index,
             "box": [round(v, 1) for v in change.face.box],
             "apparent_before": round(change.face.apparent_age, 1),
-            "apparent_after": round(change.apparent_after, 1),
+            "apparent_after": round(change.apparent_after, 1) if ages_after else None,
             "source_age": round(change.source_age, 1),
             "asked_age": round(change.asked_age, 1),
             "target_age": round(change.target_age, 1),

@@ -47,7 +47,13 @@ def photo(
     request = make_request(given, targeted=True)
     on_outcome = None if quiet else _print_doubts if as_json else _print_outcome
     outcomes = age_photos(
-        photos, request, output, make_file_options(given), layers=layers, on_outcome=on_outcome
+        photos,
+        request,
+        output,
+        make_file_options(given),
+        layers=layers,
+        ages_after=as_json or not quiet,
+        on_outcome=on_outcome,
     )
     failed = [outcome for outcome in outcomes if outcome.error]
     if as_json:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from reage.arrays import Bool, Float32
+from reage.arrays import Bool, Float32, percentile
 from reage.edit.colours import ANY_COLOUR, ColourModel, hue
 from reage.edit.head import SIDE, UNIT, Places, among, rise
 from reage.edit.head_colours import SMALL, HeadColours
@@ -67,14 +67,14 @@ def _scalp(seen: HeadColours, model: ColourModel, seeds: Bool) -> Bool:
     if not model:
         return np.zeros(0, bool)
     nearest = model.densities(seen.lab).argmax(0)
-    smooth = _SMOOTH * np.percentile(seen.texture[seen.at.cheeks], 50)
+    smooth = _SMOOTH * percentile(seen.texture[seen.at.cheeks], 50)
     known = seen.skin_model.means
     found = []
     for number, colour in enumerate(model.means):
         off = np.linalg.norm(hue(colour) - hue(known), axis=1).min()
         may_be_skin = off < _SKIN_HUE and colour[0] > _SKIN_SHADE * known[:, 0].mean()
         of_it = seeds & (nearest == number)
-        found.append(may_be_skin and of_it.any() and np.percentile(seen.texture[of_it], 50) < smooth)
+        found.append(may_be_skin and of_it.any() and percentile(seen.texture[of_it], 50) < smooth)
     return np.array(found, bool)
 
 
@@ -149,7 +149,7 @@ def _is_hat(seen: HeadColours, sure: Bool) -> bool:
     top, sides = sure & (at.over > 0.5), sure & (at.up < 0.3) & (at.beyond > 0) & (at.beyond < 0.5)
     if sides.sum() < _BESIDE * unit**2 or not top.any():
         return bool(top.sum() > _CROWN * unit**2)
-    light, *chroma = np.abs(np.percentile(seen.lab[top], 50, 0) - np.percentile(seen.lab[sides], 50, 0))
+    light, *chroma = np.abs(percentile(seen.lab[top], 50) - percentile(seen.lab[sides], 50))
     if np.hypot(*chroma) > 16 or light > 40:
         return True
     shades = [np.histogram(seen.lab[part][:, 0], 25, (0, 100))[0] / part.sum() for part in (top, sides)]

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from reage.arrays import Float32
+from reage.arrays import Float32, percentile
 from reage.assets import asset
 from reage.edit.masks import face_outline
 from reage.face.alignment import align_landmarks, apply_transform, invert_transform, warp
@@ -152,7 +152,7 @@ def in_units_of_skin(pixels: npt.NDArray[np.uint8], landmarks: Float32) -> Float
     """A face (S, S, 3) as the difference of its luma and chroma from those of its own skin."""
     colours = cv2.cvtColor(pixels.astype(np.float32) / 255, cv2.COLOR_RGB2YCrCb)
     places = np.clip(np.rint(landmarks[list(_SKIN)]).astype(int), 1, SIDE - 2)
-    skin = np.median(cv2.blur(colours, (3, 3))[places[:, 1], places[:, 0]], axis=0)
+    skin = percentile(cv2.blur(colours, (3, 3))[places[:, 1], places[:, 0]], 50)
     return np.asarray(np.clip((colours - skin) / _SPREAD, -_MOST, _MOST), np.float32)
 
 

@@ -21,7 +21,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from reage.arrays import Float32
+from reage.arrays import Float32, percentile
 from reage.edit.compositing import AlignedFace, Edit
 from reage.edit.greying import greyed
 from reage.edit.hair import find_hair
@@ -230,11 +230,11 @@ class _Recolouring:
         self._slope = np.zeros(3, np.float32)
         for _ in range(3):
             off = np.abs(step - self._shift - self._slope * (have - self._middle)).sum(1)
-            robust = weights / np.maximum(off, 0.5 * np.percentile(off, 50) + 1e-4)
+            robust = weights / np.maximum(off, 0.5 * percentile(off, 50) + 1e-4)
             self._middle, self._shift = (np.average(each, 0, robust) for each in (have, step))
             if like_hair:
                 self._slope = self._fit(have - self._middle, step - self._shift, robust)
-        self._low, self._high = np.percentile(step[:, 0], [2, 98])
+        self._low, self._high = (percentile(step[:, 0], share) for share in (2, 98))
 
     @staticmethod
     def _fit(have: Float32, step: Float32, weights: Float32) -> Float32:

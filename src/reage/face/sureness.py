@@ -14,7 +14,7 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-from reage.arrays import Bool, Float32, UInt8
+from reage.arrays import Bool, Float32, UInt8, percentile
 from reage.assets import asset
 from reage.face.alignment import align_landmarks, apply_transform, warp
 from reage.photo.lab import to_lab
@@ -100,7 +100,7 @@ def read_sureness(pixels: UInt8, landmarks_photo: Float32) -> Sureness:
     scores = {
         "eyes covered": eyes,
         "mouth covered": mouth,
-        "dark": (_DARK - np.percentile(luma[inside], 90)) / _DARK_WIDTH,
+        "dark": (_DARK - percentile(luma[inside], 90)) / _DARK_WIDTH,
         "blurred": (_BLURRED - _sharpness(luma, inside)) / _BLURRED_WIDTH,
         "profile": (_turn(landmarks) - _TURNED) / _TURNED_WIDTH,
     }
@@ -125,7 +125,7 @@ def covering_features(picture: UInt8) -> Float32:
     strength = np.sqrt(cv2.blur((cells**2).sum(-1), (3, 3))) + 1
     colours = cv2.resize(to_lab(small), (_CELLS, _CELLS), interpolation=cv2.INTER_AREA)
     middle = colours[2:6, 2:6].reshape(-1, 3)
-    apart_in_colour = (colours - np.percentile(middle, 50, 0)) / (middle[:, 0].std() + 5, 10, 10)
+    apart_in_colour = (colours - percentile(middle, 50)) / (middle[:, 0].std() + 5, 10, 10)
     parts = (
         np.sqrt(cells / strength[..., None]),
         np.log(strength / strength.mean()),
