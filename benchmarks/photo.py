@@ -35,8 +35,8 @@ from reage.training.families import Exported
 HERE = Path(__file__).parent
 SOURCE = HERE.parent / "src"
 PORTRAIT = HERE.parent / "examples" / "astronaut_eileen-collins.jpg"
-BEFORE = "236cbf83646d91a9859ea56bb835856a326fb666"
-"""The last commit before edits were blended in tiles and networks opened two at a time."""
+BEFORE = "7942bc15378f8c776b1f59f43506a333581aaf2d"
+"""The last commit before networks were stored optimised and numpy.ma was not imported any more."""
 TIMED = "detect, 512 px", "warm, total", "one more age, open photo", "its age read again", "reage photo, cold"
 """What is compared with the earlier commit, in milliseconds."""
 
@@ -190,7 +190,7 @@ def main(repeats: int, against: str) -> None:
             f"{label:55s} {value:10.1f}" + (f"  {ratios[label]:5.2f} times" if label in ratios else "")
         )
     about = {
-        "reage": reage.__version__, "model": reage.open_bundle().manifest.title, "cores": os.cpu_count(),
+        "reage": reage.__version__, "model": reage.open_bundle().manifest.title, "cores": len(os.sched_getaffinity(0)),
         "onnxruntime": onnxruntime.__version__, "load": os.getloadavg()[0],
     }  # fmt: skip
     stored = {

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 NETWORKS = ("face_detector.onnx", "face_landmarks.onnx", "face_age.onnx", "selfie_mask.onnx")
 """The networks of the package that find and read faces, in the order in which a photo needs them."""
+_ANY_SIZE = "face_detector.onnx"
+"""The one whose pictures have any size, up to a thousand pixels a side."""
 _VARIABLE = "REAGE_THREADS"
 _MAX_THREADS = 1024
 _Found = TypeVar("_Found")
@@ -32,11 +34,12 @@ def open_session(
     threads: int | None = None,
     foreign: bool = False,
     device: Device | None = None,
+    arena: bool = False,
 ) -> onnxruntime.InferenceSession:
     """Open a network in ONNX Runtime.
 
-    The arena that ONNX Runtime would keep between calls is off: calls have many different sizes here, and memory
-    that is never given back matters more than a few per cent of speed.
+    The arena that ONNX Runtime would keep between calls is off: memory that is never given back matters more than a few
+    per cent of speed.
 
     Args:
         model: the ONNX file, or its content.
@@ -45,6 +48,7 @@ def open_session(
         foreign: whether a stranger may have made it. Then nothing is computed while it is opened, since only a run can
             be ended early (`run_within`), and ONNX Runtime's own log, which tells of every fault, is silent.
         device: where it is computed; None is what `find_device` finds.
+        arena: whether there is one after all, to be emptied by each run (`LazySession`).
 
     Raises:
         ReageError: ``REAGE_THREADS`` is not a number of threads, or ``REAGE_DEVICE`` not a device.
@@ -54,7 +58,7 @@ def open_session(
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4 if foreign else 3
-    options.enable_cpu_mem_arena = False
+    options.enable_cpu_mem_arena = arena
     options.intra_op_num_threads = threads or _threads_of_environment()
     # Threads that have done their part wait asleep. Spinning, those of one network starve the next one's: on two cores
     # opening a photo took 1.5 times as long so, and an edit twice.
@@ -71,12 +75,17 @@ def open_session(
 class LazySession:
     """A network that is opened on first use, or earlier, by `load`; safe to use from several threads.
 
-    Arguments and errors are those of `open_session`; what is wrong with the number of threads is told at once.
+    Arguments and errors are those of `open_session`; what is wrong with the number of threads is told at once. With
+    ``any_size``, its calls have very different sizes. Their memory then comes from an arena that is emptied after each:
+    taken piece by piece, it would leave so many gaps that a photo of 24 megapixels took 80 MB more.
     """
 
-    def __init__(self, model: Path, *, threads: int | None = None, device: Device | None = None) -> None:
+    def __init__(
+        self, model: Path, *, threads: int | None = None, device: Device | None = None, any_size: bool = False
+    ) -> None:
         threads = threads or _threads_of_environment()
-        self._open = partial(open_session, model, threads=threads, device=device)
+        self._open = partial(open_session, model, threads=threads, device=device, arena=any_size)
+        self._any_size = any_size
         self._lock = threading.Lock()
         self._session: onnxruntime.InferenceSession | None = None
 
@@ -89,7 +98,13 @@ class LazySession:
 
     def run(self, outputs: Sequence[str] | None, feeds: Mapping[str, Any]) -> list[Any]:
         """What it answers: the ``outputs`` of these names, or all (None), for ``feeds``, its inputs by name."""
-        return list(self.load().run(outputs, feeds))
+        session, options = self.load(), None
+        if self._any_size:
+            import onnxruntime
+
+            options = onnxruntime.RunOptions()
+            options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+        return list(session.run(outputs, feeds, options))
 
 
 def shipped_session(name: str, threads: int | None = None, device: Device | None = None) -> LazySession:
@@ -99,7 +114,7 @@ def shipped_session(name: str, threads: int | None = None, device: Device | None
 
 @cache
 def _shipped_session(name: str, threads: int, device: Device) -> LazySession:
-    return LazySession(asset(name), threads=threads, device=device)
+    return LazySession(asset(name), threads=threads, device=device, any_size=name == _ANY_SIZE)
 
 
 def open_early() -> None:
