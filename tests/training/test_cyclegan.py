@@ -408,10 +408,16 @@ def test_the_losses_of_a_checkpoint_are_told_without_training(
     assert not (tmp_path / "run" / "weights.safetensors").exists()
     copy = shutil.copytree(cycle_run, tmp_path / "finished")
     known = json.loads((copy / "metrics" / "test_metrics.json").read_text())
-    ran = CliRunner().invoke(main, ["train", str(copy / "settings.json"), "--only-test", "-o", str(copy)])
+    with (copy / "log.jsonl").open("a") as file:  # as a run would that goes on meanwhile
+        file.write('{"step": 999}\n')
+    before = {name: (copy / name).read_text() for name in ("settings.json", "log.jsonl")}
+    other = ["train", str(copy / "settings.json"), "epochs=9", "--only-test", "-o", str(copy)]
+    ran = CliRunner().invoke(main, other)
     assert ran.exit_code == 0, ran.output
     told = dict(line.split(": ", 1) for line in ran.stdout.splitlines())
     assert float(told["cycle"]) == pytest.approx(known["cycle"], abs=1e-5)
+    assert (copy / "settings.json").read_text() == before["settings.json"]
+    assert (copy / "log.jsonl").read_text().startswith(before["log.jsonl"])
 
 
 def test_a_run_its_files_and_checkpoints_of_another_project_open_as_bundles(

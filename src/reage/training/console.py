@@ -1,4 +1,4 @@
-"""The lines of a run on the console, above the progress bar: where it is, and its losses."""
+"""The lines of a run on the console, above the progress bar: where it is, its losses, and what was measured."""
 
 from __future__ import annotations
 
@@ -36,3 +36,8 @@ def losses_line(step: int, settings: TrainSettings, family: Family, figures: Map
             parts.append(f"{label}: {values}")
     epoch = (step - 1) // settings.steps_per_epoch + 1
     return f"Epoch {epoch} Step {step} | {' '.join(parts)}"
+
+
+def figures_line(of: str, figures: Mapping[str, float]) -> str:
+    """``Validation of epoch 3 | reconstruction: 0.1234 ...``: what was measured of a split, all of it."""
+    return f"{of} | {' '.join(f'{name}: {value:.4f}' for name, value in figures.items())}"

@@ -71,8 +71,8 @@ class Journal:
         self._file = folder / "log.jsonl"
         self._accelerator = accelerator
 
-    def start(self, step: int, settings: TrainSettings) -> None:
-        """Begin at ``step``; the trackers are given the ``settings`` of the run.
+    def start(self, step: int | None, settings: TrainSettings) -> None:
+        """Begin at ``step``, or with None after whatever there is; the trackers are given the ``settings`` of the run.
 
         Project and name of the run in Weights & Biases are those of the settings, or else of the environment
         (WANDB_PROJECT, WANDB_NAME), or else "reage" and the name of the folder.
@@ -81,7 +81,7 @@ class Journal:
             ConfigError: a tracker cannot be started.
             WriteError: the log cannot be written.
         """
-        if self._accelerator.is_main_process and self._file.exists():
+        if step is not None and self._accelerator.is_main_process and self._file.exists():
             lines = [line for line in self._file.read_text().splitlines() if _step_of(line) <= step]
             with writing(self._file) as part:
                 part.write_text("".join(f"{line}\n" for line in lines))

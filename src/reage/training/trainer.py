@@ -27,7 +27,7 @@ from reage.training.checkpoint import (
 )
 from reage.training.cloud.departure import Departure, departing, require_cloud
 from reage.training.config import TrainSettings
-from reage.training.console import epoch_line, losses_line, say
+from reage.training.console import epoch_line, figures_line, losses_line, say
 from reage.training.families import Compute, Family, family_type
 from reage.training.journal import AverageMeter, Journal, usable_trackers
 from reage.training.realism import realism_meters
@@ -128,10 +128,11 @@ class Trainer:
         """Measure the best weights, or where there are none yet those the run starts from, on the test split.
 
         Returns:
-            What ``metrics/test_metrics.json`` then holds. Raises `WriteError` where it cannot be written.
+            What ``metrics/test_metrics.json`` then holds. Nothing else that a run left in the folder changes, but for
+            the log, which gets the figures, too. Raises `WriteError` where they cannot be written.
         """
         try:
-            self._prepare()
+            self._prepare(measured=self._saved_step is not None)
             self._test(again=True)
             self.accelerator.wait_for_everyone()
         except OSError as error:
@@ -144,16 +145,17 @@ class Trainer:
         """Let the run end after the step under way."""
         self.stopped_by = signal_number
 
-    def _prepare(self) -> None:
+    def _prepare(self, *, measured: bool = False) -> None:
+        """Begin to write into the folder. What a run has left there stays as it is where it is only ``measured``."""
         self.folder.mkdir(parents=True, exist_ok=True)
         if self.accelerator.is_main_process:
-            for leftover in list(self.folder.rglob(".reage-*.part")):  # of a process that was killed
-                leftover.unlink()
-            with writing(self.folder / "settings.json") as path:
-                path.write_text(self.settings.model_dump_json(indent=2))
-        if self.accelerator.is_main_process:
+            if not measured:
+                for leftover in list(self.folder.rglob(".reage-*.part")):  # of a process that was killed
+                    leftover.unlink()
+                with writing(self.folder / "settings.json") as path:
+                    path.write_text(self.settings.model_dump_json(indent=2))
             say("\n".join(self.family.census()))
-        self.journal.start(self.step, self.settings)
+        self.journal.start(None if measured else self.step, self.settings)
 
     def _loop(self) -> None:
         settings, last_save = self.settings, time.monotonic()
@@ -221,6 +223,12 @@ class Trainer:
                 save_sheet(sheet.cells, path, sheet.rows, sheet.columns)
                 self.journal.show(self.step, path)
             missing = self._keep_best(figures)
+            best = self.best is not None and self.best["epoch"] == self.epoch
+            say(
+                figures_line(
+                    f"Validation of epoch {self.epoch}{', the best so far' if best else ''}", figures
+                )
+            )
             if self.settings.epoch_files:
                 for name, net in self._averaged().items():
                     letter = self.family.letters.get(name, name)
@@ -279,6 +287,9 @@ class Trainer:
         with writing(target) as path:
             path.write_text(json.dumps({**metrics, **figures}, indent=2) + "\n")
         self.journal.write(self.step, figures, "test")
+        if not again:
+            missing = f"No figures of the test split: {metrics.get('missing')}"
+            say(figures_line(f"Test of epoch {about['epoch']}", figures) if figures else missing)
 
     # -- checkpoints --
 

@@ -20,7 +20,7 @@ from reage.networks.cyclegan import PatchDiscriminator, ReplayBuffer, ResNetGene
 from reage.training import losses
 from reage.training.config import TrainSettings, validate
 from reage.training.families.base import CHUNK, CPU, Batch, Compute, EditingFamily, Exported, Networks
-from reage.training.families.cyclegan_figures import cycle_figures, losses_of_one_age
+from reage.training.families.cyclegan_figures import cycle_figures, losses_of_one_age, weighted_losses
 from reage.training.families.cyclegan_options import CycleOptions
 from reage.training.updater import Objective
 
@@ -30,6 +30,11 @@ class CycleFamily(EditingFamily):
 
     averaged = ("older", "younger")
     letters = {"older": "G", "younger": "F", "young_critic": "DX", "old_critic": "DY"}  # noqa: RUF012
+    console = {  # noqa: RUF012
+        "loss_DX": ("young_critic/adversarial",), "loss_DY": ("old_critic/adversarial",),
+        "loss_gen_total": ("generators/loss",),
+        **{name: (f"generators/{name}",) for name in ("loss_g_adv", "loss_f_adv", "loss_cyc", "loss_id")},
+    }  # fmt: skip
     best_by = "cycle"
     other_names = {"fid_val": "fid_older"}  # noqa: RUF012
     gender = False
@@ -107,19 +112,23 @@ class CycleFamily(EditingFamily):
             drawn.old_fake, drawn.young_fake = nets["older"](drawn.young), nets["younger"](drawn.old)
             old_logits = self._verdict(nets, "old", drawn.old_fake)
             young_logits = self._verdict(nets, "young", drawn.young_fake)
-            parts = {
-                "adversarial": losses.least_squares_loss(old_logits, 1)
-                + losses.least_squares_loss(young_logits, 1),
-                "cycle": F.l1_loss(nets["younger"](drawn.old_fake), drawn.young)
-                + F.l1_loss(nets["older"](drawn.young_fake), drawn.old),
+            young = {
+                "fooled": losses.least_squares_loss(old_logits, 1),
+                "cycle": F.l1_loss(nets["younger"](drawn.old_fake), drawn.young),
+                "identity": self._identity_loss("younger", drawn.young),
             }
-            if options.identity:
-                parts["identity"] = F.l1_loss(nets["older"](drawn.old), drawn.old) + F.l1_loss(
-                    nets["younger"](drawn.young), drawn.young
-                )
-        total = torch.stack([getattr(options, name) * value for name, value in parts.items()]).sum()
+            old = {
+                "fooled": losses.least_squares_loss(young_logits, 1),
+                "cycle": F.l1_loss(nets["older"](drawn.young_fake), drawn.old),
+                "identity": self._identity_loss("older", drawn.old),
+            }
+        parts = weighted_losses(young, old, options)
         drawn.old_fake, drawn.young_fake = drawn.old_fake.detach(), drawn.young_fake.detach()
-        return total, parts
+        return torch.stack(list(parts.values())).sum(), parts
+
+    def _identity_loss(self, way: str, face: Tensor) -> Tensor:
+        """How much a generator changes faces that are of its age already; 0 where the loss has no weight."""
+        return F.l1_loss(self.networks[way](face), face) if self.options.identity else face.new_zeros(())
 
     def _critic_loss(self, age: str, drawn: _Step, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         real, fake, coins = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -11,6 +12,7 @@ from reage.training import losses
 from reage.training.families.base import Networks
 from reage.training.families.cyclegan_options import CycleOptions
 
+Number = TypeVar("Number", float, Tensor)
 Verdict = Callable[[Networks, str, Tensor], Tensor]
 """Takes networks, the age that a critic is for, young or old, and faces (B, 3, S, S); returns the critic's logits."""
 
@@ -35,21 +37,31 @@ def losses_of_one_age(networks: Networks, verdict: Verdict, age: str, face: Tens
     }
 
 
+def weighted_losses(
+    young: Mapping[str, Number], old: Mapping[str, Number], options: CycleOptions
+) -> dict[str, Number]:
+    """The losses of the generators with their weights, under the names of the aging-gan project.
+
+    ``young`` and ``old`` are what `losses_of_one_age` found of them, of which ``fooled``, ``cycle`` and ``identity``
+    are taken.
+    """
+    return {
+        "loss_f_adv": options.adversarial * old["fooled"],
+        "loss_g_adv": options.adversarial * young["fooled"],
+        "loss_cyc": options.cycle * (young["cycle"] + old["cycle"]),
+        "loss_id": options.identity * (young["identity"] + old["identity"]),
+    }
+
+
 def cycle_figures(
     young: Mapping[str, float], old: Mapping[str, float], options: CycleOptions
 ) -> dict[str, float]:
     """Figures for the log from what `losses_of_one_age` found of ``young`` and of ``old`` faces.
 
     ``cycle``, ``identity`` and ``change`` are sums of both directions, without weights. Those named ``loss_`` are what
-    the aging-gan project calls so: X is young and Y old, G makes older and F younger, DX and DY are the critics; the
-    losses of the generators have their weights.
+    the aging-gan project calls so: X is young and Y old, G makes older and F younger, DX and DY are the critics.
     """
-    weighted = {
-        "loss_f_adv": options.adversarial * old["fooled"],
-        "loss_g_adv": options.adversarial * young["fooled"],
-        "loss_cyc": options.cycle * (young["cycle"] + old["cycle"]),
-        "loss_id": options.identity * (young["identity"] + old["identity"]),
-    }
+    weighted = weighted_losses(young, old, options)
     figures = {
         **{name: young[name] + old[name] for name in ("cycle", "identity", "change")},
         "loss_DX": 0.5 * (young["real"] + old["fake"]),
