@@ -133,7 +133,7 @@ class Request:
         inside = around.hair_inside(face) if self.regions else None
         return [
             *around.follow(face, edit, hair=hair, neck=neck, greying=greying),
-            (face, self._scaled(edit, landmarks, strength, inside)),
+            around.on_skin(face, self._scaled(edit, landmarks, strength, inside)),
         ]
 
     def _scaled(self, edit: Edit, landmarks: Float32, strength: float, hair: Float32 | None) -> Edit:

@@ -8,7 +8,13 @@ import pytest
 
 from reage.edit.compositing import AlignedFace, Edit, composite, cut_face
 from reage.edit.masks import face_mask
-from reage.face.alignment import align_landmarks, apply_transform, rescale_points, utkface_template
+from reage.face.alignment import (
+    align_landmarks,
+    apply_transform,
+    invert_transform,
+    rescale_points,
+    utkface_template,
+)
 
 SIZE = 64
 
@@ -96,6 +102,21 @@ def test_gain_of_minus_one_leaves_the_blurred_face_and_plus_one_doubles_the_deta
     original = float(photo[spot].astype(float).std(axis=(0, 1)).mean())
     assert grain(-1) < 0.25 * original
     assert grain(1) == pytest.approx(2 * original, rel=0.15)
+
+
+def test_what_fades_keeps_its_luma_and_loses_its_own_chroma() -> None:
+    photo = smooth_photo(400, 400)
+    photo[:, 200:] = 0  # deep shade has no chroma to lose, and gets no tint
+    landmarks = landmarks_in_photo(1.6, (40, 40))
+    out, face = photo.copy(), face_of(photo, landmarks)
+    nothing = edit_of(0, 0)
+    composite(photo, out, face, Edit(nothing.delta, nothing.gain, np.ones((SIZE, SIZE), np.float32)))
+    luma = photo @ np.array([0.299, 0.587, 0.114])
+    grey = (face.mask > 0.999).astype(np.float32)
+    whole = cv2.warpAffine(grey, invert_transform(face.matrix), (400, 400)) > 0.999
+    assert whole[:, :200].sum() > 1000
+    assert np.abs(out - luma[..., None])[whole].max() <= 1
+    assert not out[:, 200:].any()
 
 
 def test_16_bits_and_8_bits_agree() -> None:

@@ -24,17 +24,21 @@ def test_two_steps_leave_as_much_colour_as_one() -> None:
 
 
 def test_dark_hair_grows_lighter_and_less_colourful_and_light_hair_no_darker() -> None:
-    colours = np.zeros((4, 4, 3), np.float32)
-    colours[:2] = (-0.7, -0.2, 0.3)
-    colours[2:] = (0.9, 0.0, 0.0)
-    weight = np.zeros((4, 4), np.float32)
-    weight[:2] = 1
-    change, gain = greyed(colours, weight, 0.5)
-    assert (change[:2, :, 0] > 0.3).all()
-    assert (np.abs(colours + change)[:2, :, 1:] < np.abs(colours)[:2, :, 1:]).all()
+    luma = np.repeat(np.array([-0.7, 0.9], np.float32), 8).reshape(4, 4)
+    dark = np.repeat(np.array([1, 0], np.float32), 8).reshape(4, 4)
+    change, gain, fade = greyed(luma, dark, 0.5)
+    assert change[:2, :, 0] == pytest.approx(np.full((2, 4), 0.6))  # half-way to light grey
+    assert fade == 0.75
+    assert np.abs(change[..., 1:]).max() < 0.1  # the tint of grey hair
     assert gain > 0
-    weight = 1 - weight
-    assert (greyed(colours, weight, 0.5)[0][2:, :, 0] == 0).all()
-    nothing, no_gain = greyed(colours, weight, 0.0)
+    assert (greyed(luma, 1 - dark, 0.5)[0][2:, :, 0] == 0).all()
+    nothing, no_gain, no_fade = greyed(luma, dark, 0.0)
     assert not nothing.any()
-    assert no_gain == 0
+    assert no_gain == no_fade == 0
+
+
+def test_hair_in_the_shade_gains_less_light() -> None:
+    luma = np.linspace(-0.95, -0.6, 16, dtype=np.float32).reshape(4, 4)
+    change, _, _ = greyed(luma, np.ones((4, 4), np.float32), 0.4)
+    assert (np.diff(change[..., 0].ravel()) > 0).all()
+    assert (np.diff((luma + change[..., 0]).ravel()) > 0).all()

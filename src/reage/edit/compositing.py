@@ -36,6 +36,10 @@ large the photograph."""
 _SMOOTH = 512
 """Side in pixels, about, to which an edit is enlarged by cubic interpolation. From there on linear interpolation, which
 takes a tenth of the time, shows no facets either; for a blurred face, from half of that on."""
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+_TO_GREY = np.vstack([_LUMA] * 3 + [np.zeros(3)]).astype(np.float32) - np.eye(4, 3, dtype=np.float32)
+_TO_GREY = np.hstack([_TO_GREY, np.zeros((4, 1), np.float32)])
+"""From a colour, with a fourth channel, to what it lacks to be as light and without chroma."""
 _LAST = np.array([[0, 0, 0, 1]] * 4, np.float32)
 """Puts the last of four channels into each of them."""
 
@@ -48,16 +52,18 @@ class Edit:
     """(S, S, 3): the change of colour, in units of an image in [-1, 1]."""
     gain: Float32
     """(S, S): the change of the face's own fine detail: -1 removes it, 0 keeps it, +1 doubles it."""
+    fade: Float32 | None = None
+    """(S, S): the part of each pixel's own chroma that is lost, 0 to 1; None is nothing. Networks say nothing of it."""
 
     def scaled(self, strength: float | Float32) -> Edit:
         """The same edit, ``strength`` times as strong: a number, or one (S, S) for each place."""
         factor = np.asarray(strength, np.float32)
-        return Edit(self.delta * factor[..., None], np.maximum(self.gain * factor, -1))
+        fade = None if self.fade is None else np.minimum(self.fade * factor, 1)
+        return Edit(self.delta * factor[..., None], np.maximum(self.gain * factor, -1), fade)
 
     def without_colour(self) -> Edit:
         """The edit with the luma (ITU-R BT.601) of its change in each channel: for black-and-white photographs."""
-        luma = self.delta @ np.array([0.299, 0.587, 0.114], np.float32)
-        return Edit(np.repeat(luma[..., None], 3, 2), self.gain)
+        return Edit(np.repeat((self.delta @ _LUMA)[..., None], 3, 2), self.gain)
 
 
 @dataclass(frozen=True)
@@ -159,10 +165,15 @@ def _tiles(
         sigma = detail_sigma * face.size
         blurred = cv2.GaussianBlur(face.pixels, (0, 0), sigma, borderType=cv2.BORDER_REFLECT_101)
         blurred, low_onto = _fitted(cv2.cvtColor(blurred, cv2.COLOR_RGB2RGBA), back, _SMOOTH // 2)
-    for rows, columns in _touched(photo.shape, np.asarray(masked.any(2)), face.matrix):
+    fade = None if edit.fade is None else edit.fade * face.mask
+    where = np.asarray(masked.any(2) if fade is None else masked.any(2) | (fade != 0))
+    for rows, columns in _touched(photo.shape, where, face.matrix):
         extent = columns.stop - columns.start, rows.stop - rows.start
         shift = np.array([[1, 0, -columns.start], [0, 1, -rows.start]], np.float32)
         change = np.asarray(cv2.warpAffine(changes, compose(shift, onto), extent), np.float32)
+        if fade is not None:
+            part = cv2.warpAffine(fade, compose(shift, back), extent)
+            change += part[..., None] * cv2.transform(_in_colour(photo[rows, columns]), _TO_GREY)
         if face.matte is not None:
             functions = cv2.warpAffine(
                 face.matte.functions, compose(shift, back), extent, borderMode=cv2.BORDER_REPLICATE

@@ -20,8 +20,8 @@ _WHITE = np.array([0.5, -0.08, 0.05], np.float32)
 """Hair without colour: luma, and the differences of blue and red from it, in units of an image in [-1, 1]."""
 _PALER = 1.5
 """How much sooner hair loses chroma than darkness: what is between dark and white looks grey, not brown or blue."""
-_SHADING = 0.65
-"""Part of its own shading that hair keeps when all of it turns grey."""
+_SHADE = 0.6
+"""How much less light hair gains in the shade: from 0, as much as elsewhere, to 1, in proportion to the light there."""
 _STRANDS = 1.0
 """How much more strands stand out where dark hair turns grey, since grey and dark ones lie side by side."""
 
@@ -32,17 +32,19 @@ def greying(source: float, target: float) -> float:
     return float(max(0.0, (after - before) / (1 - before)))
 
 
-def greyed(colours: Float32, weight: Float32, share: float) -> tuple[Float32, float]:
-    """What changes when ``share`` of the hair loses its colour: the broad colours (T, T, 3), and the gain of detail.
+def greyed(luma: Float32, weight: Float32, share: float) -> tuple[Float32, float, float]:
+    """What changes when ``share`` of the hair loses its colour.
 
-    ``colours`` (T, T, 3) are luma and the differences of blue and red from it, in units of an image in [-1, 1];
-    ``weight`` (T, T) says where hair is. Hair that is as light as grey hair stays as light.
+    Returns the change of its broad colours (T, T, 3), as luma and the differences of blue and red from it; the gain of
+    detail; and the part of its own chroma that each pixel loses. ``luma`` (T, T) is that of broad colours, in units of
+    an image in [-1, 1]; ``weight`` (T, T) says where hair is. Hair that is as light as grey hair stays as light, and
+    what lies in the shade gains less.
     """
     if not share:
-        return np.zeros_like(colours), 0.0
-    mean = float(np.average(colours[..., 0], weights=weight + 1e-9))
-    shaded = colours[..., 0] + _SHADING * (mean - colours[..., 0])
-    lighter = np.maximum(_WHITE[0] - shaded, 0)
-    paler = min(1.0, _PALER * share) * (_WHITE[1:] - colours[..., 1:])
-    change = np.dstack([share * lighter, paler])
-    return np.asarray(change, np.float32), _STRANDS * share * float(np.clip(_WHITE[0] - mean, 0, 1))
+        return np.zeros((*luma.shape, 3), np.float32), 0.0, 0.0
+    mean = float(np.average(luma, weights=weight + 1e-9))
+    lit = 1 - _SHADE + _SHADE * (luma + 1) / (mean + 1)
+    lighter = np.clip(share * (_WHITE[0] - mean) * lit, 0, np.maximum(_WHITE[0] - luma, 0))
+    fade = min(1.0, _PALER * share)
+    change = np.dstack([lighter, np.broadcast_to(fade * _WHITE[1:], (*luma.shape, 2))])
+    return np.asarray(change, np.float32), _STRANDS * share * float(np.clip(_WHITE[0] - mean, 0, 1)), fade

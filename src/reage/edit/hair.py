@@ -11,8 +11,9 @@ import numpy as np
 
 from reage.arrays import Bool, Float32, percentile
 from reage.edit.colours import ANY_COLOUR, ColourModel, hue
-from reage.edit.head import SIDE, UNIT, Places, among, rise
+from reage.edit.head import SIDE, UNIT, Places, among
 from reage.edit.head_colours import SMALL, HeadColours
+from reage.edit.masks import rise
 
 _FEWEST = 0.25
 """Part of the rim of the head that must look like hair: what is left around a bald crown is not learned from."""

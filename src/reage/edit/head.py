@@ -131,12 +131,6 @@ class Places:
 _CHEEKS = (116, 117, 118, 119, 6, 348, 347, 346, 345, 411, 427, 326, 2, 97, 207, 187)
 
 
-def rise(x: Float32, low: float, high: float) -> Float32:
-    """From 0 where ``x`` is ``low`` or less to 1 where it is ``high`` or more, smoothly (smoothstep)."""
-    t = np.clip((x - low) / (high - low), 0, 1)
-    return np.asarray(t * t * (3 - 2 * t), np.float32)
-
-
 def among(labels: npt.NDArray[np.int32], chosen: npt.NDArray[np.int32]) -> Bool:
     """Where ``labels`` (S, S) of connected components are among those ``chosen`` (n,), which may repeat; 0 is none."""
     found = np.zeros(labels.max() + 1, bool)

@@ -9,7 +9,8 @@ import numpy as np
 
 from reage.arrays import Bool, Float32
 from reage.edit.colours import ColourModel
-from reage.edit.head import Head, Places, rise
+from reage.edit.head import Head, Places
+from reage.edit.masks import rise
 from reage.photo.lab import to_lab
 
 SMALL = 128

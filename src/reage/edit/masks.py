@@ -56,6 +56,12 @@ _FEATHER = 0.09
 """Standard deviation of the blur of the borders between regions, in eye distances."""
 
 
+def rise(x: Float32, low: float, high: float) -> Float32:
+    """From 0 where ``x`` is ``low`` or less to 1 where it is ``high`` or more, smoothly (smoothstep)."""
+    t = np.clip((x - low) / (high - low), 0, 1)
+    return np.asarray(t * t * (3 - 2 * t), np.float32)
+
+
 def face_mask(landmarks: npt.NDArray[Any], size: int, reach: Reach = "face") -> Float32:
     """How much of an edit is applied at each place of an aligned face: weights (size, size) in [0, 1].
 
@@ -74,7 +80,7 @@ def face_mask(landmarks: npt.NDArray[Any], size: int, reach: Reach = "face") -> 
         mask = cv2.dilate(mask, disc)
     # Blurred, then steepened so that half weight moves inwards: 0.02 is left on the outline, 0.08 where it is hollow,
     # and nothing a tenth of the eye distance beyond it.
-    mask = _smoothstep((_blur(mask, (0.11 if reach == "face" else 0.15) * unit) - 0.45) / 0.5)
+    mask = rise(_blur(mask, (0.11 if reach == "face" else 0.15) * unit), 0.45, 0.95)
     eyes = np.maximum(_fill(points[list(RIGHT_EYE)], size), _fill(points[list(LEFT_EYE)], size))
     mask *= 1 - (1 - _EYE_WEIGHT) * np.minimum(1, 1.3 * _blur(eyes, 0.025 * unit))
     mask *= 1 - (1 - _MOUTH_WEIGHT) * np.minimum(
@@ -175,12 +181,7 @@ def _blur(mask: Float32, sigma: float) -> Float32:
     return np.asarray(cv2.GaussianBlur(mask, (0, 0), max(sigma, 0.3)), np.float32)
 
 
-def _smoothstep(x: Float32) -> Float32:
-    t = np.clip(x, 0, 1)
-    return np.asarray(t * t * (3 - 2 * t), np.float32)
-
-
 def _window(size: int) -> Float32:
-    edge = np.minimum(np.arange(size), np.arange(size)[::-1]).astype(np.float32) / (size * _BORDER)
-    row = _smoothstep(edge)
+    edge = np.minimum(np.arange(size), np.arange(size)[::-1]).astype(np.float32)
+    row = rise(edge, 0, size * _BORDER)
     return np.asarray(row[:, None] * row, np.float32)

@@ -13,12 +13,17 @@ import cv2
 import numpy as np
 
 from reage.arrays import Float32
+from reage.edit.masks import rise
 
 _RADIUS = 0.012
 """Half the side of the windows that a function is fitted in, in sides of the picture."""
 _EPSILON = 0.003
 """Variance, in units of [-1, 1], of colours that count as equal: below it the mask is averaged instead."""
 
+_NEAR = (0.06, 0.2)
+"""Parts of a neighbourhood that both of two colours must fill for them to be told apart: from nothing to surely."""
+_APART = (0.1, 0.4)
+"""Squared difference, in units of [-1, 1], between two colours that are told apart: from nothing to surely."""
 _SUMS = np.ones((4, 4), np.float32)
 """Puts the sum of four channels into each of them."""
 _TRACE = 0.15
@@ -46,6 +51,17 @@ class Matte:
         functions[..., 3] -= low / (high - low)
         return Matte(functions)
 
+    def mixed(self, other: Matte, weight: Float32) -> Matte:
+        """The matte that is ``other`` where ``weight`` (S, S) is 1, and this one where it is 0."""
+        part = weight[..., None]
+        return Matte(np.asarray((1 - part) * self.functions + part * other.functions, np.float32))
+
+    def inverse(self) -> Matte:
+        """The matte that is 1 where this one is 0."""
+        functions = -self.functions
+        functions[..., 3] += 1
+        return Matte(functions)
+
 
 def evaluate(functions: Float32, pixels: Float32) -> Float32:
     """The mask, in each of four channels (H, W, 4), which are multiplied fastest so.
@@ -68,6 +84,29 @@ def fit_matte(mask: Float32, guide: Float32) -> Matte:
         rows, columns = (slice(max(0, at.min() - reach), at.max() + reach + 1) for at in (ys, xs))
         functions[rows, columns] = _fitted(mask[rows, columns], guide[rows, columns], radius)
     return Matte(functions)
+
+
+def tell_apart(one: Float32, other: Float32, guide: Float32, sigma: float) -> tuple[Matte, Float32]:
+    """The matte of what has the colour that ``one`` has nearby rather than that of ``other``, and how sure that is.
+
+    Around the border of two masks (S, S), ``guide`` (S, S, 3) in [-1, 1] shows mixtures of both, such as strands of
+    hair over a forehead. Each side's colour is its mean under a Gaussian of ``sigma`` pixels. A mixture's place on the
+    line between these is the part that ``one`` has in it, a linear function of the mixture. It is sure (S, S) where
+    both sides are near and their colours differ.
+    """
+    colours, weights = [], []
+    for mask in (one, other):
+        certain = cv2.erode((mask > 0.8).astype(np.float32), np.ones((5, 5), np.uint8))
+        maps = np.dstack([guide, np.ones_like(mask)]) * certain[..., None]
+        near = cv2.GaussianBlur(maps, (0, 0), sigma)
+        colours.append(near[..., :3] / (near[..., 3:] + 1e-6))
+        weights.append(near[..., 3])
+    line = colours[0] - colours[1]
+    length = np.square(line).sum(2)
+    slopes = line / (length[..., None] + 1e-3)
+    offset = -(slopes * colours[1]).sum(2)
+    sure = rise(np.minimum(*weights), *_NEAR) * rise(length, *_APART)
+    return Matte(np.dstack([slopes, offset]).astype(np.float32)), np.asarray(sure, np.float32)
 
 
 def _fitted(mask: Float32, guide: Float32, radius: int) -> Float32:

@@ -7,8 +7,9 @@ import numpy as np
 
 from reage.arrays import Float32
 from reage.edit.colours import ANY_COLOUR, ColourModel, hue
-from reage.edit.head import among, rise
+from reage.edit.head import among
 from reage.edit.head_colours import HeadColours
+from reage.edit.masks import rise
 
 _HUE = 0.22
 """How far the hue of the neck may be off that of the cheeks: chroma in parts of lightness. Most necks lie in shade."""

@@ -8,6 +8,8 @@ finer, stay as they are. So it is with the skin of the neck. The whole change is
 
 with ``mask`` the mask of the face's own edit, ``matte`` that of the hair at the photo's resolution, and ``rest`` by how
 much the edit nearby differs from the mean: so nothing jumps where ``mask`` ends.
+
+The edit itself ends where the person ends: nothing of it is left on the background beside jaw and hair.
 """
 
 from __future__ import annotations
@@ -25,11 +27,12 @@ from reage.arrays import Float32, percentile
 from reage.edit.compositing import AlignedFace, Edit
 from reage.edit.greying import greyed
 from reage.edit.hair import find_hair
-from reage.edit.head import SIDE, UNIT, Head, Places, cut_head, places, rise
+from reage.edit.head import SIDE, UNIT, Head, Places, cut_head, places
 from reage.edit.head_colours import SMALL, read_colours
-from reage.edit.matte import Matte, fit_matte
+from reage.edit.masks import rise
+from reage.edit.matte import Matte, fit_matte, tell_apart
 from reage.edit.neck import find_neck
-from reage.face.alignment import compose, invert_transform, rescale_points, resizing, warp
+from reage.face.alignment import compose, invert_transform, rescale_points, resizing, transform_scale, warp
 from reage.face.person import PersonNetwork
 
 _FINE = 0.08
@@ -46,12 +49,21 @@ _FAINT = 0.1
 _SURE = (0.3, 0.8)
 """Where the matte of hair says less than the first, nothing follows, since skin beside dark hair would turn grey, too;
 where it says more than the second, all does."""
+_CERTAIN = (0.0, 0.2)
+"""Inside the outline of the face, from the first distance to the second, in eye distances, it becomes certain that this
+is the person, whatever the network says of glasses or hands."""
+_STRANDS = 0.15
+"""Blur over which the colours of hair and of skin beside it are averaged, in eye distances."""
+_BESIDE_HAIR = 0.06
+"""Blur of hair around which an edit is not that of skin alone, in eye distances."""
+_FROM_SKIN = 0.2
+"""Blur that continues the edit of skin to there, in eye distances."""
 _CHEEKS = 0.3
 """How much the skin of the cheeks counts for that of the neck, of which the frame may show little."""
 _TO_YUV = np.array([[0.299, -0.299, 0.701], [0.587, -0.587, -0.587], [0.114, 0.886, -0.114]], np.float32)
 """From RGB to luma (ITU-R BT.601) and the differences of blue and red from it."""
 _TO_RGB = np.linalg.inv(_TO_YUV).astype(np.float32)
-LARGEST_SURROUNDINGS = 4 * (3 * SIDE**2 + 3 * SMALL**2 + 2 * (4 * SIDE**2 + 5 * SMALL**2))
+LARGEST_SURROUNDINGS = 4 * (7 * SIDE**2 + 3 * SMALL**2 + 2 * (4 * SIDE**2 + 5 * SMALL**2))
 """Bytes of memory that `Surroundings` with both of its parts take: 3.7 MB."""
 
 
@@ -88,17 +100,39 @@ class Part:
 class Surroundings:
     """What lies around a face, in the head frame: its ``pixels`` (S, S, 3) in [-1, 1], ``hair`` and ``neck``.
 
-    ``matrix`` (2, 3) leads there from the photo. A part is None where it was not found for certain.
+    ``matrix`` (2, 3) leads there from the photo; ``skin`` is the matte of the person without hair. A part is None where
+    it was not found for certain.
     """
 
     matrix: Float32
     pixels: Float32
+    skin: Matte
     hair: Part | None
     neck: Part | None
 
     def moved(self, transform: Float32) -> Surroundings:
         """The same in the photo seen through ``transform`` (2, 3)."""
         return replace(self, matrix=compose(self.matrix, invert_transform(transform)))
+
+    def on_skin(self, face: AlignedFace, edit: Edit) -> tuple[AlignedFace, Edit]:
+        """``face`` with a matte of its skin, and ``edit`` as it is for skin: both without hair and background.
+
+        What the network does to hair must not be seen on the skin beside it. Where there is hair, and close to it, the
+        edit is therefore continued from the skin around.
+        """
+        there = compose(face.matrix, invert_transform(self.matrix))
+        side = (face.size, face.size)
+        functions = warp(self.skin.functions, there, side, border=cv2.BORDER_REPLICATE)
+        face = replace(face, matte=Matte(np.asarray(functions, np.float32)))
+        if self.hair is None:
+            return face, edit
+        hair = warp(self.hair.matte.at(self.pixels), there, side, border=cv2.BORDER_CONSTANT)
+        unit = UNIT * transform_scale(there)
+        bare = 1 - rise(cv2.GaussianBlur(hair, (0, 0), _BESIDE_HAIR * unit), 0.02, 0.3)
+        maps = np.dstack([edit.delta, edit.gain]) * bare[..., None]
+        near, weight = (cv2.GaussianBlur(each, (0, 0), _FROM_SKIN * unit) for each in (maps, bare))
+        maps += (1 - bare)[..., None] * near / (weight + 0.01)[..., None]
+        return face, Edit(maps[..., :3], maps[..., 3])
 
     def hair_inside(self, face: AlignedFace) -> Float32 | None:
         """How surely each place (S, S) of the aligned ``face`` is hair; None if that is not known."""
@@ -124,21 +158,22 @@ class Surroundings:
         inside = warp(maps, small, (SMALL, SMALL), border=cv2.BORDER_CONSTANT)
         change, mask = inside[..., :3], np.clip(inside[..., 3:], 0, 1)
         followed, window = [], _window()
-        for part, strength, like_hair in ((self.hair, hair, True), (self.neck, neck, False)):
-            if part is None:
-                continue
-            beyond = (1 - mask) * _continued(change, mask[..., 0], part, like_hair)
-            delta, gain, matte = beyond * np.float32(strength), 0.0, part.matte
-            if like_hair:
-                share, matte = min(1.0, greying * strength), matte.sharpened(*_SURE)
-                if share:
-                    colours = part.broad + _without_strands(mask * change + delta, part.weight)
-                    grey, gain = greyed(colours, part.weight, share)
-                    delta = delta + grey
-            area = AlignedFace(self.pixels, _large(part.support * window), self.matrix, matte)
-            follows = Edit(_large(cv2.transform(delta, _TO_RGB.T)), np.full((SIDE, SIDE), gain, np.float32))
-            followed.append((area, follows.without_colour() if face.is_grey else follows))
-        return followed
+        if self.hair is not None:
+            area = _large(self.hair.support * window)
+            matte = self.hair.matte.sharpened(*_SURE)
+            aligned = AlignedFace(self._hair_before_itself(self.hair), area, self.matrix, matte)
+            followed.append((aligned, _hair_edit(change, mask[..., 0], self.hair, hair, greying)))
+        if self.neck is not None:
+            delta = np.float32(neck) * (1 - mask) * _continued(change, mask[..., 0], self.neck)
+            area = _large(self.neck.support * window)
+            followed.append((AlignedFace(self.pixels, area, self.matrix, self.neck.matte), _edit(delta)))
+        return [(part, follows.without_colour() if face.is_grey else follows) for part, follows in followed]
+
+    def _hair_before_itself(self, hair: Part) -> Float32:
+        """`pixels` with the colours of ``hair`` in place of the background, so that its detail has no edges there."""
+        person = np.maximum(hair.matte.at(self.pixels), self.skin.at(self.pixels))[..., None]
+        behind = _large(cv2.transform(hair.broad, _TO_RGB.T))
+        return np.asarray(person * self.pixels + (1 - person) * behind, np.float32)
 
 
 def survey(
@@ -154,7 +189,7 @@ def survey(
     ``landmarks`` (468, 2) lie in the face's aligned frame; ``others`` are the transforms (2, 3) from the photo to the
     aligned frames of the other faces in it. ``steady`` makes the masks of a video's frames follow each other gently;
     it is given what finds those of this frame, which takes most of the time, and need not call it.
-    None where neither hair nor neck is found for certain, or the face is too small for that.
+    None where the face is too small for that.
     """
     head = cut_head(photo, face, landmarks, others)
     if head is None:
@@ -165,6 +200,7 @@ def survey(
     pixels = head.pixels.astype(np.float32) * np.float32(2 / 255) - 1
     colours = cv2.transform(cv2.resize(pixels, (SMALL, SMALL), interpolation=cv2.INTER_AREA), _TO_YUV.T)
     off_face = rise(at.beyond, 0, 0.1)
+    front = np.maximum(masks.front, _large(rise(-at.beyond, *_CERTAIN)))
 
     def part(mask: Float32, weight: Float32, like_hair: bool) -> Part | None:
         if mask.max() < _FAINT:
@@ -176,7 +212,13 @@ def survey(
         part(masks.hair, masks.hair * off_face, True),
         part(masks.neck, np.maximum(masks.neck * off_face, _CHEEKS * at.cheeks), False),
     )
-    return Surroundings(head.matrix, pixels, *parts) if any(parts) else None
+    skin = fit_matte(front * (1 - _large(masks.hair)), pixels)
+    hair, neck = parts
+    if hair:
+        strands, sure = tell_apart(_large(masks.hair) * masks.front, skin.at(pixels), pixels, _STRANDS * UNIT)
+        hair = replace(hair, matte=hair.matte.mixed(strands, sure))
+        skin = skin.mixed(strands.inverse(), sure)
+    return Surroundings(head.matrix, pixels, skin, hair, neck)
 
 
 def _find_masks(head: Head, at: Places, network: PersonNetwork) -> Masks:
@@ -201,17 +243,46 @@ def _large(maps: npt.NDArray[Any]) -> Float32:
     return np.asarray(cv2.resize(maps, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR), np.float32)
 
 
-def _continued(change: Float32, mask: Float32, part: Part, like_hair: bool) -> Float32:
+def _hair_edit(change: Float32, mask: Float32, hair: Part, strength: float, greying: float) -> Edit:
+    """The ``change`` (T, T, 3) of colours where ``mask`` (T, T) is, done to all of the ``hair``.
+
+    The part ``greying`` of it turns grey besides; ``strength`` multiplies both.
+    """
+    known = (hair.weight * mask) ** 2
+    delta, fade = np.zeros_like(change), 0.0
+    if trust := _trust(known):
+        recolouring = _Recolouring(hair.broad, change, known, like_hair=True)
+        # The pixels themselves lose their chroma, not the broad colours: deep shade has none that could be lost.
+        delta = trust * strength * recolouring(hair.broad * np.array([1, 0, 0], np.float32))
+        fade = -trust * strength * float(recolouring.slope[1])
+    grey, gain, paler = greyed(hair.broad[..., 0] + delta[..., 0], hair.weight, min(1.0, greying * strength))
+    delta = delta * np.array([1, 1 - paler, 1 - paler], np.float32) + grey
+    return _edit(delta, gain, 1 - (1 - fade) * (1 - paler))
+
+
+def _edit(delta: Float32, gain: float = 0.0, fade: float = 0.0) -> Edit:
+    """An edit of the head frame: ``delta`` (T, T, 3) of luma and the differences from it; ``gain`` and ``fade`` are the
+    same everywhere."""
+    everywhere = np.ones((SIDE, SIDE), np.float32)
+    colour = _large(cv2.transform(np.asarray(delta, np.float32), _TO_RGB.T))
+    return Edit(colour, gain * everywhere, fade * everywhere if fade else None)
+
+
+def _continued(change: Float32, mask: Float32, part: Part) -> Float32:
     """The ``change`` (T, T, 3) of colours, known where ``mask`` (T, T) is, continued over all of the ``part``."""
-    unit = UNIT * SMALL / SIDE
     known = (part.weight * mask) ** 2
-    trust = float(rise(known.sum() / unit**2, *_ENOUGH))
+    trust = _trust(known)
     if not trust:
         return np.zeros_like(change)
-    mean = _Recolouring(part.broad, change, known, like_hair)(part.broad)
-    near = _blur(np.dstack([(change - mean) * known[..., None], known]), _NEAR * unit)
+    mean = _Recolouring(part.broad, change, known, like_hair=False)(part.broad)
+    near = _blur(np.dstack([(change - mean) * known[..., None], known]), _NEAR * UNIT * SMALL / SIDE)
     rest = near[..., :3] / (near[..., 3:] + 0.1)
     return np.asarray(trust * (mean + rest), np.float32)
+
+
+def _trust(known: Float32) -> float:
+    """How far a change is followed, 0 to 1, of which the weights (T, T) say how much of it is ``known`` where."""
+    return float(rise(known.sum() / (UNIT * SMALL / SIDE) ** 2, *_ENOUGH))
 
 
 class _Recolouring:
@@ -227,13 +298,14 @@ class _Recolouring:
         have, step, weights = colours[where], change[where], known[where]
         self._middle = np.average(have, 0, weights)
         self._shift = np.average(step, 0, weights)
-        self._slope = np.zeros(3, np.float32)
+        self.slope = np.zeros(3, np.float32)
+        """By how much each channel changes for each unit of itself."""
         for _ in range(3):
-            off = np.abs(step - self._shift - self._slope * (have - self._middle)).sum(1)
+            off = np.abs(step - self._shift - self.slope * (have - self._middle)).sum(1)
             robust = weights / np.maximum(off, 0.5 * percentile(off, 50) + 1e-4)
             self._middle, self._shift = (np.average(each, 0, robust) for each in (have, step))
             if like_hair:
-                self._slope = self._fit(have - self._middle, step - self._shift, robust)
+                self.slope = self._fit(have - self._middle, step - self._shift, robust)
         self._low, self._high = (percentile(step[:, 0], share) for share in (2, 98))
 
     @staticmethod
@@ -246,7 +318,7 @@ class _Recolouring:
         return np.array([np.clip(luma, -0.8, 0.2), *[np.clip(chroma, -0.9, 0.2)] * 2], np.float32)
 
     def __call__(self, colours: Float32) -> Float32:
-        step = self._shift + self._slope * (colours - self._middle)
+        step = self._shift + self.slope * (colours - self._middle)
         step[..., 0] = np.clip(step[..., 0], self._low, self._high)
         return np.asarray(step, np.float32)
 
