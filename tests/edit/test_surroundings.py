@@ -13,8 +13,9 @@ import pytest
 from heads import GREY, greying_reager
 from reage import Reager
 from reage.edit.compositing import AlignedFace, Edit, composite, upsample_edit
+from reage.edit.following import Part
 from reage.edit.masks import FACE_OVAL
-from reage.edit.surroundings import Part, Surroundings
+from reage.edit.surroundings import Surroundings
 from reage.face.alignment import invert_transform
 from reage.face.person import PersonNetwork
 from reage.photo.files import Photo, read_photo

@@ -29,6 +29,10 @@ _SMOOTH = 0.85
 
 _SUCH_COLOURS = 0.8
 """Part of hair that must have a colour that hair has without dye, so that coloured hats are none."""
+_DARKER = 5.0
+"""How much darker than skin most hair must be, in CIELAB lightness, for what is lighter than skin to be none."""
+_SHINE = (2.0, 12.0)
+"""How much lighter than the cheeks shine on the forehead is: from the first on perhaps, from the second on surely."""
 _CROWN = 2.2
 """Hair above the face is smaller than this, in squared eye distances, unless some of it lies beside the face, too."""
 _BESIDE = 0.08
@@ -60,7 +64,17 @@ def find_hair(seen: HeadColours) -> Float32 | None:
         seeds = (hair > 0.7) & seen.inner & (at.beyond > 0) & (at.beyond < 1.2) & (at.under < 0.3)
     if not _is_believable(seen, model, hair):
         return None
-    return _connected(hair, visible & (hair > 0.5))
+    return _connected(_without_shine(seen, hair), visible & (hair > 0.5))
+
+
+def _without_shine(seen: HeadColours, hair: Float32) -> Float32:
+    """``hair`` (T, T) without shine on the forehead, which may be as colourless as hair, but is lighter than skin."""
+    light, sure = seen.lab[..., 0], hair > 0.6
+    skin = percentile(light[seen.at.cheeks], 50)
+    if percentile(light[sure], 50) > skin - _DARKER:
+        return hair
+    shine = rise(light - skin, *_SHINE) * (1 - rise(seen.at.beyond, 0.1, 0.35))
+    return np.asarray(hair * (1 - shine), np.float32)
 
 
 def _scalp(seen: HeadColours, model: ColourModel, seeds: Bool) -> Bool:

@@ -1,0 +1,165 @@
+"""What an edit does to the hair and the neck that it reaches, done to all of them: changes of colour in the head frame.
+
+Hair keeps its strands: only its broad colours are changed, each by the mean change of that colour, and every pixel
+loses part of its chroma. The skin of the neck follows the mean change of skin, and nearby also how much the edit
+differs from that mean, so that nothing jumps where the edit ends.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from reage.arrays import Float32, percentile
+from reage.edit.compositing import Edit
+from reage.edit.greying import greyed
+from reage.edit.head import SIDE, UNIT
+from reage.edit.head_colours import SMALL
+from reage.edit.masks import rise
+from reage.edit.matte import Matte
+
+_FINE = 0.08
+"""Blur that takes the strands out of hair, in eye distances."""
+_FAR = 0.6
+"""Blur that continues the colours of hair and skin beyond their edges, in eye distances."""
+_NEAR = 0.35
+"""How far what the edit does nearby counts for more than its mean, in eye distances."""
+_ENOUGH = (0.005, 0.03)
+"""Areas of hair or neck inside the mask of the face, in squared eye distances: from the first on a mean is followed in
+part, from the second on fully."""
+_TO_YUV = np.array([[0.299, -0.299, 0.701], [0.587, -0.587, -0.587], [0.114, 0.886, -0.114]], np.float32)
+"""From RGB to luma (ITU-R BT.601) and the differences of blue and red from it."""
+_TO_RGB = np.linalg.inv(_TO_YUV).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Part:
+    """Hair, or the skin of the neck, in the head frame."""
+
+    matte: Matte
+    support: Float32
+    """(T, T): 1 where the matte may be more than 0, else 0."""
+    weight: Float32
+    """(T, T) in [0, 1]: where the colours of the part and their change may be measured."""
+    broad: Float32
+    """(T, T, 3): its colours, of hair those without strands and continued beyond it. They are luma, and the differences
+    of blue and red from it."""
+
+
+def to_luma(colours: Float32) -> Float32:
+    """RGB colours (H, W, 3) as luma (ITU-R BT.601) and the differences of blue and red from it."""
+    return np.asarray(cv2.transform(colours, _TO_YUV.T), np.float32)
+
+
+def to_rgb(colours: Float32) -> Float32:
+    """The inverse of `to_luma`."""
+    return np.asarray(cv2.transform(colours, _TO_RGB.T), np.float32)
+
+
+def enlarged(maps: npt.NDArray[Any]) -> Float32:
+    """Maps (T, T) or (T, T, C) at the full size of the head frame, (S, S) or (S, S, C)."""
+    return np.asarray(cv2.resize(maps, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR), np.float32)
+
+
+def hair_edit(change: Float32, mask: Float32, hair: Part, strength: float, greying: float) -> Edit:
+    """The ``change`` (T, T, 3) of colours where ``mask`` (T, T) is, done to all of the ``hair``.
+
+    The part ``greying`` of it turns grey besides; ``strength`` multiplies both.
+    """
+    known = (hair.weight * mask) ** 2
+    delta, fade = np.zeros_like(change), 0.0
+    if trust := _trust(known):
+        recolouring = _Recolouring(hair.broad, change, known, like_hair=True)
+        # The pixels themselves lose their chroma, not the broad colours: deep shade has none that could be lost.
+        delta = trust * strength * recolouring(hair.broad * np.array([1, 0, 0], np.float32))
+        fade = -trust * strength * float(recolouring.slope[1])
+    grey, gain, paler = greyed(hair.broad[..., 0] + delta[..., 0], hair.weight, min(1.0, greying * strength))
+    delta = delta * np.array([1, 1 - paler, 1 - paler], np.float32) + grey
+    return _edit(delta, gain, 1 - (1 - fade) * (1 - paler))
+
+
+def _edit(delta: Float32, gain: float = 0.0, fade: float = 0.0) -> Edit:
+    """An edit of the head frame: ``delta`` (T, T, 3) of luma and the differences from it; ``gain`` and ``fade`` are the
+    same everywhere."""
+    everywhere = np.ones((SIDE, SIDE), np.float32)
+    colour = enlarged(to_rgb(np.asarray(delta, np.float32)))
+    return Edit(colour, gain * everywhere, fade * everywhere if fade else None)
+
+
+def neck_edit(change: Float32, mask: Float32, neck: Part, strength: float) -> Edit:
+    """The ``change`` (T, T, 3) of colours where ``mask`` (T, T) is, continued over the rest of the ``neck``.
+
+    ``strength`` multiplies it.
+    """
+    known = (neck.weight * mask) ** 2
+    trust = _trust(known)
+    if not trust:
+        return _edit(np.zeros_like(change))
+    mean = _Recolouring(neck.broad, change, known, like_hair=False)(neck.broad)
+    near = _blur(np.dstack([(change - mean) * known[..., None], known]), _NEAR * UNIT * SMALL / SIDE)
+    rest = near[..., :3] / (near[..., 3:] + 0.1)
+    return _edit(strength * trust * (1 - mask)[..., None] * (mean + rest))
+
+
+def _trust(known: Float32) -> float:
+    """How far a change is followed, 0 to 1, of which the weights (T, T) say how much of it is ``known`` where."""
+    return float(rise(known.sum() / (UNIT * SMALL / SIDE) ** 2, *_ENOUGH))
+
+
+class _Recolouring:
+    """The mean change of colours, as a function of the colour.
+
+    Luma changes by a constant and a part of its distance from the mean: lighter strands may grow less light than dark
+    ones. The colour differences are multiplied and shifted: hair that turns grey loses its chroma whatever it was.
+    """
+
+    def __init__(self, colours: Float32, change: Float32, known: Float32, like_hair: bool) -> None:
+        """Fits ``change`` (T, T, 3) at ``colours`` (T, T, 3) with weights ``known`` (T, T), outliers counting less."""
+        where = known > 0.02
+        have, step, weights = colours[where], change[where], known[where]
+        self._middle = np.average(have, 0, weights)
+        self._shift = np.average(step, 0, weights)
+        self.slope = np.zeros(3, np.float32)
+        """By how much each channel changes for each unit of itself."""
+        for _ in range(3):
+            off = np.abs(step - self._shift - self.slope * (have - self._middle)).sum(1)
+            robust = weights / np.maximum(off, 0.5 * percentile(off, 50) + 1e-4)
+            self._middle, self._shift = (np.average(each, 0, robust) for each in (have, step))
+            if like_hair:
+                self.slope = self._fit(have - self._middle, step - self._shift, robust)
+        self._low, self._high = (percentile(step[:, 0], share) for share in (2, 98))
+
+    @staticmethod
+    def _fit(have: Float32, step: Float32, weights: Float32) -> Float32:
+        luma = (weights * have[:, 0] * step[:, 0]).sum() / (
+            (weights * have[:, 0] ** 2).sum() + 0.01 * weights.sum()
+        )
+        chroma = (weights[:, None] * have[:, 1:] * step[:, 1:]).sum()
+        chroma /= (weights[:, None] * have[:, 1:] ** 2).sum() + 0.001 * weights.sum()
+        return np.array([np.clip(luma, -0.8, 0.2), *[np.clip(chroma, -0.9, 0.2)] * 2], np.float32)
+
+    def __call__(self, colours: Float32) -> Float32:
+        step = self._shift + self.slope * (colours - self._middle)
+        step[..., 0] = np.clip(step[..., 0], self._low, self._high)
+        return np.asarray(step, np.float32)
+
+
+def without_strands(colours: Float32, weight: Float32) -> Float32:
+    """``colours`` (T, T, 3) blurred over places of ``weight`` (T, T) alone, and continued from these beyond them."""
+    unit = UNIT * SMALL / SIDE
+    maps = np.dstack([colours * weight[..., None], weight])
+    near, wide = _blur(maps, _FINE * unit), _blur(maps, _FAR * unit)
+    beyond = wide[..., :3] / (wide[..., 3:] + 1e-4)
+    return np.asarray((near[..., :3] + 0.05 * beyond) / (near[..., 3:] + 0.05), np.float32)
+
+
+def _blur(maps: Float32, sigma: float) -> Float32:
+    """``maps`` (T, T, C) blurred; where they become very smooth, in fewer pixels."""
+    fewer = SMALL if sigma < 4 else SMALL // 4
+    small = cv2.resize(maps, (fewer, fewer), interpolation=cv2.INTER_AREA)
+    small = cv2.GaussianBlur(small, (0, 0), sigma * fewer / SMALL, borderType=cv2.BORDER_REPLICATE)
+    return np.asarray(cv2.resize(small, (SMALL, SMALL), interpolation=cv2.INTER_CUBIC), np.float32)
