@@ -45,7 +45,7 @@ def read_faces_on_ray(
 ) -> Iterator[tuple[int, ReadFace]]:
     """As `reage.data.cache.read_faces`, by so many workers of Ray, or one for every core.
 
-    An image that ends its process, several times, counts as one that cannot be read.
+    An image that ends its process, although nothing else runs there, counts as one that cannot be read.
     """
     rows = [{"number": number, "path": path} for number, path in enumerate(paths)]
     waiting = set(range(len(paths)))

@@ -15,10 +15,10 @@ import pyarrow as pa
 
 from reage.errors import BatchError, one_line
 
-_TASK_RETRIES = 2
-"""How often a block is tried again whose worker ended: by then the cause lies in the block."""
+_TASK_RETRIES = 1
+"""How often a block is tried again whose worker ended: by then the cause lies in the block, or in one beside it."""
 _KNOCK_SECONDS = 10.0
-ENDED = "the process that worked on it ended, several times; it may need more memory than there is"
+ENDED = "the process that worked on it alone ended, several times; it may need more memory than there is"
 """What became of a row that `map_rows` does not answer."""
 
 Worker = Callable[..., Callable[[pa.Table], pa.Table]]
@@ -92,8 +92,10 @@ def map_rows(
 ) -> Iterator[pa.Table]:
     """What workers answer to ``rows``, block by block, in whatever order they are ready.
 
-    Where a block's worker ends again and again, its rows are done once more, each on its own, so that the one that is
-    to blame takes no other with it. A row that still ends its worker is not answered.
+    Ray gives a worker several blocks at a time, and counts its end as a failure of each of them. So rows that are lost
+    with their worker are done again one by one, a worker holding no more than one; and those that are lost even so,
+    perhaps since a row beside them took all memory, by a fresh worker each while nothing else runs. A row that ends
+    that one, too, is not answered; it takes no other with it.
 
     Args:
         rows: what is to be done.
@@ -108,27 +110,46 @@ def map_rows(
         BatchError: Ray cannot go on.
     """
     waiting = {row[key]: row for row in rows}
-    for size in (block, 1):
-        if waiting:
-            left = list(waiting.values())
-            blocks = [pa.Table.from_pylist(left[at : at + size], schema) for at in range(0, len(left), size)]
-            for table in _map_blocks(blocks, worker, arguments, min(workers, len(blocks))):
-                for answered in table[key].to_pylist():
-                    waiting.pop(answered, None)
-                yield table
+
+    def answers(left: Sequence[dict[str, Any]], **dealt: int) -> Iterator[pa.Table]:
+        for table in _map_blocks(left, schema, worker, arguments, **dealt):
+            for answered in table[key].to_pylist():
+                waiting.pop(answered, None)
+            yield table
+
+    yield from answers(rows, block=block, workers=workers)
+    yield from answers(list(waiting.values()), block=1, workers=workers, at_once=1)
+    for row in list(waiting.values()):
+        yield from answers([row], block=1, workers=1)
 
 
 def _map_blocks(
-    blocks: list[pa.Table], worker: Worker, arguments: tuple[Any, ...], workers: int
+    rows: Sequence[dict[str, Any]],
+    schema: pa.Schema,
+    worker: Worker,
+    arguments: tuple[Any, ...],
+    *,
+    block: int,
+    workers: int,
+    at_once: int | None = None,
 ) -> Iterator[pa.Table]:
-    """What workers answer to each block; nothing for a block whose worker ends."""
+    """What workers answer to each block of ``rows``; nothing for a block whose worker ends.
+
+    ``at_once`` is how many blocks a worker is given at a time; None leaves it to Ray.
+    """
+    if not rows:
+        return
     import ray
 
+    blocks = [pa.Table.from_pylist(rows[at : at + block], schema) for at in range(0, len(rows), block)]
     context = ray.data.DataContext.get_current().copy()
     context.enable_progress_bars = False
     context.max_errored_blocks = -1
     with ray.data.DataContext.current(context):
-        answers = _answers(ray.data.from_arrow(blocks), worker, arguments, workers)
+        pool = ray.data.ActorPoolStrategy(
+            size=min(workers, len(blocks)), max_tasks_in_flight_per_actor=at_once
+        )
+        answers = _answers(ray.data.from_arrow(blocks), worker, arguments, pool)
         try:
             yield from answers.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0)
         except ray.exceptions.RayError as error:
@@ -137,8 +158,8 @@ def _map_blocks(
             ) from error
 
 
-def _answers(blocks: Any, worker: Worker, arguments: tuple[Any, ...], workers: int) -> Any:
-    """The Ray dataset of the answers to that of ``blocks``."""
+def _answers(blocks: Any, worker: Worker, arguments: tuple[Any, ...], pool: Any) -> Any:
+    """The Ray dataset of the answers to that of ``blocks`` by a ``pool`` of workers."""
     import ray
 
     with warnings.catch_warnings():
@@ -150,7 +171,7 @@ def _answers(blocks: Any, worker: Worker, arguments: tuple[Any, ...], workers: i
             fn_constructor_args=arguments,
             batch_size=None,
             batch_format="pyarrow",
-            compute=ray.data.ActorPoolStrategy(size=workers),
+            compute=pool,
             num_cpus=1,
             max_restarts=-1,
             max_task_retries=_TASK_RETRIES,
