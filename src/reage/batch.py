@@ -6,6 +6,8 @@ One bad file does not stop the others; each ends in an `Outcome`.
 from __future__ import annotations
 
 import os
+import sys
+import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -14,20 +16,25 @@ from typing import Any
 
 import numpy as np
 
-from reage.errors import PhotoError, ReageError, one_line
+from reage.errors import PhotoError, ReageError, WriteError, one_line
 from reage.face.framing import head_tile
 from reage.face.sureness import doubt_about
 from reage.files import beside, refuse_existing
 from reage.photo.files import check_format, write_photo
 from reage.reager import Reager, Sitting
 from reage.request import ANYTHING, USUAL, FileOptions, Request, check_age
-from reage.result import FaceChange, SittingFace
+from reage.result import FaceChange, Result, SittingFace
 from reage.stopwatch import Stopwatch
+
+PIPE = Path("-")
+"""In place of a photo standard input, in place of an output standard output."""
+_SUFFIXES = {"jpeg": ".jpg", "png": ".png", "webp": ".webp", "tiff": ".tif"}
+"""What is sent to standard output, by the format of the photo; else PNG."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one photo: where the result is, or why there is none."""
+    """What became of one photo: where the result is, or why there is none; both where layers alone failed."""
 
     input: Path
     output: Path | None = None
@@ -66,7 +73,7 @@ class Outcome:
 def age_photos(
     photos: Sequence[Path],
     request: Request,
-    output: Path | None = None,
+    output: str | os.PathLike[str] | None = None,
     options: FileOptions = USUAL,
     *,
     layers: bool = False,
@@ -75,12 +82,15 @@ def age_photos(
 ) -> list[Outcome]:
     """Do what ``request`` asks to each of ``photos``; returns one outcome a photo, in their order.
 
-    ``output`` is a file for a single photo, else a folder; None writes beside each photo. With ``layers``, the
-    edit is written besides as layers into the folder ``<stem of the output>-layers`` beside it. Without
+    ``output`` is a file for a single photo, else a folder, as is what ends in a slash; None writes beside each photo.
+    One of the photos, and ``output``, may be `PIPE`. With ``layers``, the edit is written besides as layers into the
+    folder ``<stem of the output>-layers`` beside it. Without
     ``ages_after``, outcomes do not tell how old the edited faces look, which would have to be read. Raises
     `ReageError` only for what is wrong with the call itself (an age, the bundle), not for single photos.
     """
     places = _output_paths(photos, request, output)
+    if layers and PIPE in places:
+        raise PhotoError("layers lie beside a file; say -o FILE instead of standard output")
     folders = [place.with_name(f"{place.stem}-layers") if layers else None for place in places]
     _refuse_doubled([folder for folder in folders if folder])
     reager = Reager.from_bundle(options.model)
@@ -105,12 +115,15 @@ def age_photo(
 ) -> Outcome:
     """Age one photo into ``place``, and its layers into a folder if one is named; ``ages_after`` as in `age_photos`.
 
-    Raises nothing: whatever is wrong with this photo is the outcome's ``error``, so that others can go on.
+    Raises nothing: whatever is wrong with this photo is the outcome's ``error``, so that others can go on. Only where
+    nobody reads standard output any more, it raises BrokenPipeError.
     """
     try:
         outcome = _age_photo(reager, path, place, layers, request, options, ages_after)
     except ReageError as error:
         outcome = Outcome(path, error=error)
+    except BrokenPipeError:
+        raise
     except Exception as error:  # whatever this photo leads the system or a network to
         outcome = Outcome(path, error=_unexpected(error))
     return replace(outcome, device=reager.device)
@@ -132,24 +145,48 @@ def _age_photo(
     options: FileOptions,
     ages_after: bool,
 ) -> Outcome:
-    watch = Stopwatch()
+    watch, failed = Stopwatch(), None
     with watch("total"):
-        options.check_output(place)
+        if place != PIPE:
+            options.check_output(place)
         if layers:
             refuse_existing(layers, options.overwrite, folder=True)
-        sitting = reager.open(path, max_pixels=options.max_pixels, faces=request.faces_or("all"))
-        check_format(sitting.photo, place.suffix)
+        source = sys.stdin.buffer.read() if path == PIPE else path
+        sitting = reager.open(source, max_pixels=options.max_pixels, faces=request.faces_or("all"))
+        suffix = place.suffix if place != PIPE else _SUFFIXES.get(sitting.photo.meta.format or "", ".png")
+        check_format(sitting.photo, suffix)
         result = sitting.apply(request)
         faces, seconds = describe(result.changes, ages_after), {**sitting.seconds, **result.seconds}
         if not options.signer and not layers:  # the unedited photo has done its part: room for the encoder
             del sitting
             result = replace(result, original=result.photo, changes=())
         with watch("write"):
-            result.save(place, overwrite=options.overwrite, quality=options.quality, signer=options.signer)
+            if place == PIPE:
+                _print(result, suffix, options)
+            else:
+                result.save(
+                    place, overwrite=options.overwrite, quality=options.quality, signer=options.signer
+                )
         if layers:
-            with watch("layers"):
-                result.save_layers(layers, overwrite=options.overwrite)
-    return Outcome(path, place, layers, None, faces, {**seconds, **watch.seconds})
+            try:
+                with watch("layers"):
+                    result.save_layers(layers, overwrite=options.overwrite)
+            except ReageError as error:  # the photo stands
+                layers, failed = None, error
+    return Outcome(path, place, layers, failed, faces, {**seconds, **watch.seconds})
+
+
+def _print(result: Result, suffix: str, options: FileOptions) -> None:
+    """Send a result to standard output, as a file with this suffix."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = result.save(Path(folder) / f"photo{suffix}", quality=options.quality, signer=options.signer)
+        try:
+            sys.stdout.buffer.write(file.read_bytes())
+            sys.stdout.buffer.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise WriteError(Path("standard output"), error.strerror or str(error)) from error
 
 
 def age_strip(
@@ -220,16 +257,26 @@ def write_strip(
     )
 
 
-def _output_paths(photos: Sequence[Path], request: Request, output: Path | None) -> list[Path]:
+def _output_paths(
+    photos: Sequence[Path], request: Request, output: str | os.PathLike[str] | None
+) -> list[Path]:
+    folder = output is not None and (os.path.isdir(output) or not os.path.basename(output))
+    place = None if output is None else Path(output)
+    if place == PIPE:
+        if len(photos) > 1:
+            raise PhotoError("standard output takes one photo; several photos need a folder")
+        return [PIPE]
+    if place is not None and place.suffix and len(photos) == 1 and not folder:
+        return [place]
+    if PIPE in photos:
+        raise PhotoError("standard input has no name; say -o FILE, or -o - for standard output")
     names = [output_name(photo, request.label) for photo in photos]
-    if output is None:
+    if place is None:
         places = [beside(photo, name) for photo, name in zip(photos, names, strict=True)]
-    elif len(photos) == 1 and not os.path.isdir(output) and output.suffix:
-        places = [output]
-    elif os.path.exists(output) and not os.path.isdir(output):
-        raise PhotoError(f"{output} is a file; several photos need a folder")
+    elif os.path.exists(place) and not folder:
+        raise PhotoError(f"{place} is a file; several photos need a folder")
     else:
-        places = [output / name for name in names]
+        places = [place / name for name in names]
     _refuse_doubled(places)
     return places
 

@@ -29,7 +29,13 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("photos", nargs=-1, required=True, type=PATH, metavar="IN...")
 @target_options
-@click.option("-o", "--output", type=PATH, help="A file (one input) or a folder; default: beside the input.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(),  # text, in which a slash at the end names a folder
+    help="A file (one input) or a folder; default: beside the input. As IN and as output, - stands for standard "
+    "input and output.",
+)
 @click.option(
     "--layers", is_flag=True, help="Also write the edit as layers for retouching, into the folder OUT-layers."
 )
@@ -38,9 +44,14 @@ if TYPE_CHECKING:
 @face_options
 @photo_options
 def photo(
-    photos: tuple[Path, ...], output: Path | None, layers: bool, as_json: bool, quiet: bool, **given: Any
+    photos: tuple[Path, ...], output: str | None, layers: bool, as_json: bool, quiet: bool, **given: Any
 ) -> None:
     """Make the people in photographs older or younger."""
+    if output == "-":
+        if as_json:
+            raise click.UsageError("--json and -o - would both write to standard output")
+        if sys.stdout.isatty():
+            raise click.UsageError("standard output is a terminal; send it to a file or another program")
     open_early()
     from reage.batch import age_photos
 
@@ -80,12 +91,14 @@ def _print_outcome(outcome: Outcome) -> None:
     if outcome.output is None:
         return
     _print_doubts(outcome)
+    to_stderr = str(outcome.output) == "-"
     for change in outcome.faces:
         asked, target = change["asked_age"], change["target_age"]
         nearest = "" if asked == target else f"; the nearest this model gives is {target:g}"
         click.echo(
             f"{outcome.output}: face {change['index']}, apparent age {change['apparent_before']:.0f} -> "
-            f"{change['apparent_after']:.0f} (asked for {asked:g}{nearest})"
+            f"{change['apparent_after']:.0f} (asked for {asked:g}{nearest})",
+            err=to_stderr,
         )
     if outcome.layers:
         click.echo(f"{outcome.layers}: layers, with a note on their use")
