@@ -31,6 +31,7 @@ from reage.networks.cyclegan import ResNetGenerator
 from reage.photo.files import read_photo
 from reage.training.export import export_network
 from reage.training.families import Exported
+from reage.training.quantising import quantised
 
 HERE = Path(__file__).parent
 SOURCE = HERE.parent / "src"
@@ -152,10 +153,19 @@ def networks(repeats: int) -> dict[str, float]:
     graph, _ = export_network(ResNetGenerator(32, 9), shape, 256)
     session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
     picture = np.zeros((1, 3, 256, 256), np.float32)
+    ages = bundle.manifest.source_ages, bundle.manifest.target_ages
+    embedded = Exported({}, {}, bundle.manifest.inputs, bundle.manifest.outputs, *ages)
+    eight = onnxruntime.InferenceSession(
+        quantised(bundle.network("any"), embedded, size)[0], providers=["CPUExecutionProvider"]
+    )
+    feeds = dict.fromkeys(bundle.manifest.inputs, np.array([30], np.float32))
+    feeds["face"] = np.zeros((1, 3, size, size), np.float32)
     ours = median_ms(lambda: bundle.edit(face, source_age=30, target_age=70, male=0), 4 * repeats)
+    in_eight = median_ms(lambda: eight.run(None, feeds), 4 * repeats)
     theirs = median_ms(lambda: session.run(None, {"face": picture}), 4 * repeats)
     return {
         f"embedded generator, {size} px": ours,
+        "the same in 8 bits": in_eight,
         "CycleGAN generator (9 blocks, width 32), 256 px": theirs,
         "CycleGAN / embedded": round(theirs / ours, 2),
     }

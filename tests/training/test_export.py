@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from onnx import helper
@@ -12,7 +13,7 @@ from onnx import helper
 from reage.bundle import Bundle, open_bundle
 from reage.errors import ConfigError, WriteError
 from reage.networks.delta_unet import DeltaUNet
-from reage.training import export
+from reage.training import export, quantising
 from reage.training.checkpoint import load_weights, save_weights
 from reage.training.export import TOLERANCE, export_run
 
@@ -89,6 +90,28 @@ def test_the_same_age_is_still_exactly_the_identity(bundle: Bundle) -> None:
     edit = bundle.edit(face, source_age=44, target_age=44, male=1)
     assert not edit.delta.any()
     assert not edit.gain.any()
+
+
+def test_in_8_bits_an_edit_is_nearly_the_same_and_the_same_age_still_the_identity(
+    strong_run: Path, bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export, "export_network", lambda *_, **__: (bundle.network("any"), 0.0))
+    monkeypatch.setattr(quantising, "_WIDE", 8)
+    export_run(strong_run, tmp_path / "bundle", name="eight", int8=True)
+    eight = open_bundle(tmp_path / "bundle")
+    off = eight.manifest.figures["eight_bits"]["any"]
+    assert 0 < off["rms_levels"] <= off["largest_levels"]
+    nodes = [node.op_type for node in onnx.load_from_string(eight.network("any")).graph.node]
+    assert nodes.count("QuantizeLinear") > 5
+    face = np.random.default_rng(2).uniform(-1, 1, (SIZE, SIZE, 3)).astype(np.float32)
+    edits = [each.edit(face, source_age=30, target_age=70, male=1).delta for each in (bundle, eight)]
+    assert 0 < np.abs(edits[0] - edits[1]).max() < 0.2 * np.abs(edits[0]).max()
+    assert not eight.edit(face, source_age=44, target_age=44, male=1).delta.any()
+
+    monkeypatch.setattr(quantising, "_MOST", off["rms_levels"] / 2)
+    with pytest.raises(ConfigError, match="in 8 bits its colours would differ by"):
+        export_run(strong_run, tmp_path / "other", name="eight", int8=True)
+    assert not (tmp_path / "other").exists()
 
 
 def test_the_age_family_has_no_bundle(age_run: Path, tmp_path: Path) -> None:

@@ -37,6 +37,7 @@ def export_run(
     card: Path | None = None,
     best: bool = True,
     calibrated: bool = False,
+    int8: bool = False,
 ) -> float:
     """Write a bundle from a run folder.
 
@@ -49,6 +50,7 @@ def export_run(
         best: whether to take the weights of the best epoch; if not, or if no epoch has ended, the latest are taken.
         calibrated: whether to measure which target age must be given to the network for the age asked for to show, and
             put that in the bundle. This needs the cache and the teachers of the run.
+        int8: whether the networks compute in 8 bits, as `reage.training.quantising` says.
 
     Returns:
         The largest difference between ONNX Runtime and torch, in units of an image in [-1, 1].
@@ -77,7 +79,7 @@ def export_run(
         }
     return write_exported(
         exported, output, name=name, version=version, family=trained.family, size=trained.size,
-        training=trained.training, figures=figures, card=card,
+        training=trained.training, figures=figures, card=card, int8=int8,
     )  # fmt: skip
 
 
@@ -116,6 +118,7 @@ def write_exported(
     figures: dict[str, Any] | None = None,
     card: Path | None = None,
     halves: bool = True,
+    int8: bool = False,
 ) -> float:
     """Write networks for faces of ``size`` px as the bundle ``output``.
 
@@ -131,6 +134,13 @@ def write_exported(
         worst = max(worst, difference)
     if worst > TOLERANCE:
         raise ConfigError(f"{name}: ONNX Runtime differs from torch by {worst:.1e}; nothing was written")
+    figures = {"onnx_torch_max_abs_difference": worst, **(figures or {})}
+    if int8:
+        from reage.training.quantising import quantised  # slow to import
+
+        for way, file in files.items():
+            contents[file], off = quantised(contents[file], exported, size)
+            figures.setdefault("eight_bits", {})[way] = off
     manifest = Manifest(
         name=name,
         version=version,
@@ -148,7 +158,7 @@ def write_exported(
         data=exported.data,
         teachers=exported.teachers,
         training=training,
-        figures={"onnx_torch_max_abs_difference": worst, **(figures or {})},
+        figures=figures,
         licence=exported.licence,
     )
     contents["MODEL_CARD.md"] = (enclosed or _card(manifest)).encode()
