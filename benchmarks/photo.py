@@ -28,6 +28,7 @@ from used import used_by
 
 import reage
 from reage.networks.cyclegan import ResNetGenerator
+from reage.onnx_session import open_session
 from reage.photo.files import read_photo
 from reage.training.export import export_network
 from reage.training.families import Exported
@@ -155,9 +156,7 @@ def networks(repeats: int) -> dict[str, float]:
     picture = np.zeros((1, 3, 256, 256), np.float32)
     ages = bundle.manifest.source_ages, bundle.manifest.target_ages
     embedded = Exported({}, {}, bundle.manifest.inputs, bundle.manifest.outputs, *ages)
-    eight = onnxruntime.InferenceSession(
-        quantised(bundle.network("any"), embedded, size)[0], providers=["CPUExecutionProvider"]
-    )
+    eight = open_session(quantised(bundle.network("any"), embedded, size)[0])
     feeds = dict.fromkeys(bundle.manifest.inputs, np.array([30], np.float32))
     feeds["face"] = np.zeros((1, 3, size, size), np.float32)
     ours = median_ms(lambda: bundle.edit(face, source_age=30, target_age=70, male=0), 4 * repeats)

@@ -53,8 +53,8 @@ class Matte:
 
     def mixed(self, other: Matte, weight: Float32) -> Matte:
         """The matte that is ``other`` where ``weight`` (S, S) is 1, and this one where it is 0."""
-        part = weight[..., None]
-        return Matte(np.asarray((1 - part) * self.functions + part * other.functions, np.float32))
+        functions = self.functions + weight[..., None] * (other.functions - self.functions)
+        return Matte(np.asarray(functions, np.float32))
 
     def inverse(self) -> Matte:
         """The matte that is 1 where this one is 0."""
@@ -94,11 +94,14 @@ def tell_apart(one: Float32, other: Float32, guide: Float32, sigma: float) -> tu
     line between these is the part that ``one`` has in it, a linear function of the mixture. It is sure (S, S) where
     both sides are near and their colours differ.
     """
+    # Everything is as smooth as the Gaussian, so that half the size shows all of it.
+    size, half = (len(one), len(one)), (len(one) // 2, len(one) // 2)
+    guide = cv2.cvtColor(guide, cv2.COLOR_RGB2RGBA)  # with a fourth channel of ones
     colours, weights = [], []
     for mask in (one, other):
         certain = cv2.erode((mask > 0.8).astype(np.float32), np.ones((5, 5), np.uint8))
-        maps = np.dstack([guide, np.ones_like(mask)]) * certain[..., None]
-        near = cv2.GaussianBlur(maps, (0, 0), sigma)
+        maps = cv2.resize(guide * certain[..., None], half, interpolation=cv2.INTER_AREA)
+        near = cv2.GaussianBlur(maps, (0, 0), sigma / 2)
         colours.append(near[..., :3] / (near[..., 3:] + 1e-6))
         weights.append(near[..., 3])
     line = colours[0] - colours[1]
@@ -106,7 +109,10 @@ def tell_apart(one: Float32, other: Float32, guide: Float32, sigma: float) -> tu
     slopes = line / (length[..., None] + 1e-3)
     offset = -(slopes * colours[1]).sum(2)
     sure = rise(np.minimum(*weights), *_NEAR) * rise(length, *_APART)
-    return Matte(np.dstack([slopes, offset]).astype(np.float32)), np.asarray(sure, np.float32)
+    functions, sure = (
+        cv2.resize(each, size, interpolation=cv2.INTER_CUBIC) for each in (np.dstack([slopes, offset]), sure)
+    )
+    return Matte(np.asarray(functions, np.float32)), np.asarray(sure, np.float32)
 
 
 def _fitted(mask: Float32, guide: Float32, radius: int) -> Float32:
@@ -115,23 +121,24 @@ def _fitted(mask: Float32, guide: Float32, radius: int) -> Float32:
     def mean(values: Float32) -> Float32:
         return np.asarray(cv2.blur(values, (2 * radius + 1, 2 * radius + 1), borderType=cv2.BORDER_REFLECT))
 
+    # Plane by plane, since neither numpy nor OpenCV is quick with three channels.
+    planes = cv2.split(guide)
+    colour, weight = [mean(plane) for plane in planes], mean(mask)
+    r, g, b = (mean(plane * mask) - each * weight for plane, each in zip(planes, colour, strict=True))
     pairs = ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))
-    colour, weight = mean(guide), mean(mask)
-    together = mean(guide * mask[..., None]) - colour * weight[..., None]
     (rr, rg, rb, gg, gb, bb) = (
-        mean(guide[..., i] * guide[..., j]) - colour[..., i] * colour[..., j] + (_EPSILON if i == j else 0)
-        for i, j in pairs
+        mean(planes[i] * planes[j]) - colour[i] * colour[j] + (_EPSILON if i == j else 0) for i, j in pairs
     )
     # The inverse of each symmetric 3 x 3 matrix, by cofactors.
     c00, c01, c02 = gg * bb - gb * gb, gb * rb - rg * bb, rg * gb - gg * rb
     c11, c12, c22 = rr * bb - rb * rb, rg * rb - rr * gb, rr * gg - rg * rg
     scale = 1 / (rr * c00 + rg * c01 + rb * c02)
-    r, g, b = together[..., 0], together[..., 1], together[..., 2]
-    slopes = np.dstack(
-        [c00 * r + c01 * g + c02 * b, c01 * r + c11 * g + c12 * b, c02 * r + c12 * g + c22 * b]
-    )
-    slopes *= scale[..., None]
-    offset = weight - np.einsum("...c,...c", slopes, colour)
-    fitted = mean(np.dstack([slopes, offset]).astype(np.float32))
+    slopes = [
+        scale * (c00 * r + c01 * g + c02 * b),
+        scale * (c01 * r + c11 * g + c12 * b),
+        scale * (c02 * r + c12 * g + c22 * b),
+    ]
+    offset = weight - sum(slope * each for slope, each in zip(slopes, colour, strict=True))
+    fitted = mean(cv2.merge([*slopes, offset]))
     fitted[..., 3] -= _TRACE
     return np.asarray(fitted / np.float32(1 - 2 * _TRACE), np.float32)

@@ -29,7 +29,8 @@ def find_neck(seen: HeadColours, hair: Float32 | None) -> Float32 | None:
     known = seen.skin_model.means
     if not len(known) or not throat.any():
         return None
-    off = np.min([np.linalg.norm(hue(lab) - hue(part), axis=2) for part in known], axis=0)
+    hues = hue(lab)
+    off = np.min([np.linalg.norm(hues - hue(part), axis=2) for part in known], axis=0)
     alike = (off < _HUE) & (lab[..., 0] > 0.35 * known[:, 0].mean()) & (lab[..., 1] > 4)
     seeds = throat & alike
     if seeds.sum() < _FEWEST * throat.sum():
