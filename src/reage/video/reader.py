@@ -23,7 +23,6 @@ from reage.video.coding import BT709, KEEPS_TURNS, Coding, decoding_times, local
 
 MAX_PIXELS = 100_000_000
 """Pixels of the largest frame that is read; 8K has a third of that."""
-_BT601 = 5
 _TIME_BASE = Fraction(1, 90000)
 """The unit of times, in seconds, of a stream that names none."""
 _YUV_SPACES = (1, 2, 4, 5, 6, 7, 9)
@@ -157,11 +156,8 @@ class VideoReader:
         size = (self.coding.width, self.coding.height)
         width, height = size[::-1] if self._quarters % 2 else size
         space = frame.colorspace if frame.colorspace in _YUV_SPACES else None
-        # RGB has no colour matrix, but PyAV before 17 uses the source's only where the target's is different.
         kind = "rgb24" if self.coding.bits == 8 else "rgb48le"
-        pixels = frame.to_ndarray(
-            format=kind, width=width, height=height, src_colorspace=space, dst_colorspace=_BT601
-        )
+        pixels = frame.to_ndarray(format=kind, width=width, height=height, src_colorspace=space)
         return np.ascontiguousarray(np.rot90(pixels, self._quarters))
 
 
