@@ -48,6 +48,9 @@ class Part:
     broad: Float32
     """(T, T, 3): its colours, of hair those without strands and continued beyond it. They are luma, and the differences
     of blue and red from it."""
+    pixels: Float32
+    """(S, S, 3) in [-1, 1]: the head, of whose detail the gain is; around hair with the colours of hair in place of the
+    background, so that there are no edges."""
 
 
 def to_luma(colours: Float32) -> Float32:

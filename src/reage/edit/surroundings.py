@@ -49,8 +49,8 @@ _FROM_SKIN = 0.2
 """Blur that continues the edit of skin to there, in eye distances."""
 _CHEEKS = 0.3
 """How much the skin of the cheeks counts for that of the neck, of which the frame may show little."""
-LARGEST_SURROUNDINGS = 4 * (7 * SIDE**2 + 3 * SMALL**2 + 2 * (4 * SIDE**2 + 5 * SMALL**2))
-"""Bytes of memory that `Surroundings` with both of its parts take: 4.8 MB."""
+LARGEST_SURROUNDINGS = 4 * (10 * SIDE**2 + 3 * SMALL**2 + 2 * (4 * SIDE**2 + 5 * SMALL**2))
+"""Bytes of memory that `Surroundings` with both of its parts take: 5.6 MB."""
 
 
 @dataclass(frozen=True)
@@ -133,20 +133,13 @@ class Surroundings:
         if self.hair is not None:
             area = enlarged(self.hair.support * window)
             matte = self.hair.matte.sharpened(*_SURE)
-            aligned = AlignedFace(self._hair_before_itself(self.hair), area, self.matrix, matte)
+            aligned = AlignedFace(self.hair.pixels, area, self.matrix, matte)
             followed.append((aligned, hair_edit(change, mask, self.hair, hair, greying)))
         if self.neck is not None:
-            aligned = AlignedFace(
-                self.pixels, enlarged(self.neck.support * window), self.matrix, self.neck.matte
-            )
+            area = enlarged(self.neck.support * window)
+            aligned = AlignedFace(self.neck.pixels, area, self.matrix, self.neck.matte)
             followed.append((aligned, neck_edit(change, mask, self.neck, neck)))
         return [(part, follows.without_colour() if face.is_grey else follows) for part, follows in followed]
-
-    def _hair_before_itself(self, hair: Part) -> Float32:
-        """`pixels` with the colours of ``hair`` in place of the background, so that its detail has no edges there."""
-        person = np.maximum(hair.matte.at(self.pixels), self.skin.at(self.pixels))[..., None]
-        behind = enlarged(to_rgb(hair.broad))
-        return np.asarray(person * self.pixels + (1 - person) * behind, np.float32)
 
 
 def survey(
@@ -179,7 +172,7 @@ def survey(
         if mask.max() < _FAINT:
             return None
         broad = without_strands(colours, weight) if like_hair else colours
-        return Part(fit_matte(enlarged(mask) * masks.front, pixels), _grown(mask), weight, broad)
+        return Part(fit_matte(enlarged(mask) * masks.front, pixels), _grown(mask), weight, broad, pixels)
 
     parts = (
         part(masks.hair, masks.hair * off_face, True),
@@ -191,8 +184,10 @@ def survey(
         strands, sure = tell_apart(
             enlarged(masks.hair) * masks.front, skin.at(pixels), pixels, _STRANDS * UNIT
         )
-        hair = replace(hair, matte=hair.matte.mixed(strands, sure))
-        skin = skin.mixed(strands.inverse(), sure)
+        matte, skin = hair.matte.mixed(strands, sure), skin.mixed(strands.inverse(), sure)
+        person = np.maximum(matte.at(pixels), skin.at(pixels))[..., None]
+        alone = person * pixels + (1 - person) * enlarged(to_rgb(hair.broad))
+        hair = replace(hair, matte=matte, pixels=np.asarray(alone, np.float32))
     return Surroundings(head.matrix, pixels, skin, hair, neck)
 
 
