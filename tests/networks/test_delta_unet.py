@@ -56,6 +56,17 @@ def test_the_edit_grows_smoothly_from_the_same_age() -> None:
     assert sizes[0] < sizes[1] < sizes[2]
 
 
+def test_far_edits_are_emphasised_and_near_ones_are_not() -> None:
+    face, source, _, male = inputs(1)
+    network = unet().requires_grad_(False)
+    for gap, factor in ((10.0, 1.0), (-32.5, 1.1), (50.0, 1.2), (-60.0, 1.2)):
+        network.emphasis = 0.0
+        plain = network(face, source, source + gap, male)
+        network.emphasis = 0.2
+        for before, after in zip(plain, network(face, source, source + gap, male), strict=True):
+            torch.testing.assert_close(after, factor * before)
+
+
 def test_edits_stay_within_their_bounds_even_with_absurd_weights() -> None:
     network = unet()
     with torch.no_grad():

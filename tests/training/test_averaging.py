@@ -10,8 +10,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from reage.errors import ConfigError, ExistsError
+from reage.networks.delta_unet import DeltaUNet
 from reage.training.averaging import average_runs
 from reage.training.checkpoint import read_about
+from reage.training.config import read_settings
 from reage.training.trained import open_trained
 
 
@@ -45,6 +47,22 @@ def test_generators_are_averaged_and_critics_are_of_the_first_run(
     generator = open_trained(tmp_path / "mean").exported.networks["generator"]  # as an export opens it
     for key, value in generator.state_dict().items():
         torch.testing.assert_close(value, after[f"generator/{key}"])
+
+
+def test_settings_may_be_changed_and_are_checked(delta_run: Path, tmp_path: Path) -> None:
+    average_runs([delta_run, delta_run], [1, 1], tmp_path / "mean", ["options.emphasis=0.2"])
+    assert read_settings(tmp_path / "mean").options["emphasis"] == 0.2
+    generator = open_trained(tmp_path / "mean").exported.networks["generator"]
+    assert isinstance(generator, DeltaUNet)
+    assert generator.emphasis == 0.2
+    for wrong, said in (
+        ("options.emphasis=2", "emphasis"),
+        ("options.nothing=1", "nothing"),
+        ("x", "key=value"),
+    ):
+        with pytest.raises(ConfigError, match=said):
+            average_runs([delta_run, delta_run], [1, 1], tmp_path / "wrong", [wrong])
+    assert not (tmp_path / "wrong").exists()
 
 
 def test_runs_that_do_not_match_are_refused(delta_run: Path, age_run: Path, tmp_path: Path) -> None:

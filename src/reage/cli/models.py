@@ -167,7 +167,14 @@ def export(
     metavar="NUMBERS",
     help="What part each run has, such as 0.6,0.4; default: all alike.",
 )
-def average(runs: tuple[Path, ...], output: Path, parts: str | None) -> None:
+@click.option(
+    "--set",
+    "changed",
+    metavar="KEY=VALUE",
+    multiple=True,
+    help="A setting that the new run has otherwise, such as options.emphasis=0.2; may be given several times.",
+)
+def average(runs: tuple[Path, ...], output: Path, parts: str | None, changed: tuple[str, ...]) -> None:
     """Average the generators of RUNS that went on from each other, which is often better than each of them.
 
     Critics and settings are those of the first run.
@@ -179,7 +186,7 @@ def average(runs: tuple[Path, ...], output: Path, parts: str | None) -> None:
         numbers = [float(part) for part in parts.split(",")] if parts else [1.0] * len(runs)
     except ValueError:
         raise click.BadParameter(f"'{parts}': say numbers such as 0.6,0.4", param_hint="--parts") from None
-    average_runs(runs, numbers, output)
+    average_runs(runs, numbers, output, changed)
     click.echo(f"{output}: written; reage export makes a bundle of it")
 
 

@@ -17,10 +17,13 @@ import torch
 from reage.errors import ConfigError
 from reage.files import refuse_existing, writing_folder
 from reage.training.checkpoint import read_tensors, save_tensors
+from reage.training.config import TrainSettings, override_setting, validate
 from reage.training.families import family_type
 
 
-def average_runs(runs: Sequence[Path], parts: Sequence[float], output: Path) -> None:
+def average_runs(
+    runs: Sequence[Path], parts: Sequence[float], output: Path, overrides: Sequence[str] = ()
+) -> None:
     """Write a run folder whose generators are the weighted mean of those of ``runs``.
 
     What it averages are the networks that the family keeps an average of (`Family.averaged`); everything else, such as
@@ -30,9 +33,10 @@ def average_runs(runs: Sequence[Path], parts: Sequence[float], output: Path) -> 
         runs: run folders of one family; their last weights are taken.
         parts: the weight of each, positive; they are divided by their sum.
         output: the folder to make.
+        overrides: settings of it that differ from those of the first run, each as ``key=value``.
 
     Raises:
-        ConfigError: a run cannot be read, or their networks or numbers do not match.
+        ConfigError: a run cannot be read, their networks or numbers do not match, or a setting is none.
         ExistsError: ``output`` exists.
         WriteError: it cannot be written.
     """
@@ -44,7 +48,11 @@ def average_runs(runs: Sequence[Path], parts: Sequence[float], output: Path) -> 
         raise ConfigError("parts are positive numbers, such as 0.6,0.4")
     refuse_existing(output, folder=True)
     settings = _settings(runs[0])
-    averaged = family_type(settings["family"]).averaged
+    for override in overrides:
+        override_setting(settings, override)
+    family = family_type(validate(TrainSettings, settings, str(output)).family)
+    validate(family.options_type, settings.get("options", {}), f"{output}: options")
+    averaged = family.averaged
     tensors, about = read_tensors(runs[0] / "weights.safetensors")
     others = [read_tensors(run / "weights.safetensors")[0] for run in runs[1:]]
     total = sum(parts)

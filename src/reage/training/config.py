@@ -178,7 +178,7 @@ def parse_recipe(text: str, source: str, overrides: list[str] | None = None) -> 
     if not isinstance(stored, dict):
         raise ConfigError(f"{source}: a recipe is a mapping of settings")
     for override in overrides or []:
-        _override(stored, override)
+        override_setting(stored, override)
     return validate(TrainSettings, stored, source)
 
 
@@ -190,7 +190,8 @@ def read_settings(run: Path) -> TrainSettings:
         raise ConfigError(f"{run} is not a run folder: {error}") from error
 
 
-def _override(stored: dict[str, Any], override: str) -> None:
+def override_setting(stored: dict[str, Any], override: str) -> None:
+    """Change the mapping ``stored`` as ``override`` of the form ``key=value`` says; raises `ConfigError`."""
     key, sign, value = override.partition("=")
     if not sign or not key:
         raise ConfigError(f"'{override}' is not of the form key=value")

@@ -70,7 +70,7 @@ class DeltaFamily(EditingFamily):
         nets = [read_age_net(run) for run in options.teachers]
         trunk = nets[0].trunk
         self.networks = {
-            "generator": DeltaUNet(options.widths),
+            "generator": DeltaUNet(options.widths, emphasis=options.emphasis),
             "critic": AgeTrunkCritic(trunk.widths),
             "texture": PatchCritic(),
             "reader": FrozenAgeNet(nets[-1].trunk.widths),
@@ -346,7 +346,7 @@ class DeltaFamily(EditingFamily):
     @classmethod
     def exported(cls, settings: TrainSettings, size: int) -> Exported:
         options = validate(DeltaOptions, settings.options, "options")
-        generator = DeltaUNet(options.widths)
+        generator = DeltaUNet(options.widths, emphasis=options.emphasis)
         return Exported(
             networks={"generator": generator},
             graphs={"any": generator},

@@ -27,6 +27,13 @@ class DeltaOptions(Settings):
     widths: tuple[Width, Width, Width] = Field(
         (48, 96, 160), description="Channels of the U-Net's three levels."
     )
+    emphasis: float = Field(
+        0.0,
+        ge=0,
+        le=0.3,
+        description="How much stronger edits over 50 years and more are made than learned, and less so from 15 on; "
+        "it may be set after training, since critics teach to hold back where ages are far.",
+    )
     reach: Reach = Field(
         "face", description="How far edits reach: over the face, or over the head, with hair, ears and jaw."
     )
