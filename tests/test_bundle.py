@@ -323,9 +323,13 @@ def test_a_network_that_is_no_network_is_refused(tmp_path: Path) -> None:
 
 def test_a_network_that_does_not_answer_as_the_manifest_says_is_refused(tmp_path: Path) -> None:
     another_size = open_bundle(write(tmp_path / "size", size=64))
-    infinite = open_bundle(write(tmp_path / "infinite", older=painting_network(float("inf"))))
+    infinite, huge, none = (
+        open_bundle(write(tmp_path / str(value), older=painting_network(value)))
+        for value in (float("inf"), -1e30, float("nan"))
+    )
     nameless = open_bundle(write(tmp_path / "nameless", inputs=["face", "male"]))
-    for bundle, message in ((another_size, "run"), (infinite, "infinite values"), (nameless, "run")):
+    beyond = [(each, "delta beyond 1000|image beyond 1000") for each in (infinite, huge, none)]
+    for bundle, message in ((another_size, "run"), *beyond, (nameless, "run")):
         face = np.zeros((bundle.manifest.size, bundle.manifest.size, 3), np.float32)
         with pytest.raises(BundleError, match=message) as caught:
             bundle.edit(face, source_age=30, target_age=60, male=0)

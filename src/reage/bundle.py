@@ -39,6 +39,8 @@ _MAX_MANIFEST = 1 << 20
 _MAX_BYTES = 1 << 30
 """Bytes of the largest manifest, and of all other files together."""
 
+_LARGEST = 1000.0
+"""Answers are less than that, or no picture: colours are from -1 to 1. Sums of huge ones would be infinite."""
 ANSWER_SECONDS = 60.0
 """How long a network may take for one face. The embedded one takes a thirtieth of a second."""
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -156,11 +158,13 @@ class Bundle:
             raise BundleError(f"{self.path}: its network cannot be run: {one_line(error)}") from error
         for name, channels, result in zip(manifest.outputs, (3, 1), results, strict=False):
             expected = (1, channels, manifest.size, manifest.size)
-            if not _is_floats(result) or np.shape(result) != expected or not np.isfinite(result).all():
-                raise BundleError(
-                    f"{self.path}: its network answers with {name} of {np.shape(result)} or infinite values, where "
-                    f"the manifest promises {expected}"
-                )
+            wrong = ""
+            if not _is_floats(result) or np.shape(result) != expected:
+                wrong = f"of {np.shape(result)}, where the manifest promises {expected}"
+            elif not np.abs(result).max() <= _LARGEST:  # or it is no number
+                wrong = f"beyond {_LARGEST:g}, where colours are from -1 to 1"
+            if wrong:
+                raise BundleError(f"{self.path}: its network answers with {name} {wrong}")
         return [np.asarray(result[0], np.float32) for result in results]
 
     def check(self) -> None:

@@ -6,6 +6,7 @@ import json
 import struct
 import zlib
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import cv2
@@ -183,8 +184,8 @@ def networks() -> dict[str, Case]:
         entry = tensor.external_data.add()
         entry.key, entry.value = "location", "private.bin"
 
-    def infinite(graph: Any) -> None:
-        graph.initializer[0].raw_data = np.array([np.inf], np.float32).tobytes()
+    def beyond(graph: Any, value: float) -> None:
+        graph.initializer[0].raw_data = np.array([value], np.float32).tobytes()
         graph.node[1].op_type = "Identity"
 
     def grown(graph: Any) -> None:
@@ -197,7 +198,8 @@ def networks() -> dict[str, Case]:
 
     bodies = {
         "private files": changed(external),
-        "infinite answers": changed(infinite),
+        "infinite answers": changed(partial(beyond, value=np.inf)),
+        "answers whose sums are infinite": changed(partial(beyond, value=1e36)),
         "an answer of terabytes": changed(grown),
         "another shape": changed(narrow),
         "an endless loop": seeds.looping(times=1 << 50),

@@ -329,7 +329,10 @@ def test_what_is_no_video_is_refused_in_one_line(tmp_path: Path, portrait: Path)
     empty.touch()
     playlist = tmp_path / "list.m3u8"
     playlist.write_text("#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:9/clip.ts\n")
+    unknown = write_clip(tmp_path / "unknown.mkv", [np.zeros((64, 64, 3), np.uint8)])
+    unknown.write_bytes(unknown.read_bytes().replace(b"V_MPEG4/ISO/AVC", b"V_MPEG4/ISO/???"))
     ends = {
+        unknown: "no video in it that can be decoded",
         tmp_path / "absent.mp4": "does not exist",
         tmp_path: "is a folder",
         tmp_path / ("x" * 300): "name too long",

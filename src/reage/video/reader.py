@@ -56,9 +56,11 @@ class VideoReader:
 
     def __init__(self, container: InputContainer, path: Path) -> None:
         self._container = container
-        shown = [s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
+        cover = av.stream.Disposition.attached_pic
+        # FFmpeg has no codec context for what it cannot decode.
+        shown = [s for s in container.streams.video if s.codec_context and not s.disposition & cover]
         if not shown:
-            raise VideoError(f"{path} has no video in it")
+            raise VideoError(f"{path} has no video in it that can be decoded")
         if container.format.name.endswith("_pipe") or container.format.name == "image2":
             raise VideoError(f"{path} is a photo; use `reage photo`")
         self._stream = shown[0]
