@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -183,7 +184,8 @@ def killed(archive: Path, tmp_path: Path) -> Path:
         shutil.copy(archive / "a.jpg", archive / f"copy{number}.jpg")
     target = tmp_path / "aged"
     command = [sys.executable, "-m", "reage", "batch", archive, "-o", target, "--to", "70", "--workers", "1"]
-    program = subprocess.Popen([str(word) for word in command], stderr=subprocess.DEVNULL)
+    said = (tmp_path / "said").open("wb")
+    program = subprocess.Popen([str(word) for word in command], stdout=said, stderr=said)
     try:
         while program.poll() is None:
             parts = target.glob("results.parts/[0-9]*.parquet")
@@ -193,11 +195,16 @@ def killed(archive: Path, tmp_path: Path) -> Path:
     finally:
         program.kill()
         program.wait()
+        said.close()
     return target
 
 
 @pytest.mark.usefixtures("environment")
 def test_a_batch_that_is_killed_goes_on_where_it_was(archive: Path, killed: Path, tmp_path: Path) -> None:
+    said = (tmp_path / "said").read_text()
+    assert not re.search(r"\(raylet\)|\.cc:|\.py:", said), (
+        f"Ray's own lines, which belong into its logs: {said}"
+    )
     parts = [pyarrow.parquet.read_table(part) for part in killed.glob("results.parts/*.parquet")]
     told = [name for part in parts for name in part["output"].to_pylist()] or list(table(killed))
     before = {name: (killed / name).stat().st_mtime_ns for name in told}

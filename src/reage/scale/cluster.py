@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from typing import Any
+from typing import Any, TextIO
 
 import cv2
 import pyarrow as pa
@@ -29,16 +30,18 @@ Worker = Callable[..., Callable[[pa.Table], pa.Table]]
 def connected(address: str | None, workers: int | None) -> Iterator[int]:
     """A connection to Ray and the number of workers to use there; started, and stopped again, where there is none."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing about this archive is told to anybody
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # what matters is raised
+    os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")  # prints no line of what nodes tell
     import ray
     import ray.data
 
-    logging.getLogger("ray.data").setLevel(logging.CRITICAL)
+    for handler in logging.getLogger("ray.data").handlers:
+        if handler.name == "console":  # the other one is that of the log file
+            handler.setLevel(logging.CRITICAL)
     address = address or os.environ.get("RAY_ADDRESS")
     if address:
         _knock(address)
     started = nullcontext() if ray.is_initialized() else _connection(ray, address, workers or cores())
-    with started:
+    with _terminal_spared(), started:
         yield workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
 
 
@@ -57,6 +60,37 @@ def _connection(ray: Any, address: str | None, count: int) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def _terminal_spared() -> Iterator[None]:
+    """Keeps errors that Ray's compiled library writes from the terminal, for which Ray has no option.
+
+    They are in Ray's log of this process, too. What Python writes to ``sys.stderr`` arrives as ever.
+    """
+    said = sys.stderr
+    if not _is_standard_error(said):
+        yield
+        return
+    said.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    with os.fdopen(kept, "w", buffering=1, encoding=said.encoding, errors=said.errors) as sys.stderr:
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(kept, 2)
+            os.close(nowhere)
+            sys.stderr = said
+
+
+def _is_standard_error(file: TextIO | None) -> bool:
+    """Whether ``file`` is what this process was given as its standard error, and not put in its place."""
+    try:
+        return file is not None and file.fileno() == 2
+    except (OSError, ValueError):  # one in memory has no number
+        return False
 
 
 def _knock(address: str) -> None:
