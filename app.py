@@ -13,6 +13,7 @@ from pathlib import Path
 if find_spec("reage") is None:  # a Space installs requirements.txt, and not the repository itself
     sys.path.insert(0, str(Path(__file__).parent / "src"))
 
+from reage.cli.hints import explain
 from reage.errors import ReageError
 from reage.web.access import Access
 from reage.web.server import serve
@@ -40,5 +41,5 @@ if __name__ == "__main__":
     try:
         main()
     except ReageError as error:
-        print(f"Error: {error}", file=sys.stderr)
+        print(f"Error: {explain(error)}", file=sys.stderr)
         sys.exit(2)

@@ -369,6 +369,20 @@ def test_an_existing_bundle_is_not_replaced(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["bundle"]
 
 
+def test_who_gives_what_is_no_bundle_yet_is_told_how_to_make_one(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    (run / "checkpoints").mkdir(parents=True)
+    weights = [run / "best.safetensors", run / "checkpoints" / "step00000006.safetensors"]
+    for path in (tmp_path / "best.pth", run / "settings.json", *weights):
+        path.write_bytes(b"of a training")
+    export = f"reage export {run} -o BUNDLE"
+    advice = {tmp_path / "best.pth": f"reage import aging-gan {tmp_path / 'best.pth'} -o BUNDLE"}
+    for place, command in (advice | dict.fromkeys([run, *weights], export)).items():
+        result = CliRunner().invoke(main, ["models", "show", str(place)])
+        assert result.exit_code == 2
+        assert result.stderr == f"reage: {place} is not a model bundle; make one of it: {command}\n"
+
+
 def test_bundles_are_found_in_a_folder_after_the_embedded_one(tmp_path: Path) -> None:
     write(tmp_path / "one")
     write(tmp_path / "two.zip")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from reage.errors import BundleError, one_line
+from reage.errors import BundleError, NoBundleError, one_line
 from reage.files import checked_name
 
 MANIFEST = "manifest.json"
@@ -47,7 +47,7 @@ def opened(path: Path) -> Iterator[Read]:
         lzma.LZMAError,
     ) as error:
         reason = getattr(error, "strerror", None) or one_line(error)
-        raise BundleError(f"{path} is not a model bundle: {reason}") from error
+        raise NoBundleError(path, reason) from error
 
 
 def _read_file(path: Path, most: int) -> bytes:

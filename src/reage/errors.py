@@ -65,6 +65,17 @@ class BundleError(ReageError):
     """A model bundle is missing, malformed or altered, or its network cannot be run."""
 
 
+class NoBundleError(BundleError):
+    """The file or folder at ``path`` is no model bundle."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path = path
+
+    def __str__(self) -> str:
+        return "{} is not a model bundle: {}".format(*self.args)
+
+
 class HubError(BundleError):
     """A model on the Hugging Face Hub that cannot be found, reached, read or published."""
 

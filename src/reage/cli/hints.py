@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from reage.errors import ExistsError, JudgeError, PixelLimitError, ReageError
+from reage.errors import ExistsError, JudgeError, NoBundleError, PixelLimitError, ReageError
 
 
 def print_doubt(photo: Path, doubt: str) -> None:
@@ -14,7 +14,7 @@ def print_doubt(photo: Path, doubt: str) -> None:
     click.echo(f"reage: {photo}: {doubt}; --from says it", err=True)
 
 
-def explain(error: ReageError, command: click.Command | None) -> str:
+def explain(error: ReageError, command: click.Command | None = None) -> str:
     """The one line shown for ``error``, with advice that suits the options of ``command``."""
     options = {name for parameter in command.params for name in parameter.opts} if command else set()
     if isinstance(error, ExistsError):
@@ -26,4 +26,15 @@ def explain(error: ReageError, command: click.Command | None) -> str:
         return f"{error}; pass --force to judge all the same, with a warning in the report"
     if isinstance(error, PixelLimitError) and "--max-pixels" in options:
         return f"{error}; raise it with --max-pixels if you trust the file"
+    if isinstance(error, NoBundleError) and (advice := _way_to_bundle(error.path)):
+        return f"{error.path} is not a model bundle; make one of it: {advice}"
     return str(error)
+
+
+def _way_to_bundle(path: Path) -> str | None:
+    """The command that makes a bundle of ``path``, if it is a training run or a checkpoint of the aging-gan project."""
+    if path.suffix in (".pth", ".pt"):
+        return f"reage import aging-gan {path} -o BUNDLE"
+    folders = path.parents[:2] if path.suffix == ".safetensors" else [path]
+    run = next((folder for folder in folders if (folder / "settings.json").exists()), None)
+    return f"reage export {run} -o BUNDLE" if run else None
