@@ -385,6 +385,22 @@ def test_nothing_can_be_resumed_where_there_is_no_checkpoint(cache: Path, tmp_pa
         Trainer(age_settings(cache), tmp_path, resume=True)
 
 
+def test_a_run_that_has_gone_further_is_measured_but_does_not_go_on(
+    cache: Path, age_run: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(age_run, tmp_path / "run")
+    trainer = Trainer(age_settings(cache, steps=1), folder, resume=True)
+    with pytest.raises(ConfigError, match="already, of 1"):
+        trainer.run()
+    assert trainer.test() == json.loads((age_run / "metrics" / "test_metrics.json").read_text())
+
+
+def test_weights_that_nobody_trained_are_not_measured(cache: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="has no weights to measure"):
+        Trainer(age_settings(cache), tmp_path / "typo").test()
+    assert not (tmp_path / "typo").exists()
+
+
 def test_a_run_of_other_widths_is_not_resumed(cache: Path, age_run: Path) -> None:
     with pytest.raises(ConfigError, match="weights of 'age' do not fit"):
         Trainer(age_settings(cache, options={"widths": [16, 16, 24]}), age_run, resume=True)

@@ -100,10 +100,13 @@ class Trainer:
         """Train to the last step, or until SIGTERM or Ctrl-C asks to stop, and then leave a checkpoint.
 
         Raises:
-            ConfigError: a loss or gradient is not finite any more, or ``best_by`` names no validation figure.
+            ConfigError: a loss or gradient is not finite any more, or ``best_by`` names no validation figure, or the
+                run has taken more steps than the settings say.
             WriteError: the folder cannot be written.
             ArchiveError: the archive cannot be written at the start; later such failures are warnings.
         """
+        if self.step > self.settings.steps:
+            raise ConfigError(f"{self.folder} is at step {self.step} already, of {self.settings.steps}")
         with departing(self.settings, self.folder, first=self.accelerator.is_main_process) as self._departure:
             self._run()
 
@@ -129,10 +132,19 @@ class Trainer:
 
         Returns:
             What ``metrics/test_metrics.json`` then holds. Nothing else that a run left in the folder changes, but for
-            the log, which gets the figures, too. Raises `WriteError` where they cannot be written.
+            the log, which gets the figures, too.
+
+        Raises:
+            ConfigError: there are no weights.
+            WriteError: the figures cannot be written.
         """
+        resumed = self._saved_step is not None
+        if not (resumed or self.settings.start_from or (self.folder / "best.safetensors").exists()):
+            raise ConfigError(
+                f"{self.folder} has no weights to measure: name a run folder, or set start_from"
+            )
         try:
-            self._prepare(measured=self._saved_step is not None)
+            self._prepare(measured=resumed)
             self._test(again=True)
             self.accelerator.wait_for_everyone()
         except OSError as error:
@@ -321,8 +333,6 @@ class Trainer:
         about = load_checkpoint(saved[-1], self._state(), self.updater.optimisers)
         self.step, self.best = int(about["step"]), about["best"]
         self._saved_step = self.step
-        if self.step > self.settings.steps:
-            raise ConfigError(f"{self.folder} is at step {self.step} already, of {self.settings.steps}")
         if self.updater.scaler is not None and "scaler" in about:
             self.updater.scaler.load_state_dict(about["scaler"])
 
