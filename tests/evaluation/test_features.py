@@ -94,3 +94,18 @@ def test_weights_of_inception_that_are_missing_or_unsafe_are_told_in_one_line(in
     with pytest.raises(ReageError, match="not weights that can be read safely") as caught:
         open_extractor("inception")
     assert "\n" not in str(caught.value)
+
+
+def test_a_torchvision_of_another_build_is_told_in_one_line(
+    inception: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "torch_fidelity").mkdir()
+    (tmp_path / "torch_fidelity" / "__init__.py").write_text(
+        "raise RuntimeError('operator torchvision::nms does not exist')"
+    )
+    for name in [name for name in sys.modules if name.startswith("torch_fidelity")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ReageError, match=r"builds of the same kind.*torchvision::nms") as caught:
+        open_extractor("inception")
+    assert "\n" not in str(caught.value)

@@ -165,6 +165,11 @@ def _inception() -> Callable[[torch.Tensor], torch.Tensor]:
         raise ReageError(
             f"the features of Inception-v3 need: pip install 'reage[inception]' ({one_line(error)})"
         ) from error
+    except Exception as error:  # it imports torchvision, which may be built for another torch
+        raise ReageError(
+            f"torch-fidelity cannot be loaded; torch and torchvision must be builds of the same kind, for CPUs or for "
+            f"the same CUDA: {one_line(error)[:200]}"
+        ) from error
     weights = weights_file("inception")
     if not weights.is_file():
         raise ReageError(f"the features of Inception-v3 need {INCEPTION_URL} as {weights}")
