@@ -229,6 +229,7 @@ def test_a_dry_run_says_how_long_and_writes_nothing(archive: Path, tmp_path: Pat
     assert "s a photo" in result.output
     assert "with 3 workers" in result.output
     assert "MB a worker" in result.output
+    assert f"fails: {archive}/bad.jpg is not an image" in result.output
     assert not (tmp_path / "aged").exists()
 
 

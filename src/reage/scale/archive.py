@@ -71,6 +71,8 @@ class Plan:
     """On one core; 0 where no photograph could be tried."""
     megabytes_a_worker: float
     """Peak memory while these photographs were aged; 0 where the system does not say."""
+    failures: list[str]
+    """The first few rows that cannot be done, as far as is known, a sentence each."""
 
     def __str__(self) -> str:
         size = f", {self.megabytes:,.0f} MB" if self.megabytes else ""
@@ -84,6 +86,7 @@ class Plan:
             )
         if self.megabytes_a_worker:
             lines.append(f"memory: {self.megabytes_a_worker:.0f} MB a worker")
+        lines += [f"fails: {text}" for text in self.failures]
         return "\n".join(lines)
 
 
@@ -164,6 +167,9 @@ def plan_batch(
     with tempfile.TemporaryDirectory(prefix="reage-") as folder:
         worker = Worker(Work(folder, request, _pinned(options)))
         tried = worker(pa.Table.from_pylist(_cells(sample, {}), INPUT)) if sample else SCHEMA.empty_table()
+    told = Summary(target)
+    told.count(_failed([row for row in rows if row.problem]))
+    told.count(tried)
     seconds = [s for s in tried["seconds"].to_pylist() if s is not None]
     return Plan(
         photos=len(rows),
@@ -172,6 +178,7 @@ def plan_batch(
         workers=workers or cores(),
         seconds_a_photo=sum(seconds) / len(seconds) if seconds else 0.0,
         megabytes_a_worker=_peak_megabytes(),
+        failures=told.failures,
     )
 
 
