@@ -35,12 +35,19 @@ def progress_bar(*, shown: bool = True) -> Iterator[Progress]:
         TextColumn("{task.fields[note]}"),
     )  # fmt: skip
     # Drawn twice a second only: the work needs the processor more than the bar does.
-    with Bars(*columns, console=Console(stderr=True), refresh_per_second=2, disable=not shown) as bars:
-        tasks: dict[str, TaskID] = {}
+    bars = Bars(*columns, console=Console(stderr=True), refresh_per_second=2, disable=not shown)
+    tasks: dict[str, TaskID] = {}
 
-        def progress(stage: str, done: int, total: int | None, note: str = "") -> None:
-            if stage not in tasks:
-                tasks[stage] = bars.add_task(stage, total=total, completed=done, note=note)
-            bars.update(tasks[stage], completed=done, total=total, note=note)
+    def progress(stage: str, done: int, total: int | None, note: str = "") -> None:
+        if stage not in tasks:
+            tasks[stage] = bars.add_task(stage, total=total, completed=done, note=note)
+        bars.update(tasks[stage], completed=done, total=total, note=note)
 
+    bars.start()
+    try:
         yield progress
+    finally:
+        if tasks:
+            bars.stop()
+        else:  # without the empty line that would stand above an error
+            bars.live.stop()

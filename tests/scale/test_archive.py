@@ -252,7 +252,8 @@ def test_stores_that_do_not_answer(archive: Path, tmp_path: Path, closed_port: i
 
 def test_a_cluster_that_does_not_answer(archive: Path, tmp_path: Path, closed_port: int) -> None:
     where = f"127.0.0.1:{closed_port}"
-    result = reage("batch", archive, "-o", tmp_path / "aged", "--to", 70, "--address", where, "--quiet")
+    result = reage("batch", archive, "-o", tmp_path / "aged", "--to", 70, "--address", where)
+    assert result.stderr.startswith("reage: "), "nothing stands above the error, not even an empty line"
     assert f"no Ray cluster answers at {where}" in one_line(result)
     assert not (tmp_path / "aged").exists()
 
