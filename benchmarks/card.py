@@ -57,9 +57,11 @@ Judges never taught this model. `reage evaluate --index INDEX` measures all of i
 
 ## Limits
 
-- Counted by eye on 40 random test faces: at 80, forehead or cheeks get brownish or pale stains on 11 of them (12 of
-  other 40 in version 0.4), at 60 on 3 (3), most on smooth and on dark faces. At 20, the frames of glasses fade on 2 of
-  10 wearers (4), a light rim shows along the jaw on 2 of 40, and skin looks blurred on 2 (3).
+- Counted by eye on 40 random test faces of 200 px: at 80, forehead or cheeks get brownish or pale stains on 13 of them
+  (11 of other 40 in version 0.5), at 60 on 5 (3), nearly all on smooth or dark faces. At 20, the frames of glasses fade
+  on 2 of 7 wearers (2 of 10); no light rim shows along the jaw any more (2 of 40). On 16 portraits of 1,024 px, looked
+  at in 400 px at 80: stains on none, a fringe that keeps part of its colour on 2, a pale edge at the hairline on 1. At
+  full size, faint stains show on 2 of the 7 bundled portraits, and a pale edge at the hairline on 1.
 - Hair turns grey by a curve of age, not by what the network sees; hairlines stay, and white hair stays white at 20.
 - It moves apparent age less than asked for, at both ends. Judges of age err by years on real faces too.
 - Identity is kept partly because the shape of the head does not change, and eyes and teeth are left almost untouched on
