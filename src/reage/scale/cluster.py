@@ -126,10 +126,10 @@ def map_rows(
 ) -> Iterator[pa.Table]:
     """What workers answer to ``rows``, block by block, in whatever order they are ready.
 
-    Ray gives a worker several blocks at a time, and counts its end as a failure of each of them. So rows that are lost
-    with their worker are done again one by one, a worker holding no more than one; and those that are lost even so,
-    perhaps since a row beside them took all memory, by a fresh worker each while nothing else runs. A row that ends
-    that one, too, is not answered; it takes no other with it.
+    Ray Data gives a worker several blocks at a time, and counts its end as a failure of each of them. So rows that are
+    lost with their worker are done again by workers that hold one row each; and those that are lost even so, perhaps
+    since a row beside them took all memory, while nothing else runs. A row that ends its worker there, too, is not
+    answered; it takes no other with it.
 
     Args:
         rows: what is to be done.
@@ -145,32 +145,58 @@ def map_rows(
     """
     waiting = {row[key]: row for row in rows}
 
-    def answers(left: Sequence[dict[str, Any]], **dealt: int) -> Iterator[pa.Table]:
-        for table in _map_blocks(left, schema, worker, arguments, **dealt):
+    def known(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
+        for table in tables:
             for answered in table[key].to_pylist():
                 waiting.pop(answered, None)
             yield table
 
-    yield from answers(rows, block=block, workers=workers)
-    yield from answers(list(waiting.values()), block=1, workers=workers, at_once=1)
-    for row in list(waiting.values()):
-        yield from answers([row], block=1, workers=1)
+    yield from known(_by_blocks(rows, schema, worker, arguments, block, workers))
+    for count in (workers, 1, 1):
+        yield from known(_one_by_one(list(waiting.values()), schema, worker, arguments, count))
 
 
-def _map_blocks(
+def _one_by_one(
     rows: Sequence[dict[str, Any]],
     schema: pa.Schema,
     worker: Worker,
     arguments: tuple[Any, ...],
-    *,
+    workers: int,
+) -> Iterator[pa.Table]:
+    """What workers that hold one row each answer to ``rows``; nothing for a row whose worker ends."""
+    if not rows:
+        return
+    import ray
+
+    # They ask for no core: Ray Data may still keep those of workers that ended.
+    start = ray.remote(num_cpus=0)(worker).remote
+    lost = ray.exceptions.RayActorError, ray.exceptions.OutOfMemoryError, ray.exceptions.RayTaskError
+    left, idle = list(rows), list[Any]()
+    busy: dict[Any, Any] = {}
+    while left or busy:
+        while left and len(busy) < workers:
+            actor = idle.pop() if idle else start(*arguments)
+            busy[actor.__call__.remote(pa.Table.from_pylist([left.pop()], schema))] = actor
+        answer = ray.wait(list(busy))[0][0]
+        actor = busy.pop(answer)
+        with _told():
+            try:
+                table = ray.get(answer)
+            except lost:
+                continue
+        idle.append(actor)
+        yield table
+
+
+def _by_blocks(
+    rows: Sequence[dict[str, Any]],
+    schema: pa.Schema,
+    worker: Worker,
+    arguments: tuple[Any, ...],
     block: int,
     workers: int,
-    at_once: int | None = None,
 ) -> Iterator[pa.Table]:
-    """What workers answer to each block of ``rows``; nothing for a block whose worker ends.
-
-    ``at_once`` is how many blocks a worker is given at a time; None leaves it to Ray.
-    """
+    """What workers of Ray Data answer to each block of ``rows``; nothing for a block whose worker ends."""
     if not rows:
         return
     import ray
@@ -180,20 +206,24 @@ def _map_blocks(
     context.enable_progress_bars = False
     context.max_errored_blocks = -1
     with ray.data.DataContext.current(context):
-        pool = ray.data.ActorPoolStrategy(
-            size=min(workers, len(blocks)), max_tasks_in_flight_per_actor=at_once
-        )
-        answers = _answers(ray.data.from_arrow(blocks), worker, arguments, pool)
-        try:
+        answers = _answers(ray.data.from_arrow(blocks), worker, arguments, min(workers, len(blocks)))
+        with _told():
             yield from answers.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0)
-        except ray.exceptions.RayError as error:
-            raise BatchError(
-                f"Ray cannot go on: {one_line(error)}; the same command does the rest"
-            ) from error
 
 
-def _answers(blocks: Any, worker: Worker, arguments: tuple[Any, ...], pool: Any) -> Any:
-    """The Ray dataset of the answers to that of ``blocks`` by a ``pool`` of workers."""
+@contextmanager
+def _told() -> Iterator[None]:
+    """Turns what Ray raises into one line."""
+    import ray
+
+    try:
+        yield
+    except ray.exceptions.RayError as error:
+        raise BatchError(f"Ray cannot go on: {one_line(error)}; the same command does the rest") from error
+
+
+def _answers(blocks: Any, worker: Worker, arguments: tuple[Any, ...], workers: int) -> Any:
+    """The Ray dataset of the answers to that of ``blocks``."""
     import ray
 
     with warnings.catch_warnings():
@@ -205,7 +235,7 @@ def _answers(blocks: Any, worker: Worker, arguments: tuple[Any, ...], pool: Any)
             fn_constructor_args=arguments,
             batch_size=None,
             batch_format="pyarrow",
-            compute=pool,
+            compute=ray.data.ActorPoolStrategy(size=workers),
             num_cpus=1,
             max_restarts=-1,
             max_task_retries=_TASK_RETRIES,
