@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -117,6 +119,16 @@ def test_what_fades_keeps_its_luma_and_loses_its_own_chroma() -> None:
     assert whole[:, :200].sum() > 1000
     assert np.abs(out - luma[..., None])[whole].max() <= 1
     assert not out[:, 200:].any()
+
+
+def test_an_edit_half_way_to_another_is_their_mean_in_every_part() -> None:
+    one, other = edit_of(0.2, 0.4), replace(edit_of(0.4, 0.0), fade=np.full((SIZE, SIZE), 0.5, np.float32))
+    for first, second in ((one, other), (other, one)):
+        middle = first.towards(second, 0.5)
+        assert middle.delta == pytest.approx(np.full((SIZE, SIZE, 3), 0.3))
+        assert middle.gain == pytest.approx(np.full((SIZE, SIZE), 0.2))
+        assert middle.fade == pytest.approx(np.full((SIZE, SIZE), 0.25))
+    assert one.towards(one, 0.5).fade is None
 
 
 def test_16_bits_and_8_bits_agree() -> None:

@@ -61,6 +61,17 @@ class Edit:
         fade = None if self.fade is None else np.minimum(self.fade * factor, 1)
         return Edit(self.delta * factor[..., None], np.maximum(self.gain * factor, -1), fade)
 
+    def towards(self, other: Edit, part: float) -> Edit:
+        """The edit that lies ``part`` of the way to ``other``."""
+        step = np.float32(part)
+        gain = self.gain + step * (other.gain - self.gain)
+        fade: Float32 | None = None
+        if self.fade is not None or other.fade is not None:
+            none = np.zeros_like(gain)
+            before, after = (none if each.fade is None else each.fade for each in (self, other))
+            fade = before + step * (after - before)
+        return Edit(self.delta + step * (other.delta - self.delta), gain, fade)
+
     def without_colour(self) -> Edit:
         """The edit with the luma (ITU-R BT.601) of its change in each channel: for black-and-white photographs."""
         return Edit(np.repeat((self.delta @ _LUMA)[..., None], 3, 2), self.gain)

@@ -99,10 +99,7 @@ class _Scene:
         at = float(np.interp(age, self.knots, np.arange(len(self.knots))))
         one, other = self.edits[int(at)], self.edits[int(np.ceil(at))]
         part = np.float32(at - int(at))
-        return [
-            Edit(a.delta + part * (b.delta - a.delta), a.gain + part * (b.gain - a.gain))
-            for a, b in zip(one, other, strict=True)
-        ]
+        return [a.towards(b, part) for a, b in zip(one, other, strict=True)]
 
 
 def write_film(
