@@ -53,7 +53,8 @@ class Edit:
     gain: Float32
     """(S, S): the change of the face's own fine detail: -1 removes it, 0 keeps it, +1 doubles it."""
     fade: Float32 | None = None
-    """(S, S): the part of each pixel's own chroma that is lost, 0 to 1; None is nothing. Networks say nothing of it."""
+    """(S, S): the part of each pixel's own chroma that is lost, 1 at most; below 0 it gains some. None is nothing.
+    Networks say nothing of it."""
 
     def scaled(self, strength: float | Float32) -> Edit:
         """The same edit, ``strength`` times as strong: a number, or one (S, S) for each place."""
@@ -61,16 +62,16 @@ class Edit:
         fade = None if self.fade is None else np.minimum(self.fade * factor, 1)
         return Edit(self.delta * factor[..., None], np.maximum(self.gain * factor, -1), fade)
 
-    def towards(self, other: Edit, part: float) -> Edit:
-        """The edit that lies ``part`` of the way to ``other``."""
-        step = np.float32(part)
+    def towards(self, other: Edit, part: float | Float32) -> Edit:
+        """The edit that lies ``part`` of the way to ``other``: a number, or one (S, S) for each place."""
+        step = np.asarray(part, np.float32)
         gain = self.gain + step * (other.gain - self.gain)
         fade: Float32 | None = None
         if self.fade is not None or other.fade is not None:
             none = np.zeros_like(gain)
             before, after = (none if each.fade is None else each.fade for each in (self, other))
             fade = before + step * (after - before)
-        return Edit(self.delta + step * (other.delta - self.delta), gain, fade)
+        return Edit(self.delta + step[..., None] * (other.delta - self.delta), gain, fade)
 
     def without_colour(self) -> Edit:
         """The edit with the luma (ITU-R BT.601) of its change in each channel: for black-and-white photographs."""
@@ -182,14 +183,16 @@ def _tiles(
         extent = columns.stop - columns.start, rows.stop - rows.start
         shift = np.array([[1, 0, -columns.start], [0, 1, -rows.start]], np.float32)
         change = np.asarray(cv2.warpAffine(changes, compose(shift, onto), extent), np.float32)
-        if fade is not None:
-            part = cv2.warpAffine(fade, compose(shift, back), extent)
-            change += part[..., None] * cv2.transform(_in_colour(photo[rows, columns]), _TO_GREY)
-        if face.matte is not None:
-            functions = cv2.warpAffine(
-                face.matte.functions, compose(shift, back), extent, borderMode=cv2.BORDER_REPLICATE
-            )
-            change *= evaluate(functions, _in_colour(photo[rows, columns]))
+        if fade is not None or face.matte is not None:
+            pixels = _in_colour(photo[rows, columns])
+            if fade is not None:
+                part = cv2.warpAffine(fade, compose(shift, back), extent)
+                change += part[..., None] * cv2.transform(pixels, _TO_GREY)
+            if face.matte is not None:
+                functions = cv2.warpAffine(
+                    face.matte.functions, compose(shift, back), extent, borderMode=cv2.BORDER_REPLICATE
+                )
+                change *= evaluate(functions, pixels)
         low = np.zeros_like(change)
         if blurred is not None:
             there = compose(shift, low_onto)

@@ -193,10 +193,7 @@ class EditSmoother:
         slow = 1 - np.float32(np.exp(-step / _TIME))
         weight = slow + (1 - slow) * motion  # (S, S)
         self._face = self._face + weight[..., None] * (face - self._face)
-        self._edit = Edit(
-            self._edit.delta + weight[..., None] * (edit.delta - self._edit.delta),
-            self._edit.gain + weight * (edit.gain - self._edit.gain),
-        )
+        self._edit = self._edit.towards(edit, weight)
         return self._edit
 
 
