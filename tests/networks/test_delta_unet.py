@@ -9,10 +9,10 @@ from reage.networks.delta_unet import MAX_CHROMA, MAX_GAIN, MAX_LUMA, DeltaUNet
 BT601 = torch.tensor([0.299, 0.587, 0.114])[None, :, None, None]
 
 
-def unet(*, awake: bool = True) -> DeltaUNet:
+def unet(*, awake: bool = True, lines: bool = False) -> DeltaUNet:
     """A narrow network; ``awake`` gives random values to all that is zero at the start."""
     torch.manual_seed(0)
-    network = DeltaUNet((8, 16, 24), condition=16)
+    network = DeltaUNet((8, 16, 24), condition=16, lines=lines)
     if awake:
         for parameter in network.parameters():
             if not parameter.any():
@@ -54,6 +54,17 @@ def test_the_edit_grows_smoothly_from_the_same_age() -> None:
     sizes = [float(network(face, source, source + gap, male)[0].abs().mean()) for gap in (0.1, 1.0, 10.0)]
     assert 0 < sizes[0] < 0.02 * sizes[2]
     assert sizes[0] < sizes[1] < sizes[2]
+
+
+def test_spots_are_filtered_out_of_edits_to_older_ages_alone() -> None:
+    face, source, _, male = inputs(1)
+    plain, filtered = unet().requires_grad_(False), unet(lines=True).requires_grad_(False)
+    for years, same in ((-20, True), (20, False)):
+        changes = [
+            (network(face, source, source + years, male)[0] * BT601).sum(1) for network in (plain, filtered)
+        ]
+        assert torch.equal(*changes) == same
+    assert changes[1].square().sum() < changes[0].square().sum()
 
 
 def test_far_edits_are_emphasised_and_near_ones_are_not() -> None:

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from reage.networks.coherence import LineFilter
 from reage.networks.conditioning import AgePairEmbedding
 from reage.networks.layers import BinomialBlur, FiLMResBlock, GroupNorm
 
@@ -35,13 +36,21 @@ class DeltaUNet(nn.Module):
         condition: length of the embedding of ages and gender.
         emphasis: how much stronger edits over `FAR` years are made than they were learned: 0.2 is a fifth. Critics
             teach a network to hold back where it errs, which is where ages are far.
+        lines: whether the change of luma of edits to older ages loses its spots and keeps its lines, by `LineFilter`.
+            Edits to younger ages take spots of age away, and need theirs.
     """
 
     def __init__(
-        self, widths: tuple[int, int, int] = (48, 96, 160), condition: int = 128, emphasis: float = 0.0
+        self,
+        widths: tuple[int, int, int] = (48, 96, 160),
+        condition: int = 128,
+        emphasis: float = 0.0,
+        *,
+        lines: bool = False,
     ) -> None:
         super().__init__()
         self.emphasis = emphasis
+        self.lines = LineFilter() if lines else None
         low, mid, deep = widths
         self.embed = AgePairEmbedding(condition)
         self.stem = nn.Conv2d(12, low, 3, padding=1)
@@ -92,7 +101,11 @@ class DeltaUNet(nn.Module):
         ramp = (1 - torch.exp(-years / 10.0)) * (1 + self.emphasis * far)
         for _ in range(4):
             chroma = _double(chroma)  # four smooth doublings leave no facets; one bilinear step of 16 would
-        delta = MAX_LUMA * torch.tanh(luma) + _chroma_to_rgb(MAX_CHROMA * torch.tanh(chroma.float()))
+        luma = MAX_LUMA * torch.tanh(luma)
+        if self.lines is not None:
+            older = (target > source)[:, None, None, None]
+            luma = torch.where(older, self.lines(luma), luma)
+        delta = luma + _chroma_to_rgb(MAX_CHROMA * torch.tanh(chroma.float()))
         return ramp * delta, ramp * MAX_GAIN * torch.tanh(gain)
 
 

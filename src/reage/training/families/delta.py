@@ -70,7 +70,7 @@ class DeltaFamily(EditingFamily):
         nets = [read_age_net(run) for run in options.teachers]
         trunk = nets[0].trunk
         self.networks = {
-            "generator": DeltaUNet(options.widths, emphasis=options.emphasis),
+            "generator": _generator(options),
             "critic": AgeTrunkCritic(trunk.widths),
             "texture": PatchCritic(),
             "reader": FrozenAgeNet(nets[-1].trunk.widths),
@@ -346,7 +346,7 @@ class DeltaFamily(EditingFamily):
     @classmethod
     def exported(cls, settings: TrainSettings, size: int) -> Exported:
         options = validate(DeltaOptions, settings.options, "options")
-        generator = DeltaUNet(options.widths, emphasis=options.emphasis)
+        generator = _generator(options)
         return Exported(
             networks={"generator": generator},
             graphs={"any": generator},
@@ -357,6 +357,10 @@ class DeltaFamily(EditingFamily):
             reach=options.reach,
             teachers=["reage age network (a run of the family age)"],
         )
+
+
+def _generator(options: DeltaOptions) -> DeltaUNet:
+    return DeltaUNet(options.widths, emphasis=options.emphasis, lines=options.lines)
 
 
 def _mean_within(maps: Tensor, mask: Tensor) -> Tensor:

@@ -30,9 +30,13 @@ class DeltaOptions(Settings):
     emphasis: float = Field(
         0.0,
         ge=0,
-        le=0.3,
+        le=1,
         description="How much stronger edits over 50 years and more are made than learned, and less so from 15 on; "
         "it may be set after training, since critics teach to hold back where ages are far.",
+    )
+    lines: bool = Field(
+        False,
+        description="Whether edits to older ages change brightness only along lines, as folds run, and not in spots.",
     )
     reach: Reach = Field(
         "face", description="How far edits reach: over the face, or over the head, with hair, ears and jaw."
