@@ -44,10 +44,10 @@ def test_the_speeds_in_the_readme_are_those_that_were_stored() -> None:
     stored = json.loads((ROOT / "benchmarks" / "photo.json").read_text())
     times, lines = stored["milliseconds"], (ROOT / "README.md").read_text().splitlines()
     rows = {
-        "from the shell and back": [f"{times['reage photo, cold']:.0f} ms"],
+        "the whole command": [f"{times['reage photo, cold']:.0f} ms"],
         "with everything loaded": [f"{times['warm, total']:.0f} ms", f"{times['warm, detect']:.0f} ms"],
         "one more age of an open photo": [f"{times['one more age, open photo']:.0f} ms"],
-        "the embedded generator, beside": [f"{times['CycleGAN / embedded']:.1f} times"],
+        "the embedded generator, compared": [f"{times['CycleGAN / embedded']:.1f} times"],
         "peak memory for a photo of": [", ".join(map(str, stored["memory"].values())) + " MB"],
     }
     for words, figures in rows.items():
