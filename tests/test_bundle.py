@@ -380,7 +380,7 @@ def test_who_gives_what_is_no_bundle_yet_is_told_how_to_make_one(tmp_path: Path)
     for place, command in (advice | dict.fromkeys([run, *weights], export)).items():
         result = CliRunner().invoke(main, ["models", "show", str(place)])
         assert result.exit_code == 2
-        assert result.stderr == f"reage: {place} is not a model bundle; make one of it: {command}\n"
+        assert result.stderr == f"reage: {place} is not a model bundle; make one from it: {command}\n"
 
 
 def test_bundles_are_found_in_a_folder_after_the_embedded_one(tmp_path: Path) -> None:

@@ -246,7 +246,7 @@ def test_two_spellings_of_a_folder_are_one(
 def test_ages_beyond_the_model_are_told_as_what_is_shown(photo: Path, tmp_path: Path) -> None:
     most = json.loads(reage("models", "show").output)["target_ages"][1]
     result = reage("photo", photo, "--to", 110)
-    assert f"(asked for 110; the nearest this model gives is {most:g})" in result.output
+    assert f"(asked for 110; the nearest this model supports is {most:g})" in result.output
     sheets = []
     for name, ages in (("asked", f"20,{most},100,110"), ("given", f"20,{most}")):
         sheet = tmp_path / f"{name}.png"
@@ -266,13 +266,13 @@ def test_years_from_the_age_in_the_photo(photo: Path) -> None:
     for targets in ([], ["--to", 70, "--by", 5], ["--by", 5, "--direction", "young2old"]):
         result = reage("photo", photo, *targets)
         assert result.exit_code == 2
-        assert "say one of --to AGE, --by YEARS or --direction" in result.output
+        assert "give one of --to AGE, --by YEARS or --direction" in result.output
 
 
 def test_the_help_says_what_a_direction_is() -> None:
     text = " ".join(reage("photo", "--help").output.split())
-    assert f"young2old makes {GOALS['older']:g}, old2young {GOALS['younger']:g}" in text
-    assert f"at least {MIN_GAP:g} years from the age in the photo" in text
+    assert f"young2old is age {GOALS['older']:g} and old2young age {GOALS['younger']:g}" in text
+    assert f"the change is at least {MIN_GAP:g} years" in text
 
 
 def test_clear_ends(photo: Path, tmp_path: Path) -> None:
@@ -301,7 +301,7 @@ def test_clear_ends(photo: Path, tmp_path: Path) -> None:
         "several photos need a folder": ["photo", photo, photo, "--to", 50, "-o", file],
         "did you mean 'forehead'": ["photo", photo, "--to", 50, "--regions", "forhead=1"],
         "outside 0 to 1.5": ["strip", photo, "--regions", "eyes=2"],
-        "say name=factor": ["photo", photo, "--to", 50, "--regions", "eyes"],
+        "give name=factor": ["photo", photo, "--to", 50, "--regions", "eyes"],
         "is a file, where": ["photo", photo, "--to", 50, "--layers", "-o", tmp_path / "it.png"],
         "would both be written": ["photo", photo, tmp_path / "me.png", "--to", 50, "--layers"],
         f"to {tmp_path / 'a-50.png'};": ["photo", tmp_path / "a.heic", tmp_path / "a.png", "--to", 50],
@@ -407,7 +407,7 @@ def test_ages() -> None:
 def test_regions() -> None:
     assert parse_regions("forehead=1.0, eyes=.5") == {"forehead": 1, "eyes": 0.5}
     for wrong in ("", "eyes", "eyes=", "eyes=a", "eyes=1,eyes=0", "eyes=1,"):
-        with pytest.raises(RegionError, match="say name=factor"):
+        with pytest.raises(RegionError, match="give name=factor"):
             parse_regions(wrong)
 
 

@@ -1,4 +1,4 @@
-"""Face ageing: a photograph in, the same person older or younger out.
+"""Face ageing: makes the people in photographs older or younger.
 
 from reage import Reager
 sitting = Reager.default().open("me.jpg")

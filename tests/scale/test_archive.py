@@ -55,7 +55,7 @@ def test_a_batch_writes_what_photo_writes_and_does_it_once(archive: Path, tmp_pa
     result = reage("batch", archive, "-o", target, "--to", 70, "--quality", 90)
     assert result.exit_code == 2, result.output
     assert f"{archive}/bad.jpg is not an image" in result.output
-    assert "2 aged, 0 were done before, 1 failed" in result.output
+    assert "2 aged, 0 already done, 1 failed" in result.output
 
     reage(
         "photo",
@@ -91,15 +91,15 @@ def test_a_batch_writes_what_photo_writes_and_does_it_once(archive: Path, tmp_pa
     (moved / "bad.jpg").unlink()
     again = reage("batch", moved, "-o", target, "--to", 70, "--quality", 90)
     assert again.exit_code == 0, again.output
-    assert "0 aged, 2 were done before, 0 failed" in again.output
+    assert "0 aged, 2 already done, 0 failed" in again.output
     shutil.copy(moved / "more/b.png", moved / "a.jpg")
     (target / "more/b-70.png").unlink()
     changed = reage("batch", moved, "-o", target, "--to", 70, "--quality", 90)
-    assert "2 aged, 0 were done before" in changed.output
+    assert "2 aged, 0 already done" in changed.output
     assert (target / "a-70.jpg").stat().st_mtime_ns > written["a-70.jpg"]
     assert (target / "more/b-70.png").exists()
     other = reage("batch", moved, "-o", target, "--to", 70, "--strength", 0.5)
-    assert "2 aged, 0 were done before" in other.output
+    assert "2 aged, 0 already done" in other.output
 
 
 @pytest.mark.usefixtures("cluster")
@@ -113,7 +113,7 @@ def test_a_batch_from_a_bucket_into_a_bucket(archive: Path, bucket: str, tmp_pat
     result = reage("batch", f"s3://{bucket}/people.csv", "-o", f"s3://{bucket}/aged", "--to", 75)
     assert result.exit_code == 2
     assert f"s3://{bucket}/photos/absent.jpg: there is no such file" in result.output
-    assert "2 aged, 0 were done before, 1 failed" in result.output
+    assert "2 aged, 0 already done, 1 failed" in result.output
 
     assert reage("photo", archive / "a.jpg", "--to", 30, "--strength", 0.8, "-o", tmp_path).exit_code == 0
     assert reage("photo", archive / "more/b.png", "--to", 75, "-o", tmp_path).exit_code == 0
@@ -160,7 +160,7 @@ def test_a_worker_that_is_killed_loses_no_photo(archive: Path, tmp_path: Path) -
     result = reage("batch", archive, "-o", target, "--to", 70, "--workers", 2)
     killer.join()
     assert killed
-    assert "42 aged, 0 were done before, 1 failed" in result.output
+    assert "42 aged, 0 already done, 1 failed" in result.output
     done = [row for row in table(target).values() if row["status"] == "done"]
     assert len(done) == 42
     assert len({(target / row["output"]).read_bytes() for row in done if "b-70" not in row["output"]}) == 1
@@ -172,7 +172,7 @@ def test_a_photo_that_ends_its_process_takes_no_other_with_it(archive: Path, tmp
     # With one worker, Ray gives it the photos behind the deadly one before that ends it.
     result = reage("batch", f"deadly://{archive}", "-o", tmp_path / "aged", "--to", 70, "--workers", 1)
     assert result.exit_code == 2
-    assert "2 aged, 0 were done before, 2 failed" in result.output
+    assert "2 aged, 0 already done, 2 failed" in result.output
     assert "deadly.jpg: the process that worked on it alone ended, several times" in result.output
 
 
@@ -210,7 +210,7 @@ def test_a_batch_that_is_killed_goes_on_where_it_was(archive: Path, killed: Path
     before = {name: (killed / name).stat().st_mtime_ns for name in told}
     result = reage("batch", archive, "-o", killed, "--to", 70)
     assert result.exit_code == 0, result.output
-    assert f"{42 - len(told)} aged, {len(told)} were done before, 0 failed" in result.output
+    assert f"{42 - len(told)} aged, {len(told)} already done, 0 failed" in result.output
     assert {name: (killed / name).stat().st_mtime_ns for name in told} == before
     assert len(table(killed)) == 42
 

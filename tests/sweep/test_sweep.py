@@ -175,7 +175,7 @@ def test_a_sweep_that_is_killed_in_mid_trial_goes_on_in_that_trial(
     )  # once the trial has noticed, and stopped in order
     assert ran.exit_code == 0, ran.output
     assert ran.output.startswith("trial-0000, 1 of 1: ")
-    assert "stopped; --resume goes on" in (trial / "output.txt").read_text()
+    assert "stopped; continue with --resume" in (trial / "output.txt").read_text()
     after = steps_of(trial)
     assert [step for step, _ in after] == list(range(1, 13))
     assert after[: len(before)] == before  # these epochs were not trained again

@@ -75,7 +75,7 @@ def test_a_photo_goes_one_way_or_to_an_age_and_not_both(portrait: Path, tmp_path
     for asked in ([], ["--to", "50", "--direction", "young2old"]):
         ran = CliRunner().invoke(main, ["photo", str(portrait), *asked, "-o", str(tmp_path / "x.jpg")])
         assert ran.exit_code == 2
-        assert "say one of --to AGE, --by YEARS or --direction" in ran.output
+        assert "give one of --to AGE, --by YEARS or --direction" in ran.output
     assert not (tmp_path / "x.jpg").exists()
 
 

@@ -127,7 +127,7 @@ def test_a_command_that_was_stopped_says_so_and_fails(
     monkeypatch.setattr(Updater, "update", interrupted)
     stopped = CliRunner().invoke(main, ["train", str(recipe), "-o", str(run)])
     assert stopped.exit_code == 128 + signal.SIGTERM
-    assert "step 2 of 3, stopped; --resume goes on" in stopped.output
+    assert "step 2 of 3, stopped; continue with --resume" in stopped.output
     done = CliRunner().invoke(main, ["train", str(recipe), "-o", str(run), "--resume"])
     assert done.exit_code == 0, done.output
     assert "step 3 of 3\n" in done.output

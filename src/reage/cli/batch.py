@@ -22,12 +22,14 @@ from reage.cli.options import (
 @click.option("-o", "--output", "target", required=True, metavar="TARGET", help="Folder of the results.")
 @target_options
 @click.option(
-    "--workers", type=click.IntRange(1), help="Processes, each on one core; default: one for every core."
+    "--workers", type=click.IntRange(1), help="Number of processes, each on one core; default: one per core."
 )
 @click.option(
-    "--address", help="A Ray cluster to join; default: RAY_ADDRESS, or else Ray starts on this machine."
+    "--address", help="Ray cluster to use; default: RAY_ADDRESS, or else a new one on this machine."
 )
-@click.option("--dry-run", is_flag=True, help="Say how many photos, how long and how much memory, and stop.")
+@click.option(
+    "--dry-run", is_flag=True, help="Print the number of photos and the estimated time and memory, then stop."
+)
 @click.option("--quiet", is_flag=True, help="Print errors only.")
 @face_options
 @photo_options
@@ -40,13 +42,13 @@ def batch(
     quiet: bool,
     **given: Any,
 ) -> None:
-    """Make the people in an archive of photographs older or younger, on many cores or machines.
+    """Make the people in many photographs older or younger, on many cores or machines.
 
-    SOURCE is a folder, with all folders in it, a pattern such as "photos/**/*.jpg", or a table (.csv, .parquet) with a
-    column "path" and, if wanted, "to", "by", "from" and "strength" for each photo. SOURCE and TARGET may be URLs such
-    as s3://bucket/folder. Needs the extra "scale".
+    SOURCE is a folder (with its subfolders), a pattern such as "photos/**/*.jpg", or a table (.csv, .parquet) with a
+    column "path" and the optional columns "to", "by", "from" and "strength". SOURCE and TARGET may be URLs such as
+    s3://bucket/folder. Needs the extra "scale".
 
-    What became of each photo is a row of TARGET/results.parquet. The same command again does what is missing.
+    TARGET/results.parquet gets one row per photo. Repeat the command to do what is missing or failed.
     """
     need_extra("scale", "ray", "pyarrow", "fsspec", "rich")
     from reage.progress import progress_bar
@@ -64,7 +66,7 @@ def batch(
         )
     if not quiet:
         click.echo(
-            f"{summary.results}: {summary.done} aged, {summary.kept} were done before, {summary.failed} failed; "
+            f"{summary.results}: {summary.done} aged, {summary.kept} already done, {summary.failed} failed; "
             f"{summary.seconds:.0f} s"
         )
     for text in summary.failures:

@@ -32,12 +32,12 @@ if TYPE_CHECKING:
 @click.option(
     "-o",
     "--output",
-    type=click.Path(),  # text, in which a slash at the end names a folder
-    help="A file (one input) or a folder; default: beside the input. As IN and as output, - stands for standard "
-    "input and output.",
+    type=click.Path(),  # kept as text: a slash at the end means a folder
+    help="A file (for one input) or a folder; default: beside the input. '-' as IN is standard input, as output "
+    "standard output.",
 )
 @click.option(
-    "--layers", is_flag=True, help="Also write the edit as layers for retouching, into the folder OUT-layers."
+    "--layers", is_flag=True, help="Also write the edit as layers for retouching, to the folder OUT-layers."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print results as JSON.")
 @click.option("--quiet", is_flag=True, help="Print errors only.")
@@ -51,7 +51,7 @@ def photo(
         if as_json:
             raise click.UsageError("--json and -o - would both write to standard output")
         if sys.stdout.isatty():
-            raise click.UsageError("standard output is a terminal; send it to a file or another program")
+            raise click.UsageError("standard output is a terminal; redirect it to a file or a pipe")
     open_early()
     from reage.batch import age_photos
 
@@ -82,7 +82,7 @@ def photo(
 
 
 def _print_doubts(outcome: Outcome) -> None:
-    """Warn where the age that an edit starts from may be misread."""
+    """Warn where the estimated age of the input may be wrong."""
     for doubt in outcome.doubts():
         print_doubt(outcome.input, doubt)
 
@@ -94,20 +94,23 @@ def _print_outcome(outcome: Outcome) -> None:
     to_stderr = str(outcome.output) == "-"
     for change in outcome.faces:
         asked, target = change["asked_age"], change["target_age"]
-        nearest = "" if asked == target else f"; the nearest this model gives is {target:g}"
+        nearest = "" if asked == target else f"; the nearest this model supports is {target:g}"
         click.echo(
             f"{outcome.output}: face {change['index']}, apparent age {change['apparent_before']:.0f} -> "
             f"{change['apparent_after']:.0f} (asked for {asked:g}{nearest})",
             err=to_stderr,
         )
     if outcome.layers:
-        click.echo(f"{outcome.layers}: layers, with a note on their use")
+        click.echo(f"{outcome.layers}: layers, and a README.txt about them")
 
 
 @click.command()
 @click.argument("source_photo", type=PATH, metavar="IN")
 @click.option(
-    "--ages", default="20:80:10", show_default=True, help="first:last:step, or a list such as 20,45,70."
+    "--ages",
+    default="20:80:10",
+    show_default=True,
+    help="Target ages: first:last:step, or a list such as 20,45,70.",
 )
 @click.option("-o", "--output", type=PATH, help="The sheet to write; default: IN-strip.jpg beside the input.")
 @click.option(
@@ -120,7 +123,7 @@ def _print_outcome(outcome: Outcome) -> None:
 @face_options
 @photo_options
 def strip(source_photo: Path, ages: str, output: Path | None, tile: int, **given: Any) -> None:
-    """One contact sheet of the same face at several ages."""
+    """Write one contact sheet of a face at several ages."""
     open_early()
     from reage.batch import age_strip
 

@@ -1,4 +1,4 @@
-"""What the command line adds to errors and warnings: the option that would help."""
+"""Hints that the command line adds to errors and warnings: the option that would help."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from reage.errors import ExistsError, JudgeError, NoBundleError, PixelLimitError
 
 
 def print_doubt(photo: Path, doubt: str) -> None:
-    """Warn that the age in ``photo`` that an edit starts from may be misread; ``doubt`` says whose, and why."""
+    """Warn that the age estimated from ``photo`` may be wrong; ``doubt`` says of which face, and why."""
     click.echo(f"reage: {photo}: {doubt}; --from says it", err=True)
 
 
 def explain(error: ReageError, command: click.Command | None = None) -> str:
-    """The one line shown for ``error``, with advice that suits the options of ``command``."""
+    """The line shown for ``error``, with a hint at an option of ``command`` that would help."""
     options = {name for parameter in command.params for name in parameter.opts} if command else set()
     if isinstance(error, ExistsError):
         replace = "--overwrite" in options
@@ -23,11 +23,11 @@ def explain(error: ReageError, command: click.Command | None = None) -> str:
             f"{error}; {'pass --overwrite to replace it' if replace else 'remove it or choose another name'}"
         )
     if isinstance(error, JudgeError):
-        return f"{error}; pass --force to judge all the same, with a warning in the report"
+        return f"{error}; --force evaluates anyway, with a warning in the report"
     if isinstance(error, PixelLimitError) and "--max-pixels" in options:
         return f"{error}; raise it with --max-pixels if you trust the file"
     if isinstance(error, NoBundleError) and (advice := _way_to_bundle(error.path)):
-        return f"{error.path} is not a model bundle; make one of it: {advice}"
+        return f"{error.path} is not a model bundle; make one from it: {advice}"
     return str(error)
 
 

@@ -1,4 +1,4 @@
-"""The commands that judge models: ``evaluate``, ``compare`` and ``rate``."""
+"""The commands that evaluate models: ``evaluate``, ``compare`` and ``rate``."""
 
 from __future__ import annotations
 
@@ -22,55 +22,73 @@ EVALUATION = ("torch", "pandas", "pyarrow", "rich", "skimage", "sklearn", "matpl
 @click.command()
 @click.argument("model", type=MODEL, required=False)
 @click.option(
-    "--index", type=PATH, required=True, help="Made by `reage data index`; images lie where it says."
+    "--index",
+    type=PATH,
+    required=True,
+    help="Index made by `reage data index`; its images must still be in place.",
 )
 @click.option(
     "--split",
     type=click.Choice(["test", "val"]),
     default="test",
     show_default=True,
-    help="val is for choosing between weights, and prints their selection score.",
+    help="Split to evaluate on; val is for choosing weights, and also prints the selection score.",
 )
 @click.option(
     "-o", "--output", type=PATH, default=Path("report"), show_default=True, help="Folder of the report."
 )
 @click.option(
-    "--faces", type=click.IntRange(2), default=500, show_default=True, help="How many are edited, at most."
+    "--faces", type=click.IntRange(2), default=500, show_default=True, help="Largest number of faces to edit."
 )
 @click.option(
-    "--ages", default="20:80:10", show_default=True, help="first:last:step, or a list such as 25,45,70."
+    "--ages",
+    default="20:80:10",
+    show_default=True,
+    help="Target ages: first:last:step, or a list such as 25,45,70.",
 )
 @click.option(
     "--references",
     type=click.IntRange(20),
     default=150,
     show_default=True,
-    help="Real faces of each age, at most.",
+    help="Largest number of real faces per target age, to compare with.",
 )
 @click.option(
-    "--min-sharpness", type=float, default=20.0, show_default=True, help="As in the index; leaves out blur."
+    "--min-sharpness",
+    type=float,
+    default=20.0,
+    show_default=True,
+    help="Leave out blurrier faces (sharpness as in the index).",
 )
 @click.option(
     "--features",
     type=click.Choice(["lite0", "inception"]),
     default="lite0",
     show_default=True,
-    help="The features that KID and FID compare.",
+    help="Network whose features KID and FID compare.",
 )
-@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True)
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**32 - 1),
+    default=0,
+    show_default=True,
+    help="Seed for drawing the faces.",
+)
 @click.option(
     "--cache",
     type=PATH,
-    help="Folder that keeps the measurements, for several reports; default: measurements/ in the report's folder.",
+    help="Folder for measurements, which several reports can share; default: measurements/ in the report's folder.",
 )
 @device_option
 @ray_option
 @click.option(
     "--workers",
     type=click.IntRange(1),
-    help="Processes with --ray, each on one core; default: one for every core.",
+    help="Number of processes with --ray, each on one core; default: one per core.",
 )
-@click.option("--force", is_flag=True, help="Let networks judge that taught the model; the report says so.")
+@click.option(
+    "--force", is_flag=True, help="Accept judges that took part in training the model; the report says so."
+)
 @click.option("--overwrite", is_flag=True, help="Replace an existing report.")
 def evaluate(
     model: Path | str | None,
@@ -84,12 +102,15 @@ def evaluate(
     overwrite: bool,
     **options: Any,
 ) -> None:
-    """Judge MODEL (default: the embedded one) on labelled faces: age, identity, realism, what it leaves alone, groups.
+    """Evaluate MODEL on labelled faces (needs the extra "eval").
 
-    MODEL is a bundle, a run folder (its best weights are judged), a file of weights or a checkpoint in one, or a
-    best.pth of the aging-gan project. The losses of a run on its test split: reage train RECIPE -o RUN --only-test.
+    Measures age, identity, realism, preservation, and differences between groups.
 
-    A stopped evaluation goes on where it stopped. Reports that share a --cache measure real faces only once.
+    MODEL (default: the embedded one) is a bundle, a run folder (its best weights are used), a weights file or
+    checkpoint in one, or a best.pth of the aging-gan project. For the losses of a run on its test split, use
+    reage train RECIPE -o RUN --only-test.
+
+    Repeat the command to continue a stopped evaluation. Reports that share a --cache measure real faces only once.
     """
     need_extra("eval", *EVALUATION)
     from reage.evaluation.evaluate import evaluate
@@ -115,7 +136,7 @@ def evaluate(
 
 @contextmanager
 def _measurers(ray: bool, workers: int | None) -> Iterator[Measurers]:
-    """What measures the faces of an evaluation: this process, or so many of Ray's."""
+    """What measures the faces of an evaluation: this process, or ``workers`` processes of Ray."""
     if not ray:
         if workers:
             raise click.UsageError("--workers needs --ray")
@@ -130,7 +151,7 @@ def _measurers(ray: bool, workers: int | None) -> Iterator[Measurers]:
     with ExitStack() as stack:
 
         def measurers(root: Path, reager: Reager, features: str) -> Measure:
-            # Ray is started here, where the data set and the model are known to be there.
+            # Ray is started only here, once the data set and the model are known to exist.
             count = stack.enter_context(connected(None, workers))
             return measure_on_ray(root, reager, features, workers=count)
 
@@ -143,12 +164,15 @@ def _measurers(ray: bool, workers: int | None) -> Iterator[Measurers]:
     "-o",
     "--output",
     type=PATH,
-    help="A folder for compare.md and its plot, or a file ending in .html: one page to send around, with tables, plots "
-    "and faces, and a slider between the models. Default: print only.",
+    help="Folder for compare.md and its plot, or a .html file: a single page with tables, plots, faces and a slider "
+    "between the models. Default: print only.",
 )
-@click.option("--votes", type=PATH, help="The file of `reage rate`: also tell what people preferred.")
+@click.option("--votes", type=PATH, help="Votes file of `reage rate`; adds what people preferred.")
 def compare(reports: tuple[Path, ...], output: Path | None, votes: Path | None) -> None:
-    """Print REPORTS of `reage evaluate` side by side, doing nothing and real faces among them."""
+    """Print REPORTS of `reage evaluate` side by side.
+
+    Real faces and the baseline of doing nothing are listed, too.
+    """
     need_extra("eval", *EVALUATION)
     from reage.evaluation.compare import compare
 
@@ -163,20 +187,20 @@ def compare(reports: tuple[Path, ...], output: Path | None, votes: Path | None) 
     type=PATH,
     default=Path("votes.jsonl"),
     show_default=True,
-    help="The file that votes are added to; pairs that it has a vote on are not asked again.",
+    help="File that votes are appended to; pairs with a vote in it are not asked again.",
 )
-@click.option("--rater", default="", help="Who votes, so that several people can share a file.")
+@click.option("--rater", default="", help="Name of the person who votes; lets several people share a file.")
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
     default=7861,
     show_default=True,
-    help="Port to listen on, on this machine alone; 0 is any free one.",
+    help="Port to listen on, on this machine only; 0: any free one.",
 )
 def rate(reports: tuple[Path, ...], votes: Path, rater: str, port: int) -> None:
-    """Let people compare the outputs of REPORTS in the browser: two side by side, not told whose; Ctrl-C ends it.
+    """Let people compare the outputs of REPORTS in the browser, in blind pairs; Ctrl-C stops it.
 
-    `reage compare --votes` then tells what they preferred.
+    `reage compare --votes` then shows what they preferred.
     """
     need_extra("eval", *EVALUATION)
     from reage.evaluation.rating.pairs import read_pairs

@@ -65,10 +65,10 @@ def _end_in_order(number: int, _: Any) -> None:
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="reage")
 def main() -> None:
-    """Face ageing: a photograph in, the same person older or younger out.
+    """Make the people in photographs and videos look older or younger.
 
-    The output is a plausible edit made by a neural network, not evidence of how anybody will look; every
-    picture written says so in its metadata.
+    The output is a plausible edit made by a neural network, not evidence of how anybody will look. Every file that
+    reage writes is marked as AI-edited in its metadata.
     """
 
 

@@ -1,4 +1,4 @@
-"""The commands that list, inspect, make and import model bundles: ``models``, ``export`` and ``import``."""
+"""The commands for model bundles: ``models``, ``average``, ``export`` and ``import``."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def models() -> None:
 @models.command("list")
 @click.argument("folder", type=PATH, required=False)
 def models_list(folder: Path | None) -> None:
-    """The embedded bundle, and those in FOLDER; what is none of them there is told, and left out."""
+    """List the embedded bundle and those in FOLDER, with a note on each entry that is not a valid bundle."""
     from reage.bundle import find_bundles
 
     refused: list[ReageError] = []
@@ -37,7 +37,7 @@ def models_list(folder: Path | None) -> None:
 @click.argument("bundle", type=MODEL, required=False)
 @click.option("--card", is_flag=True, help="Print the model card instead.")
 def models_show(bundle: Path | str | None, card: bool) -> None:
-    """Everything the manifest of BUNDLE (default: the embedded one) says."""
+    """Print the manifest of BUNDLE (default: the embedded one)."""
     from reage.hub.models import open_model
 
     opened = open_model(bundle)
@@ -47,23 +47,23 @@ def models_show(bundle: Path | str | None, card: bool) -> None:
 @models.command("verify")
 @click.argument("bundles", type=MODEL, nargs=-1)
 def models_verify(bundles: tuple[Path | str, ...]) -> None:
-    """Check the hashes of BUNDLES (default: the embedded one) and that their networks answer."""
+    """Check the hashes of BUNDLES (default: the embedded one) and run their networks once."""
     from reage.hub.models import open_model
 
     for path in bundles or (None,):
         bundle = open_model(path)
         bundle.check()
         place = bundle.origin or bundle.path
-        click.echo(f"{place}: {len(bundle.manifest.files)} files verified, the network answers")
+        click.echo(f"{place}: {len(bundle.manifest.files)} files verified, the network runs")
 
 
 @models.command("pull")
 @click.argument("model", metavar="OWNER/NAME[@REVISION]")
-@click.option("-o", "--output", type=PATH, help="Also write it here: a folder, or a file ending in .zip.")
+@click.option("-o", "--output", type=PATH, help="Also save the bundle here: a folder, or a .zip file.")
 def models_pull(model: str, output: Path | None) -> None:
-    """Fetch a model from the Hugging Face Hub, verify it, and say which commit it is (needs the extra "hub").
+    """Download a model from the Hugging Face Hub, verify it and print its commit (needs the extra "hub").
 
-    REVISION is a branch, a tag or a commit; default: main. HF_TOKEN, HF_HOME and HF_HUB_OFFLINE are heeded.
+    REVISION is a branch, a tag or a commit; default: main. HF_TOKEN, HF_HOME and HF_HUB_OFFLINE apply.
     """
     from reage.bundle import refuse_existing_bundle
     from reage.hub.models import HubModel, pull
@@ -80,9 +80,9 @@ def models_pull(model: str, output: Path | None) -> None:
 @models.command("push")
 @click.argument("model", metavar="OWNER/NAME")
 @click.argument("bundle", type=PATH)
-@click.option("--private", is_flag=True, help="If the repository is made now, only its owner sees it.")
+@click.option("--private", is_flag=True, help="Make the repository private if it does not exist yet.")
 def models_push(model: str, bundle: Path, private: bool) -> None:
-    """Publish BUNDLE on the Hugging Face Hub, with its card (needs the extra "hub" and HF_TOKEN)."""
+    """Publish BUNDLE on the Hugging Face Hub, with its model card (needs the extra "hub" and HF_TOKEN)."""
     click.echo(f"{_publish(model, bundle, private=private)}: published")
 
 
@@ -97,32 +97,30 @@ def _publish(model: str, path: Path, *, private: bool = False) -> HubModel:
 
 @click.command()
 @click.argument("run", type=PATH)
-@click.option(
-    "-o", "--output", type=PATH, required=True, help="Bundle to write: a folder, or a file ending in .zip."
-)
+@click.option("-o", "--output", type=PATH, required=True, help="Bundle to write: a folder, or a .zip file.")
 @click.option(
     "--weights",
     type=click.Choice(["best", "latest"]),
     default="best",
     show_default=True,
-    help="Of the best epoch by the run's figure, or of its last step.",
+    help="Weights of the best epoch (by the run's best_by figure), or of the last step.",
 )
 @click.option(
     "--calibrated",
     is_flag=True,
-    help="Measure which target ages make the run's teachers read the ages asked for, and store them (needs its cache).",
+    help="Calibrate target ages, so that the run's age teachers read the ages asked for (needs the run's data cache).",
 )
 @click.option(
     "--int8",
     is_flag=True,
-    help="Let networks compute in 8 bits, in half the time; refused where colours would differ by more than a level of "
-    "255.",
+    help="Quantise the networks to 8 bits, which halves the time; fails if colours would differ by more than one level "
+    "of 255 on average.",
 )
-@click.option("--name", help="Name of the model; default: that of the run folder.")
-@click.option("--version", default="1", show_default=True)
-@click.option("--card", type=PATH, help="A model card to enclose; default: one made from the run's settings.")
+@click.option("--name", help="Name of the model; default: the name of the run folder.")
+@click.option("--version", default="1", show_default=True, help="Version of the model.")
+@click.option("--card", type=PATH, help="Model card to include; default: one made from the run's settings.")
 @click.option(
-    "--push", metavar="OWNER/NAME", help="Also publish it on the Hugging Face Hub, as `reage models push`."
+    "--push", metavar="OWNER/NAME", help="Also publish it on the Hugging Face Hub, like `reage models push`."
 )
 def export(
     run: Path,
@@ -135,7 +133,7 @@ def export(
     card: Path | None,
     push: str | None,
 ) -> None:
-    """Turn a trained RUN into a bundle, checking that ONNX Runtime and torch agree."""
+    """Export a trained RUN as a model bundle, and check that ONNX Runtime and torch agree."""
     need_extra("train", "torch", "onnx", "onnxscript", "pydantic", "safetensors", "pandas")
     if push:
         need_extra("hub", "huggingface_hub")
@@ -161,23 +159,23 @@ def export(
 
 @click.command()
 @click.argument("runs", type=PATH, nargs=-1, required=True)
-@click.option("-o", "--output", type=PATH, required=True, help="Run folder to make.")
+@click.option("-o", "--output", type=PATH, required=True, help="Run folder to write.")
 @click.option(
     "--parts",
     metavar="NUMBERS",
-    help="What part each run has, such as 0.6,0.4; default: all alike.",
+    help="Weight of each run, such as 0.6,0.4; default: equal weights.",
 )
 @click.option(
     "--set",
     "changed",
     metavar="KEY=VALUE",
     multiple=True,
-    help="A setting that the new run has otherwise, such as options.emphasis=0.2; may be given several times.",
+    help="Setting to change in the new run, such as options.emphasis=0.2; repeatable.",
 )
 def average(runs: tuple[Path, ...], output: Path, parts: str | None, changed: tuple[str, ...]) -> None:
-    """Average the generators of RUNS that went on from each other, which is often better than each of them.
+    """Average the generators of RUNS that continued each other.
 
-    Critics and settings are those of the first run.
+    The result is often better than each of them. Critics and settings are taken from the first run.
     """
     need_extra("train", "torch", "pydantic", "safetensors", "pandas")
     from reage.training.averaging import average_runs
@@ -185,23 +183,24 @@ def average(runs: tuple[Path, ...], output: Path, parts: str | None, changed: tu
     try:
         numbers = [float(part) for part in parts.split(",")] if parts else [1.0] * len(runs)
     except ValueError:
-        raise click.BadParameter(f"'{parts}': say numbers such as 0.6,0.4", param_hint="--parts") from None
+        raise click.BadParameter(f"'{parts}': give numbers such as 0.6,0.4", param_hint="--parts") from None
     average_runs(runs, numbers, output, changed)
-    click.echo(f"{output}: written; reage export makes a bundle of it")
+    click.echo(f"{output}: written; make a bundle from it with reage export")
 
 
 @click.command("import")
 @click.argument("project", type=click.Choice(["aging-gan"]))
 @click.argument("checkpoint", type=PATH)
-@click.option(
-    "-o", "--output", type=PATH, required=True, help="Bundle to write: a folder, or a file ending in .zip."
-)
+@click.option("-o", "--output", type=PATH, required=True, help="Bundle to write: a folder, or a .zip file.")
 @click.option(
     "--size", type=click.IntRange(64, 512), default=256, show_default=True, help="Side of a face in pixels."
 )
-@click.option("--name", help="Name of the model; default: that of the file.")
+@click.option("--name", help="Name of the model; default: the name of the file.")
 def import_checkpoint(project: str, checkpoint: Path, output: Path, size: int, name: str | None) -> None:
-    """Turn a published CHECKPOINT of another project into a bundle; nothing in it is executed."""
+    """Convert a published CHECKPOINT of another project into a bundle.
+
+    No code in the checkpoint is executed.
+    """
     need_extra("train", "torch", "onnx", "onnxscript", "pydantic", "safetensors", "pandas")
     from reage.training.importing import import_aging_gan
 

@@ -1,4 +1,4 @@
-"""What commands share: their common options, how arguments are read, and the extras that they need."""
+"""Options that several commands share, parsing of their values, and the check for missing extras."""
 
 from __future__ import annotations
 
@@ -35,45 +35,45 @@ MOST_AGES = 200
 _SIGN_VARIABLES = ("REAGE_SIGN_CERT", "REAGE_SIGN_KEY")
 
 _TARGET = (
-    click.option("--to", type=float, help="Age to show, 0 to 116 years."),
+    click.option("--to", type=float, help="Target age, 0 to 116 years."),
     click.option(
         "--by",
         type=float,
         metavar="YEARS",
-        help="Instead of --to: years to add to the age in the photo; +20 makes older, -10 younger.",
+        help="Instead of --to: years to add to the age in the photo, such as +20 or -10.",
     ),
     click.option(
         "--direction",
         type=click.Choice(list(DIRECTIONS)),
-        help="Instead of --to: young2old makes 70, old2young 25, unless the model names other ages; at least 15 "
-        "years from the age in the photo, as far as the model goes.",
+        help="Instead of --to: young2old is age 70 and old2young age 25 (a model may define others), or further away, "
+        "so that the change is at least 15 years, within the model's range.",
     ),
 )
 _FACE = (
-    click.option("--faces", help="Which faces: all, largest, or numbers such as 0,2 (0 is the largest)."),
+    click.option("--faces", help="Faces to edit: all, largest, or numbers such as 0,2 (0 is the largest)."),
     click.option(
         "--from",
         "source",
         type=float,
         metavar="AGE",
-        help="Age in the photo; default: the age that each face looks.",
+        help="Age of the person in the photo; default: estimated for each face.",
     ),
     click.option(
         "--strength",
         type=float,
         default=1.0,
         show_default=True,
-        help="How much of the change is applied: 0 nothing, 1 all of it, up to 1.5.",
+        help="Strength of the edit: 0 is none, 1 is full, at most 1.5.",
     ),
     click.option(
         "--gender",
         type=click.Choice(["male", "female"]),
-        help="Gender that steers the change; default: as each face looks.",
+        help="Gender that the model is told; default: estimated for each face.",
     ),
     click.option(
         "--regions",
         metavar="NAME=FACTOR,...",
-        help="Change parts of the face more or less, each 0 to 1.5: hair, forehead, eyes, cheeks, mouth, neck. "
+        help="Strength of the edit in single regions, 0 to 1.5: hair, forehead, eyes, cheeks, mouth, neck. "
         "Example: forehead=1,eyes=0.5.",
     ),
 )
@@ -81,7 +81,8 @@ _MODEL = (
     click.option(
         "--model",
         type=MODEL,
-        help="A model bundle, or one on the Hugging Face Hub as hf://owner/name@revision; default: the embedded one.",
+        help="Model bundle: a folder, a zip file, or hf://owner/name@revision on the Hugging Face Hub; default: the "
+        "embedded one.",
     ),
     click.option("--overwrite", is_flag=True, help="Replace existing files."),
     click.option(
@@ -89,22 +90,22 @@ _MODEL = (
         nargs=2,
         type=PATH,
         metavar="CERT KEY",
-        help="Sign what is written with C2PA Content Credentials, by a certificate and its private key (PEM files; "
-        'needs the extra "sign"); default: the files that REAGE_SIGN_CERT and REAGE_SIGN_KEY name, if they are set.',
+        help="Sign the output with C2PA Content Credentials, with this certificate and its private key (PEM files; "
+        'needs the extra "sign"); default: the files named by REAGE_SIGN_CERT and REAGE_SIGN_KEY, if these are set.',
     ),
 )
 _PHOTO = (
     click.option(
         "--quality",
         type=click.IntRange(1, 100),
-        help="Quality of JPEG, WebP and HEIC files; default: 95, but a JPEG as its input was coded, and a WebP "
-        "lossless where its input is.",
+        help="Quality of JPEG, WebP and HEIC files; default: as in the input for JPEG from JPEG, lossless for WebP "
+        "from lossless WebP, else 95.",
     ),
 )
 
 
 def _use_device(context: click.Context, _: click.Parameter, asked: str | None) -> None:
-    """Let all networks of this command be computed on the device ``asked`` for; one line tells if there is no such."""
+    """Run all networks of this command on the device ``asked`` for; one line warns if it is not available."""
     if asked is None:
         return
     from reage.devices import find_device
@@ -113,7 +114,7 @@ def _use_device(context: click.Context, _: click.Parameter, asked: str | None) -
     if device.note:
         click.echo(f"reage: {device.note}", err=True)
     before = os.environ.get(DEVICE_VARIABLE)
-    os.environ[DEVICE_VARIABLE] = device.name  # which other processes that the command starts inherit
+    os.environ[DEVICE_VARIABLE] = device.name  # inherited by processes that the command starts
 
     def restore() -> None:
         if before is None:
@@ -141,37 +142,37 @@ device_option = click.option(
     envvar=DEVICE_VARIABLE,
     callback=_use_device,
     expose_value=False,
-    help="Where networks are computed; cpu, unless REAGE_DEVICE says otherwise. Other devices need a build of ONNX "
-    "Runtime that has them (docs/install.md); auto takes the first that there is.",
+    help="Device that runs the networks; default: REAGE_DEVICE, or else cpu. Other devices need a build of ONNX "
+    "Runtime that supports them (docs/install.md); auto takes the first one available.",
 )
 ray_option = click.option(
     "--ray",
     is_flag=True,
-    help='Let processes of Ray do the work, on this machine or on the cluster that RAY_ADDRESS names (extra "scale").',
+    help='Use Ray, on this machine or on the cluster named by RAY_ADDRESS (needs the extra "scale").',
 )
 target_options = _together(*_TARGET)
 """The age to show: --to, --by or --direction."""
 face_options = _together(*_FACE, *_MODEL, device_option)
-"""What else is asked of faces, and with which model."""
+"""The other options of a `Request`, the model, and the device."""
 max_pixels_option = click.option(
-    "--max-pixels", type=click.IntRange(1), help="Largest photo read, in pixels (default: 200 million)."
+    "--max-pixels", type=click.IntRange(1), help="Refuse larger photos; in pixels (default: 200 million)."
 )
 photo_options = _together(*_PHOTO, max_pixels_option)
 """How photographs are read and written."""
 
 
 def make_request(given: dict[str, Any], *, targeted: bool = False) -> Request:
-    """Takes what `target_options` and `face_options` gave out of ``given``, as a `Request`.
+    """The `Request` made of the values of `target_options` and `face_options`, which are removed from ``given``.
 
-    Raises `click.UsageError` where several targets are given, or none although it is ``targeted``, and `ReageError` for
-    impossible values.
+    Raises `click.UsageError` if several targets are given, or none although ``targeted`` requires one, and `ReageError`
+    for impossible values.
     """
     from reage.request import GENDERS, Request
 
     to, by, direction = (given.pop(name, None) for name in ("to", "by", "direction"))
     targets = sum(each is not None for each in (to, by, direction))
     if targets > 1 or (targeted and targets == 0):
-        raise click.UsageError("say one of --to AGE, --by YEARS or --direction")
+        raise click.UsageError("give one of --to AGE, --by YEARS or --direction")
     gender, regions = given.pop("gender"), given.pop("regions")
     return Request(
         to=DIRECTIONS[direction] if direction else to,
@@ -185,9 +186,9 @@ def make_request(given: dict[str, Any], *, targeted: bool = False) -> Request:
 
 
 def make_file_options(given: dict[str, Any]) -> FileOptions:
-    """What is left of ``given`` after `make_request`: the model and how files are read and written.
+    """The `FileOptions` made of what `make_request` left in ``given``: the model, and how files are read and written.
 
-    Raises `SignatureError` where they are to be signed, and the certificate or the key is not good for it.
+    Raises `SignatureError` if files are to be signed and the certificate or the key cannot be used.
     """
     from reage.request import FileOptions
 
@@ -195,7 +196,7 @@ def make_file_options(given: dict[str, Any]) -> FileOptions:
 
 
 def _signer(files: tuple[Path, Path] | None) -> Signer | None:
-    """Who signs what is written: by the files of --sign, or else by those that the environment names, if any."""
+    """The signer of the output, from the files of --sign or of the environment variables; None without either."""
     named = [os.environ.get(name) for name in _SIGN_VARIABLES]
     if files is None and not any(named):
         return None
@@ -218,9 +219,9 @@ def parse_ages(text: str) -> list[float]:
             ages = [float(part) for part in text.split(",")]
             count = len(ages)
     except (ValueError, ZeroDivisionError, OverflowError):
-        raise AgeError(f"ages '{text}': say first:last:step or a list such as 20,45,70") from None
+        raise AgeError(f"ages '{text}': give first:last:step or a list such as 20,45,70") from None
     if not 1 <= count <= MOST_AGES:
-        raise AgeError(f"ages '{text}' are {count} ages; a sheet holds 1 to {MOST_AGES}")
+        raise AgeError(f"ages '{text}' are {count} ages; the limit is 1 to {MOST_AGES}")
     return ages
 
 
@@ -229,12 +230,12 @@ def parse_span(text: str) -> tuple[float, float]:
     try:
         first, last = (float(part) for part in text.split(":"))
     except ValueError:
-        raise AgeError(f"ages '{text}': say first:last, such as 20:80") from None
+        raise AgeError(f"ages '{text}': give first:last, such as 20:80") from None
     return first, last
 
 
 def parse_regions(text: str) -> dict[str, float]:
-    """``forehead=1,eyes=0.5`` as factors by region; raises `RegionError` for what is not of this form."""
+    """``forehead=1,eyes=0.5`` as factors by region; raises `RegionError` for anything else."""
     regions: dict[str, float] = {}
     for part in text.split(","):
         name, sign, factor = (word.strip() for word in part.partition("="))
@@ -244,13 +245,13 @@ def parse_regions(text: str) -> dict[str, float]:
             regions[name] = float(factor)
         except ValueError:
             raise RegionError(
-                f"regions '{text}': say name=factor, each once, as in forehead=1,eyes=0.5"
+                f"regions '{text}': give name=factor, each region once, as in forehead=1,eyes=0.5"
             ) from None
     return regions
 
 
 def need_extra(extra: str, *modules: str) -> None:
-    """Raises `ReageError`, naming the ``extra`` to install, unless all ``modules`` are there."""
+    """Raises `ReageError`, which names the ``extra`` to install, unless all ``modules`` are installed."""
     from importlib.util import find_spec
 
     missing = [module for module in modules if find_spec(module) is None]

@@ -1,4 +1,4 @@
-"""The command that tries settings: ``sweep``."""
+"""The command that searches for good settings: ``sweep``."""
 
 from __future__ import annotations
 
@@ -12,18 +12,16 @@ from reage.cli.options import PATH, need_extra
 @click.command()
 @click.argument("recipe", type=PATH)
 @click.argument("overrides", nargs=-1, metavar="[key=value]...")
-@click.option("--trials", type=click.IntRange(1), default=20, show_default=True, help="Runs in all.")
+@click.option("--trials", type=click.IntRange(1), default=20, show_default=True, help="Total number of runs.")
 @click.option(
     "--search",
     metavar="KEY=VALUES",
     multiple=True,
-    help="A setting to search, as key=low:high, key=low:high:log or key=one,two; may be given several times. "
-    "Default: the family's learning rates, each from a quarter to four times the recipe's.",
+    help="Setting to search, as key=low:high, key=low:high:log or key=one,two; repeatable. "
+    "Default: the learning rates, each from a quarter to four times that of the recipe.",
 )
-@click.option(
-    "-o", "--output", type=PATH, help="Folder of the sweep; default: sweeps/ and the recipe's name."
-)
-@click.option("--resume", is_flag=True, help="Go on with the sweep in the folder, perhaps to more trials.")
+@click.option("-o", "--output", type=PATH, help="Folder of the sweep; default: sweeps/RECIPE.")
+@click.option("--resume", is_flag=True, help="Continue the sweep in the folder; --trials may be larger now.")
 def sweep(
     recipe: Path,
     overrides: tuple[str, ...],
@@ -32,11 +30,11 @@ def sweep(
     output: Path | None,
     resume: bool,
 ) -> None:
-    """Search settings of RECIPE by many runs of it, each in a process of its own (needs the extra "sweep").
+    """Search for good settings by many runs of RECIPE, one process each (needs the extra "sweep").
 
-    Each run is judged by the validation figure of its best epoch; runs that lag behind are ended early. The best recipe
-    is written to best.yaml in the folder, and a plot to sweep.png. A sweep that was stopped or killed goes on with
-    --resume, in the midst of a run.
+    Each run is scored by the validation figure of its best epoch; runs that lag behind are stopped early. The best
+    recipe is written to best.yaml in the folder, and a plot to sweep.png. --resume continues a sweep that was stopped
+    or killed, even in the middle of a run.
     """
     need_extra(
         "sweep", "torch", "accelerate", "pydantic", "yaml", "safetensors", "rich", "optuna", "matplotlib"
@@ -48,7 +46,7 @@ def sweep(
     plan = Plan.make(load_recipe(recipe, list(overrides)), [Searched.parse(each) for each in search])
     folder = output or Path("sweeps") / recipe.stem
     best = Sweep(plan, folder, tell=click.echo, resume=resume).run(trials)
-    click.echo(f"{best}: written" if best else f"{folder}: no trial has succeeded")
+    click.echo(f"{best}: written" if best else f"{folder}: no trial succeeded")
 
 
 COMMANDS = (sweep,)

@@ -1,4 +1,4 @@
-"""The commands that prepare data and train: ``data``, ``train`` and ``infer``."""
+"""The commands that prepare data and train: ``data``, ``train``, ``infer`` and ``curves``."""
 
 from __future__ import annotations
 
@@ -17,20 +17,24 @@ if TYPE_CHECKING:
 
 @click.group()
 def data() -> None:
-    """Index and pack data sets of labelled faces (needs the extra "train")."""
+    """Prepare data sets of labelled faces (needs the extra "train")."""
 
 
 @data.command("index")
 @click.argument("dataset", type=click.Choice(["utkface", "fgnet", "csv"]))
 @click.argument("source", type=PATH, required=False)
-@click.option("--images", type=PATH, help="For csv: the folder that the table's paths start from.")
-@click.option("-o", "--output", type=PATH, default=Path("index.parquet"), show_default=True)
-@click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="Threads that decode.")
+@click.option("--images", type=PATH, help="For csv: the folder that paths in the table are relative to.")
+@click.option(
+    "-o", "--output", type=PATH, default=Path("index.parquet"), show_default=True, help="Index to write."
+)
+@click.option(
+    "--workers", type=click.IntRange(1), default=2, show_default=True, help="Number of decoding threads."
+)
 def data_index(dataset: str, source: Path | None, images: Path | None, output: Path, workers: int) -> None:
-    """Read labels, find corrupt files, duplicates and contradictions, and assign splits by duplicate group.
+    """Read labels, find corrupt files, duplicates and contradictory labels, and assign splits.
 
-    SOURCE is a folder of images, for csv a table with file, age and perhaps gender and race; for utkface it
-    may be left out: the usual places are then looked through.
+    SOURCE is a folder of images, or for csv a table with file, age and optionally gender and race. For utkface it may
+    be left out: the usual places are then searched. All images of a duplicate group get the same split.
     """
     need_extra("train", "pandas", "pyarrow", "rich")
     from reage.data.commands import make_index
@@ -40,18 +44,18 @@ def data_index(dataset: str, source: Path | None, images: Path | None, output: P
 
 @data.command("cache")
 @click.argument("index", type=PATH)
-@click.option("-o", "--output", type=PATH, required=True, help="Folder to make.")
+@click.option("-o", "--output", type=PATH, required=True, help="Folder to write.")
 @click.option(
     "--size", type=click.IntRange(32, 512), default=128, show_default=True, help="Side of a face in pixels."
 )
 @click.option(
     "--workers",
     type=click.IntRange(1),
-    help="Threads that decode and align, or with --ray processes; default: 2, or with --ray one for every core.",
+    help="Number of threads (default: 2), or with --ray of processes (default: one per core).",
 )
 @ray_option
 def data_cache(index: Path, output: Path, size: int, workers: int | None, ray: bool) -> None:
-    """Align the faces of INDEX by their landmarks and pack them into one array for training."""
+    """Align the faces of INDEX by their landmarks, and pack them into one array for training."""
     need_extra("train", "pandas", "pyarrow", "rich")
     from reage.data.commands import make_cache
 
@@ -72,18 +76,18 @@ def data_cache(index: Path, output: Path, size: int, workers: int | None, ray: b
     type=click.FloatRange(min=0, min_open=True),
     default=35.0,
     show_default=True,
-    help="The most that the file may have; its quality falls until it fits.",
+    help="Largest size of the file; the JPEG quality is lowered until it fits.",
 )
 @click.option(
     "--min-sharpness",
     type=click.FloatRange(0),
     default=0.0,
     show_default=True,
-    help="Leave out faces that are less sharp, as the setting data.min_sharpness does.",
+    help="Leave out blurrier faces, like the setting data.min_sharpness.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace the file if it exists.")
 def data_pack(cache: Path, output: Path, megabytes: float, min_sharpness: float, overwrite: bool) -> None:
-    """Pack the folder CACHE into one small file, to train on another machine."""
+    """Pack the folder CACHE into one small file, for training on another machine."""
     need_extra("train", "pandas", "pyarrow", "rich")
     from reage.data.commands import pack
 
@@ -92,9 +96,9 @@ def data_pack(cache: Path, output: Path, megabytes: float, min_sharpness: float,
 
 @data.command("unpack")
 @click.argument("packed", type=PATH)
-@click.option("-o", "--output", type=PATH, required=True, help="Folder to make.")
+@click.option("-o", "--output", type=PATH, required=True, help="Folder to write.")
 def data_unpack(packed: Path, output: Path) -> None:
-    """Make a cache again of the file PACKED, as `reage data pack` wrote it."""
+    """Restore a cache from the file PACKED that `reage data pack` wrote."""
     need_extra("train", "pandas", "pyarrow", "rich")
     from reage.data.commands import unpack
 
@@ -102,44 +106,46 @@ def data_unpack(packed: Path, output: Path) -> None:
 
 
 class _TrainCommand(click.Command):
-    """Adds the settings of every run to ``--help``, where the extra is installed that knows them."""
+    """Adds the settings of every run to ``--help``, if the extra "train" is installed."""
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         try:
             from reage.training.setting_list import common_settings
         except ImportError:
             return
-        with formatter.section("Settings (key=value; those of a family: reage train RECIPE --settings)"):
+        with formatter.section(
+            "Settings (key=value; for those of a family, see reage train RECIPE --settings)"
+        ):
             formatter.write_dl(common_settings())
 
 
 @click.command(cls=_TrainCommand)
 @click.argument("recipe", type=RECIPE)
 @click.argument("overrides", nargs=-1, metavar="[key=value]...")
-@click.option("-o", "--output", type=PATH, help="Run folder; default: runs/ and the recipe's name.")
+@click.option("-o", "--output", type=PATH, help="Run folder; default: runs/RECIPE.")
 @click.option(
     "--resume",
     is_flag=True,
-    help="Go on from the folder's last checkpoint, or from that of the archived run that RECIPE is the URL of.",
+    help="Continue from the last checkpoint in the run folder, or in the archive if RECIPE is a URL.",
 )
-@click.option("--wandb-project", help="Project in Weights & Biases, as the setting wandb_project.")
-@click.option("--wandb-name", help="Name of the run in Weights & Biases, as the setting wandb_name.")
-@click.option("--skip-test", is_flag=True, help="Leave out the test at the end, as the setting test=false.")
+@click.option("--wandb-project", help="Project in Weights & Biases; same as the setting wandb_project.")
+@click.option("--wandb-name", help="Name of the run in Weights & Biases; same as the setting wandb_name.")
+@click.option("--skip-test", is_flag=True, help="Skip the test at the end; same as the setting test=false.")
 @click.option(
     "--only-test",
     is_flag=True,
-    help="Measure the folder's best weights on the test split, or else those of start_from, and print the figures.",
+    help="Only print the test figures of the run folder's best weights, or without any, of the weights in start_from.",
 )
 @click.option(
     "--dry-run",
     is_flag=True,
-    help="Print the settings, the networks' sizes and the numbers of faces, and stop.",
+    help="Print the settings, the sizes of the networks and the number of faces, then stop.",
 )
 @click.option(
     "--settings",
     "listed",
     is_flag=True,
-    help="List every setting of the run, with its default and what it means, and stop.",
+    help="List every setting with its default and meaning, then stop.",
 )
 def train(
     recipe: Path | str,
@@ -153,13 +159,13 @@ def train(
     dry_run: bool,
     listed: bool,
 ) -> None:
-    """Train the family that RECIPE names (needs the extra "train").
+    """Train the networks described by RECIPE (needs the extra "train").
 
-    RECIPE is a YAML file of settings, or with --resume the URL of an archived run (docs/cloud.md). --settings lists
-    every setting that there is, each of which may follow it as key=value.
+    RECIPE is a YAML file of settings, or with --resume the URL of an archived run (docs/cloud.md). Each setting can be
+    overridden with key=value; --settings lists them all.
 
     In several processes: accelerate launch --multi_gpu --num_processes N -m reage.training RECIPE [key=value]...
-    (that is accelerate's name for it with or without GPUs).
+    (accelerate needs --multi_gpu on CPUs, too).
     """
     need_extra("train", "torch", "accelerate", "pydantic", "yaml", "safetensors", "pandas", "rich", "dotenv")
     from reage.training.start import load_settings, prepare_folder
@@ -197,7 +203,7 @@ def _tell_end(trainer: Trainer) -> None:
     if trainer.accelerator.is_main_process:
         count = trainer.accelerator.num_processes
         several = f", in {count} processes" if count > 1 else ""
-        stopped = ", stopped; --resume goes on" if trainer.step < steps else ""
+        stopped = ", stopped; continue with --resume" if trainer.step < steps else ""
         click.echo(f"{trainer.folder}: step {trainer.step} of {steps}{several}{stopped}")
     if trainer.step < steps:
         raise SystemExit(128 + (trainer.stopped_by or signal.SIGTERM))
@@ -206,18 +212,23 @@ def _tell_end(trainer: Trainer) -> None:
 @click.command()
 @click.argument("run", type=PATH)
 @click.argument("image", type=PATH)
-@click.option("--to", "target", type=float, help="For latent-cgan: age to paint, 0 to 116 years.")
-@click.option("--direction", type=click.Choice(list(DIRECTIONS)), help="For cyclegan: which way to go.")
+@click.option("--to", "target", type=float, help="Target age for latent-cgan, 0 to 116 years.")
+@click.option("--direction", type=click.Choice(list(DIRECTIONS)), help="Direction for cyclegan.")
 @click.option(
     "-o",
     "--output",
     type=PATH,
-    help="The picture to write; default: IN-70.png or IN-young2old.png beside the input.",
+    help="Picture to write; default: IN-70.png or IN-young2old.png beside the input.",
 )
 @click.option(
-    "--epoch", default="latest", show_default=True, help="A number, or latest; of cyclegan, best, too."
+    "--epoch",
+    default="latest",
+    show_default=True,
+    help="Epoch of the run: a number or latest; for cyclegan also best.",
 )
-@click.option("--upscale", type=int, metavar="PX", help="Enlarge the picture to this side, such as 256.")
+@click.option(
+    "--upscale", type=int, metavar="PX", help="Enlarge the picture to this many pixels a side, such as 256."
+)
 @click.option("--overwrite", is_flag=True, help="Replace an existing file.")
 def infer(
     run: Path,
@@ -227,13 +238,14 @@ def infer(
     output: Path | None,
     **options: Any,
 ) -> None:
-    """The picture that a RUN of latent-cgan or cyclegan itself paints of the face in IMAGE, as small as it makes it.
+    """Write the small picture that the networks of a RUN paint of the face in IMAGE.
 
-    RUN may be a best.pth of the aging-gan project. For whole photographs, export the run and use `reage photo`.
+    RUN is one of latent-cgan or cyclegan, or a best.pth of the aging-gan project. To edit whole photographs, export the
+    run and use `reage photo`.
     """
     need_extra("train", "torch", "onnx", "pydantic", "safetensors", "pandas")
     if (target is None) == (direction is None):
-        raise click.UsageError("say one of --to AGE (latent-cgan) or --direction (cyclegan)")
+        raise click.UsageError("give one of --to AGE (latent-cgan) or --direction (cyclegan)")
     name = direction or f"{target:g}"
     path = output or image.with_name(f"{image.stem}-{name}.png")
     if direction:
@@ -250,13 +262,16 @@ def infer(
 @click.command()
 @click.argument("run", type=PATH)
 @click.option(
-    "-o", "--output", type=PATH, help="The PNG to write; default: curves.png in the run folder, anew."
+    "-o",
+    "--output",
+    type=PATH,
+    help="PNG to write; default: curves.png in the run folder, which is replaced.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace an existing file.")
 def curves(run: Path, output: Path | None, overwrite: bool) -> None:
-    """Draw losses, learning rates and validation figures of a RUN, also while it trains (needs the extra "eval").
+    """Plot the figures of a RUN, finished or not (needs the extra "eval").
 
-    They are read from log.jsonl; no experiment tracker is needed.
+    Losses, learning rates and validation figures are read from log.jsonl; no experiment tracker is needed.
     """
     need_extra("eval", "matplotlib")
     from reage.files import refuse_existing

@@ -1,4 +1,4 @@
-"""The command that reads what a file says of its making: ``verify``."""
+"""The command that reads the provenance of files: ``verify``."""
 
 from __future__ import annotations
 
@@ -14,14 +14,13 @@ from reage.errors import PhotoError
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, type=PATH, metavar="FILE...")
-@click.option("--trust", type=PATH, help="Certificates (PEM) of the authorities that you trust.")
+@click.option("--trust", type=PATH, help="PEM file with the certificates of authorities that you trust.")
 @click.option("--json", "as_json", is_flag=True, help="Print results as JSON.")
 def verify(files: tuple[Path, ...], trust: Path | None, as_json: bool) -> None:
-    """What pictures, films and videos say of their making: the mark of reage, and Content Credentials.
+    """Show how pictures and videos were made: reage's AI-edited mark and C2PA Content Credentials.
 
-    Ends with exit code 1 where a file was changed after it was signed, or its signature cannot be relied on for other
-    reasons; with 2 where a file cannot be read. Content Credentials need the extra "sign". Nothing is fetched from the
-    network.
+    The exit code is 1 if a file was changed after it was signed or its signature is invalid for another reason, and 2
+    if a file cannot be read. Content Credentials need the extra "sign". Nothing is fetched from the network.
     """
     from reage.sign.verifying import verify_file
 

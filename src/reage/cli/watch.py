@@ -1,4 +1,4 @@
-"""The commands whose results are watched: ``film``, ``video`` and ``web``."""
+"""The commands for films, videos and the web page: ``film``, ``video`` and ``web``."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ from reage.cli.options import (
 
 @click.command()
 @click.argument("source_photo", type=PATH, metavar="IN")
-@click.option("--ages", default="20:80", show_default=True, help="The first and the last age, as first:last.")
+@click.option("--ages", default="20:80", show_default=True, help="First and last age, as first:last.")
 @click.option(
     "-o",
     "--output",
     type=PATH,
-    help='A .mp4, .gif or .webp; default: beside the input, IN-film.mp4 with the extra "video", else IN-film.webp.',
+    help='A .mp4, .gif or .webp file; default: IN-film beside the input, .mp4 with the extra "video", else .webp.',
 )
 @click.option("--seconds", type=float, default=6.0, show_default=True, help="Length of the film.")
-@click.option("--fps", type=float, default=24.0, show_default=True, help="Frames a second.")
+@click.option("--fps", type=float, default=24.0, show_default=True, help="Frames per second.")
 @click.option(
     "--side",
     type=int,
     help="Longest side in pixels; default: at most 720 for MP4, 400 for GIF, 480 for WebP.",
 )
-@click.option("--labels/--no-labels", default=True, show_default=True, help="Write the age into a corner.")
-@click.option("--there-and-back", is_flag=True, help="Return to the first age: a loop without a jump.")
+@click.option("--labels/--no-labels", default=True, show_default=True, help="Show the age in a corner.")
+@click.option("--there-and-back", is_flag=True, help="Go back to the first age, for a seamless loop.")
 @click.option("--whole", is_flag=True, help="Show the whole photo instead of head and shoulders.")
 @face_options
 @max_pixels_option
@@ -56,7 +56,7 @@ def film(
     whole: bool,
     **given: Any,
 ) -> None:
-    """A film of one face growing older (MP4 needs the extra "video"; GIF and WebP do not)."""
+    """Make a film of one face growing older (MP4 needs the extra "video")."""
     from reage.video.film import Look, film_photo
 
     request = make_request(given)
@@ -69,21 +69,21 @@ def film(
 @click.command()
 @click.argument("source_video", type=PATH, metavar="IN")
 @target_options
-@click.option("-o", "--output", type=PATH, help="A .mp4, .mov or .mkv; default: beside the input.")
+@click.option("-o", "--output", type=PATH, help="A .mp4, .mov or .mkv file; default: beside the input.")
 @click.option(
     "--crf",
     type=click.IntRange(0, 51),
     default=18,
     show_default=True,
-    help="Quality of the picture: 0 is best, 51 is worst.",
+    help="Quality of the video: 0 is best, 51 is worst.",
 )
 @click.option("--quiet", is_flag=True, help="Print errors only.")
 @face_options
 def video(source_video: Path, output: Path | None, crf: int, quiet: bool, **given: Any) -> None:
     """Make the people in a video older or younger, in every frame (needs the extra "video").
 
-    Sound, subtitles and all other tracks are copied. --faces is all or largest. Interrupted, the same command goes on
-    where it was.
+    Sound, subtitles and all other tracks are copied. --faces takes all or largest. After an interruption, repeat the
+    command: it continues where it stopped.
     """
     need_extra("video", "av", "rich")
     from reage.progress import progress_bar
@@ -111,51 +111,58 @@ def video(source_video: Path, output: Path | None, crf: int, quiet: bool, **give
     type=click.IntRange(0, 65535),
     default=7860,
     show_default=True,
-    help="Port to listen on; 0 is any free one.",
+    help="Port to listen on; 0: any free one.",
 )
 @device_option
 @click.option(
     "--model",
     type=MODEL,
     envvar="REAGE_MODEL",
-    help="The model that photos are edited with unless another is chosen: a bundle, or one on the Hugging Face Hub; "
-    "default: the embedded one.",
+    help="Model that is selected at first: a bundle, or one on the Hugging Face Hub; default: the embedded one.",
 )
-@click.option("--models", type=PATH, help="A folder of further model bundles to choose from.")
+@click.option("--models", type=PATH, help="Folder with further model bundles to choose from.")
 @click.option(
     "--max-pixels",
     type=click.IntRange(1),
     default=50_000_000,
     show_default=True,
-    help="Largest photo opened, in pixels.",
+    help="Refuse larger photos; in pixels.",
 )
 @click.option(
-    "--max-upload", type=click.IntRange(1, 1000), default=40, show_default=True, help="Largest file, in MB."
+    "--max-upload",
+    type=click.IntRange(1, 1000),
+    default=40,
+    show_default=True,
+    help="Refuse larger uploads; in MB.",
 )
 @click.option(
-    "--queue", type=click.IntRange(1), default=40, show_default=True, help="Requests that may wait at a time."
+    "--queue",
+    type=click.IntRange(1),
+    default=40,
+    show_default=True,
+    help="Number of requests that may wait at once.",
 )
 @click.option(
     "--allow-host",
     metavar="NAME",
     multiple=True,
     envvar="REAGE_ALLOW_HOST",
-    help="A name that the page is reached under, such as faces.example.org; may be given several times. Numeric "
-    "addresses, localhost and this machine's own name need not be.",
+    help="Host name under which the page is reached, such as faces.example.org; repeatable. Numeric addresses, "
+    "localhost and this machine's own name are always allowed.",
 )
 @click.option(
     "--allow-frame",
     metavar="SITE",
     multiple=True,
     envvar="REAGE_ALLOW_FRAME",
-    help="A web site that may show the page within its own, such as https://example.org; may be given several times.",
+    help="Web site that may embed the page in a frame, such as https://example.org; repeatable.",
 )
 @click.option(
     "--auth",
     metavar="USER:PASSWORD",
     envvar="REAGE_AUTH",
-    help="Ask every visitor for this user name and password. Other users of this machine can read it in the list "
-    "of processes, unless it is in the environment variable REAGE_AUTH instead.",
+    help="Require this user name and password. Other users of this machine can see it in the process list; to hide it, "
+    "set the environment variable REAGE_AUTH instead.",
 )
 def web(
     host: str,
@@ -169,7 +176,7 @@ def web(
     allow_frame: tuple[str, ...],
     auth: str | None,
 ) -> None:
-    """Serve the page in the browser (needs the extra "web"); prints its address, Ctrl-C ends it."""
+    """Serve the web page and print its address (needs the extra "web"); Ctrl-C stops it."""
     need_extra("web", "gradio")
     from reage.web.access import Access
     from reage.web.server import serve
