@@ -50,7 +50,13 @@ def photos() -> dict[str, Case]:
     deep = b"<a>" * 200_000
     jpeg = seeds.photographs()["plain.jpg"]
     segments = (b"\xff\xe1\xff\xff" + b"http://ns.adobe.com/xap/1.0/\0" + bytes(65535 - 31)) * 60
+    progressive = saved(seeds.face(), "JPEG", progressive=True)
+    last_scan = progressive[progressive.rindex(b"\xff\xda") : -2]
+    claims = b"".join(struct.pack("<HHII", tag, 7, 1 << 20, 8 + 12 * 2000) for tag in range(300, 2300))
+    greedy = b"II*\0\x08\0\0\0" + struct.pack("<H", 2000) + claims + bytes(1 << 20)
     found = {
+        "five hundred scans": progressive[:-2] + last_scan * 500 + progressive[-2:],
+        "tags that claim gigabytes": greedy,
         "two headers": plain[:8] + _header(5, 5) + plain[8:],
         "a huge second header": _SIGNATURE + _header(5, 5) + wide[8:],
         "a chunk before the header": _SIGNATURE + chunk(b"tIME", bytes(7)) + plain[8:],
@@ -66,6 +72,11 @@ def photos() -> dict[str, Case]:
     cases = {name: _refused(photo_case("in.png", data)) for name, data in found.items()}
     allowed = {
         "300 xmp packets.png": plain[:33] + packets + plain[33:],
+        "an xmp packet of 20 MB.png": plain[:33]
+        + chunk(
+            b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + XMP.replace(b"<dc:", b"<a/>" * (5 << 20) + b"<dc:", 1)
+        )
+        + plain[33:],
         "nested xmp.png": png(
             seeds.face().astype(np.uint16) * 257, (b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + deep)
         ),

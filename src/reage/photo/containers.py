@@ -17,6 +17,7 @@ from PIL.PngImagePlugin import MAX_TEXT_CHUNK
 
 from reage.errors import PhotoError, one_line
 from reage.files import checked_name
+from reage.photo.demands import open_jpeg
 
 Source: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO
 """The path of a file, the bytes of one, or a binary stream, which is read from its present position."""
@@ -201,9 +202,7 @@ def xmp_packet(file: BinaryIO, name: str) -> bytes | None:
             return _box_packet(file)
         kind = identify(file, name)
         if kind == "jpeg":
-            from PIL.JpegImagePlugin import JpegImageFile
-
-            return JpegImageFile(file).info.get("xmp")
+            return open_jpeg(file, name).info.get("xmp")
         if kind == "png":
             return png_metadata(file, name)[1]
         if kind == "webp":

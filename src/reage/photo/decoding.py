@@ -28,6 +28,7 @@ from reage.photo.containers import (
     webp_is_lossless,
     webp_size,
 )
+from reage.photo.demands import check_tags, open_jpeg
 from reage.photo.exif import clean_exif, exif_of_tiff
 from reage.photo.photo import JpegCoding, Photo, PhotoMeta
 from reage.photo.provenance import xmp_orientation
@@ -109,7 +110,7 @@ def _turned(samples: Pixels, orientation: int) -> Pixels:
 
 
 def _read_jpeg(file: _File) -> _Raster:
-    image = JpegImagePlugin.JpegImageFile(file.data)
+    image = open_jpeg(file.data, file.name)
     _load(image, file)
     meta, orientation = _meta("jpeg", image.info)
     if image.mode == "CMYK":
@@ -134,9 +135,9 @@ def _read_png(file: _File) -> _Raster:
     head = file.data.read(26)
     if len(head) < 26:
         raise PhotoError(f"{file.name} is truncated")
+    exif, xmp = png_metadata(file.data, file.name)  # which sees that these bytes are the header
     width, height, depth, colour = struct.unpack_from(">IIBB", head, 16)
     file.check_size(width, height)
-    exif, xmp = png_metadata(file.data, file.name)
     image = PngImagePlugin.PngImageFile(file.data)
     meta, orientation = _meta("png", {**image.info, "exif": exif, "xmp": xmp})
     if depth == 16:
@@ -171,6 +172,7 @@ def _read_heic(file: _File) -> _Raster:
 def _read_tiff(file: _File) -> _Raster:
     import tifffile
 
+    check_tags(file.data, file.name)
     file.data.seek(0)
     with tifffile.TiffFile(file.data) as tiff:
         page = tiff.pages.first

@@ -7,7 +7,10 @@ camera makers hold offsets that break when anything in the block moves.
 from __future__ import annotations
 
 import struct
+from io import BytesIO
 from typing import Any, BinaryIO
+
+from reage.photo.demands import check_tags
 
 _ORIENTATION = 0x0112
 _THUMBNAIL_OFFSETS = (0x0201, 0x0111)
@@ -167,6 +170,7 @@ def _load(exif: bytes | None) -> Any:
         return None
     loaded = Image.Exif()
     try:
+        check_tags(BytesIO(exif), "EXIF")
         loaded.load(exif)
     except Exception:  # as above
         return None

@@ -34,6 +34,8 @@ _STALE_SPACES = (
     "http://ns.google.com/photos/1.0/",  # motion photos and depth maps, appended to the source file
     "http://ns.adobe.com/hdr-gain-map/1.0/",  # gain maps, likewise
 )
+_MAX_PACKET = 1 << 20
+"""Bytes of the largest packet that is parsed, which takes a hundred times as much memory."""
 _NOT_XML = "[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]"
 _ORIENTATION = re.compile(rb"tiff:Orientation(?:\s*=\s*[\"']|>)([1-8])")
 
@@ -111,8 +113,8 @@ def parse_mark(xmp: bytes | None) -> dict[str, Any] | None:
 def updated_xmp(xmp: bytes | None, mark: Provenance | None) -> bytes | None:
     """The XMP packet of a source with the mark added, and without what the edit made untrue.
 
-    An earlier mark is replaced. So is a packet that is malformed, or that declares a document type, whose entities
-    could expand without end. None where there is neither a mark nor a usable packet.
+    An earlier mark is replaced. So is a packet that is malformed, larger than 1 MB, or declares a document type, whose
+    entities could expand without end. None where there is neither a mark nor a usable packet.
     """
     document = _parse(xmp)
     if document is None:
@@ -158,6 +160,8 @@ def xmp_orientation(xmp: bytes | None) -> int | None:
 
 
 def _parse(xmp: bytes | None) -> minidom.Document | None:
+    if xmp and len(xmp) > _MAX_PACKET:
+        return None
     try:
         text = (xmp or b"").decode().strip("\0 \r\n\t\ufeff")
         if not text or "<!DOCTYPE" in text or "<!ENTITY" in text:
