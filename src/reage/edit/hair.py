@@ -33,6 +33,14 @@ _DARKER = 5.0
 """How much darker than skin most hair must be, in CIELAB lightness, for what is lighter than skin to be none."""
 _SHINE = (2.0, 12.0)
 """How much lighter than the cheeks shine on the forehead is: from the first on perhaps, from the second on surely."""
+_HUES_APART = 0.2
+"""How far the hue of hair must be from that of skin for skin in deep shade to be told from it by hue."""
+_LIKE_SKIN = (0.4, 0.8)
+"""Where on the way from the hue of hair to that of skin a place is: up to the first hair, from the second on skin."""
+_LIGHTER = (5.0, 12.0)
+"""How much lighter than hair skin in deep shade is, in CIELAB lightness."""
+_ROUGH = (1.0, 2.5)
+"""Texture in parts of that of the cheeks: up to the first it is skin's, from the second on hair's."""
 _CROWN = 2.2
 """Hair above the face is smaller than this, in squared eye distances, unless some of it lies beside the face, too."""
 _BESIDE = 0.08
@@ -64,7 +72,7 @@ def find_hair(seen: HeadColours) -> Float32 | None:
         seeds = (hair > 0.7) & seen.inner & (at.beyond > 0) & (at.beyond < 1.2) & (at.under < 0.3)
     if not _is_believable(seen, model, hair):
         return None
-    return _connected(_without_shine(seen, hair), visible & (hair > 0.5))
+    return _connected(_without_shade(seen, _without_shine(seen, hair)), visible & (hair > 0.5))
 
 
 def _without_shine(seen: HeadColours, hair: Float32) -> Float32:
@@ -75,6 +83,23 @@ def _without_shine(seen: HeadColours, hair: Float32) -> Float32:
         return hair
     shine = rise(light - skin, *_SHINE) * (1 - rise(seen.at.beyond, 0.1, 0.35))
     return np.asarray(hair * (1 - shine), np.float32)
+
+
+def _without_shade(seen: HeadColours, hair: Float32) -> Float32:
+    """``hair`` (T, T) without skin beside it that lies in deep shade: dark as hair may be, but of the hue of skin."""
+    sure = (hair > 0.6) & (seen.at.beyond > 0.3)
+    if not sure.any():
+        return hair
+    theirs = percentile(seen.lab[sure], 50)
+    skin = hue(percentile(seen.lab[seen.at.cheeks], 50)) - hue(theirs)
+    if np.linalg.norm(skin) < _HUES_APART:
+        return hair
+    along = (hue(seen.lab) - hue(theirs)) @ skin / (skin @ skin)
+    rough = seen.texture / percentile(seen.texture[seen.at.cheeks], 50)
+    shade = (
+        rise(along, *_LIKE_SKIN) * rise(seen.lab[..., 0] - theirs[0], *_LIGHTER) * (1 - rise(rough, *_ROUGH))
+    )
+    return np.asarray(hair * (1 - shade * (1 - rise(seen.at.beyond, 0.2, 0.5))), np.float32)
 
 
 def _scalp(seen: HeadColours, model: ColourModel, seeds: Bool) -> Bool:
