@@ -95,7 +95,7 @@ def _without_shade(seen: HeadColours, hair: Float32) -> Float32:
     if np.linalg.norm(skin) < _HUES_APART:
         return hair
     along = (hue(seen.lab) - hue(theirs)) @ skin / (skin @ skin)
-    rough = seen.texture / percentile(seen.texture[seen.at.cheeks], 50)
+    rough = np.asarray(seen.texture / percentile(seen.texture[seen.at.cheeks], 50), np.float32)
     shade = (
         rise(along, *_LIKE_SKIN) * rise(seen.lab[..., 0] - theirs[0], *_LIGHTER) * (1 - rise(rough, *_ROUGH))
     )
