@@ -30,8 +30,8 @@ from reage.photo.files import read_photo, read_provenance
 from reage.reager import Sitting
 
 
-def reage(*arguments: Any) -> Result:
-    return CliRunner().invoke(main, [str(a) for a in arguments])
+def reage(*arguments: Any, color: bool = False) -> Result:
+    return CliRunner().invoke(main, [str(a) for a in arguments], color=color)
 
 
 def test_photo_writes_beside_the_input_and_never_silently_overwrites(photo: Path) -> None:
@@ -197,6 +197,19 @@ def test_names_that_are_not_text_are_shown_all_the_same(photo: Path) -> None:
     again = reage("photo", odd, "--to", 70)
     assert "caf\\udce9-70.jpg exists already" in again.stderr
     assert reage("strip", odd, "--tile", 64, "--ages", "20,30").exit_code == 0
+
+
+def test_names_of_files_neither_begin_lines_nor_steer_the_terminal(photo: Path) -> None:
+    odd = photo.with_name("a\nreage: b.jpg does not exist\x1b[2J.jpg")
+    odd.write_text("no photo")
+    for command in (["photo", "--to", 70], ["strip"], ["verify"]):
+        told = reage(*command, odd, color=True).stderr
+        assert told.count("\n") == 1
+        assert "\x1b" not in told
+        assert "a\ufffdreage: b.jpg does not exist\ufffd[2J.jpg is not an image" in told
+    shutil.copy(photo, odd)
+    assert reage("photo", odd, "--to", 70, color=True).stdout.count("\n") == 1
+    assert reage("photo", "no", "nor this", "--to", 70).stderr.endswith("2 of 2 photos failed\n")
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may enter any folder")

@@ -1,4 +1,4 @@
-"""`reage photo` between other programs, and where its output goes."""
+"""`reage photo`, `strip` and `film` between other programs, and where their output goes."""
 
 from __future__ import annotations
 
@@ -43,6 +43,24 @@ def test_what_a_pipe_cannot_do_is_told(photo: Path, tmp_path: Path) -> None:
         assert result.exit_code == 2, message
         assert message in result.stderr
         assert result.stdout == ""
+
+
+@pytest.mark.parametrize(
+    "command", [["strip", "--tile", 64, "--ages", "30,60"], ["film", "--seconds", 0.5, "--fps", 4]]
+)
+def test_a_strip_and_a_film_go_through_pipes(command: list[object], photo: Path) -> None:
+    name, *options = map(str, command)
+
+    def run(*arguments: str, given: bytes = photo.read_bytes()) -> Result:
+        return CliRunner().invoke(main, [name, *arguments, *options], input=given)
+
+    through = run("-", "-o", "-")
+    assert through.exit_code == 0, through.stderr
+    assert read_provenance(through.stdout_bytes) is not None
+    assert run("-").stderr == "reage: standard input has no name; say -o FILE, or -o - for standard output\n"
+    assert run("-", "-o", "-", given=b"no photo").stdout == ""
+    place = photo.with_name("it.jpg" if name == "strip" else "it.gif")
+    assert run("-", "-o", str(place)).stdout == f"{place}\n"
 
 
 def test_a_name_that_ends_in_a_slash_is_that_of_a_folder(photo: Path, tmp_path: Path) -> None:

@@ -6,8 +6,6 @@ One bad file does not stop the others; each ends in an `Outcome`.
 from __future__ import annotations
 
 import os
-import sys
-import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -16,18 +14,17 @@ from typing import Any
 
 import numpy as np
 
-from reage.errors import PhotoError, ReageError, WriteError, one_line
+from reage.errors import PhotoError, ReageError, one_line
 from reage.face.framing import head_tile
 from reage.face.sureness import doubt_about
-from reage.files import beside, refuse_existing
+from reage.files import refuse_existing
 from reage.photo.files import check_format, write_photo
+from reage.pipes import NO_NAME, PIPE, content_of, place_beside, sending
 from reage.reager import Reager, Sitting
 from reage.request import ANYTHING, USUAL, FileOptions, Request, check_age
-from reage.result import FaceChange, Result, SittingFace
+from reage.result import FaceChange, SittingFace
 from reage.stopwatch import Stopwatch
 
-PIPE = Path("-")
-"""In place of a photo standard input, in place of an output standard output."""
 _SUFFIXES = {"jpeg": ".jpg", "png": ".png", "webp": ".webp", "tiff": ".tif"}
 """What is sent to standard output, by the format of the photo; else PNG."""
 
@@ -151,8 +148,7 @@ def _age_photo(
             options.check_output(place)
         if layers:
             refuse_existing(layers, options.overwrite, folder=True)
-        source = sys.stdin.buffer.read() if path == PIPE else path
-        sitting = reager.open(source, max_pixels=options.max_pixels, faces=request.faces_or("all"))
+        sitting = reager.open(content_of(path), max_pixels=options.max_pixels, faces=request.faces_or("all"))
         suffix = place.suffix if place != PIPE else _SUFFIXES.get(sitting.photo.meta.format or "", ".png")
         check_format(sitting.photo, suffix)
         result = sitting.apply(request)
@@ -160,13 +156,8 @@ def _age_photo(
         if not options.signer and not layers:  # the unedited photo has done its part: room for the encoder
             del sitting
             result = replace(result, original=result.photo, changes=())
-        with watch("write"):
-            if place == PIPE:
-                _print(result, suffix, options)
-            else:
-                result.save(
-                    place, overwrite=options.overwrite, quality=options.quality, signer=options.signer
-                )
+        with watch("write"), sending(place, suffix) as file:
+            result.save(file, overwrite=options.overwrite, quality=options.quality, signer=options.signer)
         if layers:
             try:
                 with watch("layers"):
@@ -174,19 +165,6 @@ def _age_photo(
             except ReageError as error:  # the photo stands
                 layers, failed = None, error
     return Outcome(path, place, layers, failed, faces, {**seconds, **watch.seconds})
-
-
-def _print(result: Result, suffix: str, options: FileOptions) -> None:
-    """Send a result to standard output, as a file with this suffix."""
-    with tempfile.TemporaryDirectory() as folder:
-        file = result.save(Path(folder) / f"photo{suffix}", quality=options.quality, signer=options.signer)
-        try:
-            sys.stdout.buffer.write(file.read_bytes())
-            sys.stdout.buffer.flush()
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            raise WriteError(Path("standard output"), error.strerror or str(error)) from error
 
 
 def age_strip(
@@ -201,19 +179,24 @@ def age_strip(
 ) -> Path:
     """Write one sheet of the chosen face (default: the largest) at each age; returns where.
 
+    ``photo`` and ``output`` may be `PIPE`.
+
     A row a face; the first column is the input. Ages that the model cannot give become the nearest that it can;
     each is shown once. ``on_doubt`` is told of each face whose age may be misread, as by `Sitting.doubts`.
     """
     for age in ages:
         check_age(age)
-    place = output or beside(photo, f"{photo.stem}-strip.jpg")
-    options.check_output(place)
-    reager = Reager.from_bundle(options.model)
-    sitting = reager.open(photo, max_pixels=options.max_pixels, faces=request.faces_or("largest"))
-    if on_doubt:
-        for doubt in sitting.doubts(request):
-            on_doubt(doubt)
-    return write_strip(sitting, ages, place, request, options, tile=tile)
+    place = output or place_beside(photo, f"{photo.stem}-strip.jpg")
+    with sending(place, ".jpg") as file:
+        options.check_output(file)
+        reager = Reager.from_bundle(options.model)
+        source = content_of(photo)
+        sitting = reager.open(source, max_pixels=options.max_pixels, faces=request.faces_or("largest"))
+        if on_doubt:
+            for doubt in sitting.doubts(request):
+                on_doubt(doubt)
+        write_strip(sitting, ages, file, request, options, tile=tile)
+    return place
 
 
 def write_strip(
@@ -269,10 +252,10 @@ def _output_paths(
     if place is not None and place.suffix and len(photos) == 1 and not folder:
         return [place]
     if PIPE in photos:
-        raise PhotoError("standard input has no name; say -o FILE, or -o - for standard output")
+        raise PhotoError(NO_NAME)
     names = [output_name(photo, request.label) for photo in photos]
     if place is None:
-        places = [beside(photo, name) for photo, name in zip(photos, names, strict=True)]
+        places = [place_beside(photo, name) for photo, name in zip(photos, names, strict=True)]
     elif os.path.exists(place) and not folder:
         raise PhotoError(f"{place} is a file; several photos need a folder")
     else:

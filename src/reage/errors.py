@@ -14,6 +14,14 @@ def one_line(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
+def printable(text: str) -> str:
+    """``text`` with U+FFFD in place of each character that could steer a terminal, or begin another line.
+
+    Names of files may have such characters. Lone surrogates stay, which stand for bytes that are no text.
+    """
+    return "".join(c if c.isprintable() or "\ud800" <= c <= "\udfff" else "\ufffd" for c in text)
+
+
 class WriteError(ReageError):
     """A file or folder cannot be written: its ``path``, and the ``reason``."""
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from reage.cli.hints import tell
 from reage.cli.options import (
     face_options,
     make_file_options,
@@ -70,7 +71,7 @@ def batch(
             f"{summary.seconds:.0f} s"
         )
     for text in summary.failures:
-        click.echo(f"reage: {text}", err=True)
+        tell(f"reage: {text}", err=True)
     if summary.failed > len(summary.failures):
         click.echo(
             f"reage: {summary.failed} photos failed; {summary.results} has a reason for each", err=True

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from reage.cli.hints import explain, print_doubt
+from reage.cli.hints import explain, print_doubt, tell
 from reage.cli.options import (
     PATH,
     face_options,
@@ -18,6 +18,7 @@ from reage.cli.options import (
     make_request,
     parse_ages,
     photo_options,
+    refuse_terminal,
     target_options,
 )
 from reage.onnx_session import open_early
@@ -47,11 +48,9 @@ def photo(
     photos: tuple[Path, ...], output: str | None, layers: bool, as_json: bool, quiet: bool, **given: Any
 ) -> None:
     """Make the people in photographs older or younger."""
-    if output == "-":
-        if as_json:
-            raise click.UsageError("--json and -o - would both write to standard output")
-        if sys.stdout.isatty():
-            raise click.UsageError("standard output is a terminal; redirect it to a file or a pipe")
+    if output == "-" and as_json:
+        raise click.UsageError("--json and -o - would both write to standard output")
+    refuse_terminal(output)
     open_early()
     from reage.batch import age_photos
 
@@ -73,11 +72,10 @@ def photo(
         command = click.get_current_context().command
         for outcome in failed:
             assert outcome.error is not None
-            click.echo(f"reage: {outcome.about(explain(outcome.error, command))}", err=True)
+            tell(f"reage: {outcome.about(explain(outcome.error, command))}", err=True)
         if len(outcomes) > 1:
-            click.echo(
-                f"reage: {len(failed)} of {len(outcomes)} photos failed; the others were written", err=True
-            )
+            others = "; the others were written" if len(failed) < len(outcomes) else ""
+            tell(f"reage: {len(failed)} of {len(outcomes)} photos failed{others}", err=True)
         sys.exit(2)
 
 
@@ -95,13 +93,13 @@ def _print_outcome(outcome: Outcome) -> None:
     for change in outcome.faces:
         asked, target = change["asked_age"], change["target_age"]
         nearest = "" if asked == target else f"; the nearest this model supports is {target:g}"
-        click.echo(
+        tell(
             f"{outcome.output}: face {change['index']}, apparent age {change['apparent_before']:.0f} -> "
             f"{change['apparent_after']:.0f} (asked for {asked:g}{nearest})",
             err=to_stderr,
         )
     if outcome.layers:
-        click.echo(f"{outcome.layers}: layers, and a README.txt about them")
+        tell(f"{outcome.layers}: layers, and a README.txt about them")
 
 
 @click.command()
@@ -112,7 +110,13 @@ def _print_outcome(outcome: Outcome) -> None:
     show_default=True,
     help="Target ages: first:last:step, or a list such as 20,45,70.",
 )
-@click.option("-o", "--output", type=PATH, help="The sheet to write; default: IN-strip.jpg beside the input.")
+@click.option(
+    "-o",
+    "--output",
+    type=PATH,
+    help="The sheet to write; default: IN-strip.jpg beside the input. '-' as IN is standard input, as output standard "
+    "output.",
+)
 @click.option(
     "--tile",
     type=click.IntRange(64, 2048),
@@ -124,15 +128,17 @@ def _print_outcome(outcome: Outcome) -> None:
 @photo_options
 def strip(source_photo: Path, ages: str, output: Path | None, tile: int, **given: Any) -> None:
     """Write one contact sheet of a face at several ages."""
+    refuse_terminal(output)
     open_early()
     from reage.batch import age_strip
+    from reage.pipes import PIPE
 
     request = make_request(given)
     on_doubt = partial(print_doubt, source_photo)
     options = make_file_options(given)
-    click.echo(
-        age_strip(source_photo, parse_ages(ages), output, request, options, tile=tile, on_doubt=on_doubt)
-    )
+    place = age_strip(source_photo, parse_ages(ages), output, request, options, tile=tile, on_doubt=on_doubt)
+    if place != PIPE:
+        tell(str(place))
 
 
 COMMANDS = (photo, strip)

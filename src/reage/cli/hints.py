@@ -6,12 +6,17 @@ from pathlib import Path
 
 import click
 
-from reage.errors import ExistsError, JudgeError, NoBundleError, PixelLimitError, ReageError
+from reage.errors import ExistsError, JudgeError, NoBundleError, PixelLimitError, ReageError, printable
+
+
+def tell(line: str, *, err: bool = False) -> None:
+    """Print one line, whatever the names of files in it are; on standard error if ``err``."""
+    click.echo(printable(line), err=err)
 
 
 def print_doubt(photo: Path, doubt: str) -> None:
     """Warn that the age estimated from ``photo`` may be wrong; ``doubt`` says of which face, and why."""
-    click.echo(f"reage: {photo}: {doubt}; --from says it", err=True)
+    tell(f"reage: {photo}: {doubt}; --from says it", err=True)
 
 
 def explain(error: ReageError, command: click.Command | None = None) -> str:

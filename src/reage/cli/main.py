@@ -14,7 +14,7 @@ import click
 
 from reage._version import __version__
 from reage.cli import batch, edit, judge, models, sweep, train, verify, watch
-from reage.cli.hints import explain
+from reage.cli.hints import explain, tell
 from reage.errors import ReageError, one_line
 
 _TORCH_WITHOUT_MEMORY = "can't allocate memory"
@@ -33,17 +33,17 @@ class _Group(click.Group):
             return super().invoke(ctx)
         except ReageError as error:
             command = self.get_command(ctx, ctx.invoked_subcommand or "")
-            click.echo(f"reage: {explain(error, command)}", err=True)
+            tell(f"reage: {explain(error, command)}", err=True)
             ctx.exit(2)
         except BrokenPipeError:  # whoever read the output has left; click ends quietly
             raise
         except OSError as error:  # a full disk, a folder that may not be written
-            click.echo(f"reage: {error.filename or 'the system'}: {error.strerror or error}", err=True)
+            tell(f"reage: {error.filename or 'the system'}: {error.strerror or error}", err=True)
             ctx.exit(2)
         except (MemoryError, RuntimeError) as error:
             if not isinstance(error, MemoryError) and _TORCH_WITHOUT_MEMORY not in str(error):
                 raise
-            click.echo(f"reage: there is not enough memory for that: {one_line(error)}", err=True)
+            tell(f"reage: there is not enough memory for that: {one_line(error)}", err=True)
             ctx.exit(2)
         finally:
             _on_sigterm(before)

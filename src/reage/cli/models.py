@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from reage.cli.hints import tell
 from reage.cli.options import MODEL, PATH, need_extra
 from reage.errors import ReageError
 
@@ -28,9 +29,9 @@ def models_list(folder: Path | None) -> None:
     refused: list[ReageError] = []
     for bundle in find_bundles(folder, refused.append):
         manifest = bundle.manifest
-        click.echo(f"{manifest.title}  {manifest.family}, {manifest.size} px  {bundle.path}")
+        tell(f"{manifest.title}  {manifest.family}, {manifest.size} px  {bundle.path}")
     for error in refused:
-        click.echo(f"Note: {error}", err=True)
+        tell(f"Note: {error}", err=True)
 
 
 @models.command("show")

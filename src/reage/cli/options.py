@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -206,6 +207,12 @@ def _signer(files: tuple[Path, Path] | None) -> Signer | None:
     from reage.sign.signer import Signer
 
     return Signer.load(certificate, key, passphrase=os.environ.get("REAGE_SIGN_PASSPHRASE"))
+
+
+def refuse_terminal(output: str | Path | None) -> None:
+    """Raises `click.UsageError` where ``output`` is standard output, and that is a terminal."""
+    if str(output) == "-" and sys.stdout.isatty():
+        raise click.UsageError("standard output is a terminal; redirect it to a file or a pipe")
 
 
 def parse_ages(text: str) -> list[float]:

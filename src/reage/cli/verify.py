@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from reage.cli.hints import tell
 from reage.cli.options import PATH
 from reage.errors import PhotoError
 
@@ -35,7 +36,7 @@ def verify(files: tuple[Path, ...], trust: Path | None, as_json: bool) -> None:
     elif statements:
         click.echo("\n".join(str(statement) for statement in statements))
     for text in errors:
-        click.echo(f"reage: {text}", err=True)
+        tell(f"reage: {text}", err=True)
     if errors:
         sys.exit(2)
     if any(statement.is_contradicted for statement in statements):

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from reage.cli.hints import print_doubt
+from reage.cli.hints import print_doubt, tell
 from reage.cli.options import (
     MODEL,
     PATH,
@@ -19,6 +19,7 @@ from reage.cli.options import (
     max_pixels_option,
     need_extra,
     parse_span,
+    refuse_terminal,
     target_options,
 )
 
@@ -30,7 +31,8 @@ from reage.cli.options import (
     "-o",
     "--output",
     type=PATH,
-    help='A .mp4, .gif or .webp file; default: IN-film beside the input, .mp4 with the extra "video", else .webp.',
+    help='A .mp4, .gif or .webp file; default: IN-film beside the input, .mp4 with the extra "video", else .webp. '
+    "'-' as IN is standard input, as output standard output.",
 )
 @click.option("--seconds", type=float, default=6.0, show_default=True, help="Length of the film.")
 @click.option("--fps", type=float, default=24.0, show_default=True, help="Frames per second.")
@@ -57,13 +59,17 @@ def film(
     **given: Any,
 ) -> None:
     """Make a film of one face growing older (MP4 needs the extra "video")."""
+    refuse_terminal(output)
+    from reage.pipes import PIPE
     from reage.video.film import Look, film_photo
 
     request = make_request(given)
     look = Look(seconds, fps, side, labels, there_and_back, whole)
     on_doubt = partial(print_doubt, source_photo)
     options = make_file_options(given)
-    click.echo(film_photo(source_photo, parse_span(ages), output, request, options, look, on_doubt=on_doubt))
+    place = film_photo(source_photo, parse_span(ages), output, request, options, look, on_doubt=on_doubt)
+    if place != PIPE:
+        tell(str(place))
 
 
 @click.command()
@@ -96,7 +102,7 @@ def video(source_video: Path, output: Path | None, crf: int, quiet: bool, **give
         )
     if not quiet:
         for line in (*outcome.people, *outcome.notes, f"{outcome.frames} frames"):
-            click.echo(f"{outcome.output}: {line}")
+            tell(f"{outcome.output}: {line}")
 
 
 @click.command()

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
-from reage.errors import PhotoError, SignatureError
+from reage.errors import PhotoError, SignatureError, printable
 from reage.photo.containers import open_source
 from reage.photo.provenance import read_provenance
 from reage.sign.signer import QUIET, as_pem, c2pa_module, read_certificates, reason
@@ -85,7 +85,7 @@ class Statement:
         """For people."""
         lines = [str(self.file), *_mark_lines(self.mark), *_credential_lines(self)]
         # What files say is anybody's text: nothing in it may steer a terminal.
-        return "\n  ".join("".join(c if c.isprintable() else "\ufffd" for c in line) for line in lines)
+        return "\n  ".join(map(printable, lines))
 
 
 def verify_file(path: str | os.PathLike[str], *, trust: str | os.PathLike[str] | None = None) -> Statement:

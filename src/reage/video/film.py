@@ -23,9 +23,10 @@ from reage.edit.greying import greying
 from reage.errors import NoFaceError, VideoError
 from reage.face.alignment import compose, resizing
 from reage.face.framing import head_box
-from reage.files import beside, refuse_existing, writing
+from reage.files import refuse_existing, writing
 from reage.photo.files import Photo, Provenance
 from reage.photo.photo import eight_bits
+from reage.pipes import content_of, place_beside, sending
 from reage.reager import Reager, Sitting
 from reage.request import ANYTHING, USUAL, FileOptions, Request, check_age
 from reage.result import SittingFace
@@ -155,27 +156,32 @@ def film_photo(
 ) -> Path:
     """`write_film` of a photo on disk; by default beside it, an MP4 where PyAV is installed, else a WebP.
 
+    ``photo`` and ``output`` may be `reage.pipes.PIPE`; what is sent is of the default format.
+
     ``on_doubt`` is told of each face whose age may be misread, as by `Sitting.doubts`.
     """
-    place = output or beside(photo, f"{photo.stem}-film{'.mp4' if _can_write_mp4() else '.webp'}")
-    _check_film(place, look.fps)
-    options.check_output(place)
-    sitting = Reager.from_bundle(options.model).open(
-        photo, max_pixels=options.max_pixels, faces=request.faces_or("largest")
-    )
-    if on_doubt:
-        for doubt in sitting.doubts(request):
-            on_doubt(doubt)
-    return write_film(
-        sitting,
-        ages,
-        place,
-        request,
-        look,
-        overwrite=options.overwrite,
-        signer=options.signer,
-        progress=progress,
-    )
+    usual = ".mp4" if _can_write_mp4() else ".webp"
+    place = output or place_beside(photo, f"{photo.stem}-film{usual}")
+    with sending(place, usual) as file:
+        _check_film(file, look.fps)
+        options.check_output(file)
+        sitting = Reager.from_bundle(options.model).open(
+            content_of(photo), max_pixels=options.max_pixels, faces=request.faces_or("largest")
+        )
+        if on_doubt:
+            for doubt in sitting.doubts(request):
+                on_doubt(doubt)
+        write_film(
+            sitting,
+            ages,
+            file,
+            request,
+            look,
+            overwrite=options.overwrite,
+            signer=options.signer,
+            progress=progress,
+        )
+    return place
 
 
 def _can_write_mp4() -> bool:
