@@ -146,7 +146,7 @@ SHA256 = "0" * 64
     [
         ({"format": 99}, "bundle format 99 is not supported"),
         ({"format": True}, "'format' in the manifest must be 1"),
-        ({"mood": "good"}, "this version does not know 'mood'"),
+        ({"mood": "good"}, "the manifest has fields that this version does not know: 'mood'"),
         ({"name": ""}, "'name' in the manifest must be a line"),
         ({"version": 2}, "'version'"),
         ({"family": "a\nb"}, "'family'"),

@@ -83,7 +83,7 @@ def test_the_environment_says_it_where_nothing_else_does(
     assert find_device().name == "openvino"
     assert find_device("directml").name == "directml"
     monkeypatch.setenv("REAGE_DEVICE", "abacus")
-    with pytest.raises(ReageError, match="no device 'abacus'; say one of auto, cpu"):
+    with pytest.raises(ReageError, match="unknown device 'abacus'; choose one of auto, cpu"):
         find_device()
 
 

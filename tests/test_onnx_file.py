@@ -89,7 +89,7 @@ def hiding_places() -> dict[str, onnx.ModelProto]:
 
 @pytest.mark.parametrize("place", hiding_places())
 def test_a_tensor_in_another_file_is_refused_wherever_it_is(place: str) -> None:
-    with pytest.raises(ValueError, match="takes tensors from other files"):
+    with pytest.raises(ValueError, match="reads tensors from other files"):
         refuse_external_data(hiding_places()[place].SerializeToString())
 
 
@@ -108,7 +108,7 @@ def test_a_bundle_cannot_paint_a_private_file_into_a_picture(
     )  # fmt: skip
     write_bundle(tmp_path / "bundle", manifest, {"network.onnx": network})
     with pytest.raises(
-        BundleError, match=r"network\.onnx is refused: it takes tensors from other files"
+        BundleError, match=r"network\.onnx is refused: it reads tensors from other files"
     ) as caught:
         open_bundle(tmp_path / "bundle")
     assert "\n" not in str(caught.value)

@@ -30,10 +30,8 @@ def test_what_is_no_number_of_threads_is_refused_in_one_line(
     value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("REAGE_THREADS", value)
-    with pytest.raises(ReageError, match="say a whole number of threads"):
+    with pytest.raises(ReageError, match="must be a whole number from 1"):
         open_session(MODEL)
     result = CliRunner().invoke(main, ["models", "verify"])
     assert result.exit_code == 2
-    assert (
-        result.stderr == f"reage: REAGE_THREADS is '{value}'; say a whole number of threads from 1 to 1024\n"
-    )
+    assert result.stderr == f"reage: REAGE_THREADS must be a whole number from 1 to 1024, not '{value}'\n"

@@ -32,9 +32,9 @@ def test_a_photo_goes_in_and_out_through_pipes(photo: Path) -> None:
 def test_what_a_pipe_cannot_do_is_told(photo: Path, tmp_path: Path) -> None:
     ends = {
         "standard input has no name": ["-"],
-        "say -o FILE": ["-", photo, "-o", tmp_path],
+        "give -o FILE": ["-", photo, "-o", tmp_path],
         "takes one photo": [photo, photo, "-o", "-"],
-        "layers lie beside a file": [photo, "-o", "-", "--layers"],
+        "layers are written beside the output file": [photo, "-o", "-", "--layers"],
         "--json": [photo, "-o", "-", "--json"],
         "is not an image": ["-", "-o", "-"],
     }
@@ -57,7 +57,7 @@ def test_a_strip_and_a_film_go_through_pipes(command: list[object], photo: Path)
     through = run("-", "-o", "-")
     assert through.exit_code == 0, through.stderr
     assert read_provenance(through.stdout_bytes) is not None
-    assert run("-").stderr == "reage: standard input has no name; say -o FILE, or -o - for standard output\n"
+    assert run("-").stderr == "reage: standard input has no name; give -o FILE, or -o - for standard output\n"
     assert run("-", "-o", "-", given=b"no photo").stdout == ""
     place = photo.with_name("it.jpg" if name == "strip" else "it.gif")
     assert run("-", "-o", str(place)).stdout == f"{place}\n"

@@ -69,7 +69,7 @@ def test_years_can_be_said_from_the_age_in_the_photo(sitting: Sitting) -> None:
     assert change.asked_age == pytest.approx(looks + 20)
     assert np.array_equal(sitting.age(by=20).pixels, sitting.age(to=looks + 20).pixels)
     assert sitting.age(by=-10, source=50).changes[0].asked_age == 40
-    with pytest.raises(AgeError, match="say an age"):
+    with pytest.raises(AgeError, match="give an age"):
         sitting.age()
 
 

@@ -51,7 +51,7 @@ def test_the_age_asked_for() -> None:
     assert Request(by=-40).goal(31.5, manifest) == 0
     assert Request("older").goal(30, manifest) == 70
     assert Request("younger").goal(30, manifest) <= 15 + manifest.target_ages[0]
-    with pytest.raises(AgeError, match="say an age"):
+    with pytest.raises(AgeError, match="give an age"):
         Request().goal(30, manifest)
     assert Request().at(45).goal(30, manifest) == 45
     assert Request(by=5).at(45).by is None

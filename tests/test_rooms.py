@@ -1,4 +1,4 @@
-"""Arrows between the rooms of the house point one way, and as `ARCHITECTURE.md` draws them."""
+"""Imports between packages ("rooms") go one way, as the block in `ARCHITECTURE.md` says."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DRAWING = (Path(__file__).parent.parent / "ARCHITECTURE.md").read_text()
 def drawn() -> dict[str, set[str]]:
     """For each room, the rooms that it may import, from the block of lines ``room -> rooms`` in the document.
 
-    The first line names the ground floor, which every room may import and which imports only itself.
+    The first line names the base modules, which every room may import and which imports only itself.
     """
     block = re.search(r"```imports\n(.*?)```", DRAWING, re.DOTALL)
     assert block, "ARCHITECTURE.md has no block of imports"
@@ -32,7 +32,7 @@ def drawn() -> dict[str, set[str]]:
 def room_of(module: str) -> str:
     """``reage.photo.files`` lies in the room ``photo``, ``reage.batch`` is one of its own."""
     name = module.split(".")[1] if "." in module else "reage"
-    return "ground" if name in drawn()["ground"] else name
+    return "base" if name in drawn()["base"] else name
 
 
 def imports(path: Path) -> Iterator[str]:
@@ -70,7 +70,7 @@ def test_a_module_imports_only_what_lies_below_it(path: Path) -> None:
     rooms, here = drawn(), room_of_file(path)
     if here == "reage" or path.stem == "__main__":  # doors: the public names, and the command line
         return
-    allowed = {"ground", here, *(rooms[here] if here != "ground" else ())}
+    allowed = {"base", here, *(rooms[here] if here != "base" else ())}
     upwards = {module for module in imports(path) if room_of(module) not in allowed}
     assert not upwards, f"{here} may not import {upwards}"
 
@@ -80,12 +80,12 @@ def test_the_drawing_has_no_arrow_that_nobody_uses() -> None:
     for path in (path for path in files() if path.stem != "__main__"):
         used.setdefault(room_of_file(path), set()).update(map(room_of, imports(path)))
     for room, below in drawn().items():
-        if room != "ground":
+        if room != "base":
             assert below <= used[room], f"{room} does not import {below - used[room]}"
 
 
 def test_the_drawing_has_no_circle() -> None:
-    rooms = {room: below for room, below in drawn().items() if room != "ground"}
+    rooms = {room: below for room, below in drawn().items() if room != "base"}
     while rooms:
         free = [room for room, below in rooms.items() if not below & set(rooms)]
         assert free, f"a circle among {sorted(rooms)}"

@@ -87,7 +87,7 @@ def age_photos(
     """
     places = _output_paths(photos, request, output)
     if layers and PIPE in places:
-        raise PhotoError("layers lie beside a file; say -o FILE instead of standard output")
+        raise PhotoError("layers are written beside the output file; give -o FILE instead of standard output")
     folders = [place.with_name(f"{place.stem}-layers") if layers else None for place in places]
     _refuse_doubled([folder for folder in folders if folder])
     reager = Reager.from_bundle(options.model)
@@ -269,7 +269,9 @@ def _refuse_doubled(places: Sequence[Path]) -> None:
     for place in places:
         whole = (os.path.realpath(place.parent), place.name)  # however the folder is spelt
         if whole in seen:
-            raise PhotoError(f"two inputs would both be written to {place}; rename one or run them apart")
+            raise PhotoError(
+                f"two inputs would both be written to {place}; rename one, or run them separately"
+            )
         seen.add(whole)
 
 

@@ -160,9 +160,9 @@ class Bundle:
             expected = (1, channels, manifest.size, manifest.size)
             wrong = ""
             if not _is_floats(result) or np.shape(result) != expected:
-                wrong = f"of {np.shape(result)}, where the manifest promises {expected}"
+                wrong = f"of shape {np.shape(result)}, not {expected} as the manifest says"
             elif not np.abs(result).max() <= _LARGEST:  # or it is no number
-                wrong = f"beyond {_LARGEST:g}, where colours are from -1 to 1"
+                wrong = f"beyond {_LARGEST:g}; colours lie between -1 and 1"
             if wrong:
                 raise BundleError(f"{self.path}: its network answers with {name} {wrong}")
         return [np.asarray(result[0], np.float32) for result in results]

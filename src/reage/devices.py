@@ -45,7 +45,7 @@ def find_device(asked: str | None = None) -> Device:
     """
     name = asked or os.environ.get(DEVICE_VARIABLE, "").strip() or CPU
     if name not in DEVICES:
-        raise ReageError(f"there is no device '{name}'; say one of {', '.join(DEVICES)}")
+        raise ReageError(f"unknown device '{name}'; choose one of {', '.join(DEVICES)}")
     if name == CPU:
         return Device(CPU)
     for candidate in PROVIDERS if name == "auto" else (name,):

@@ -142,13 +142,13 @@ def parse_manifest(content: bytes) -> Manifest:
     except (ValueError, RecursionError) as error:
         raise BundleError(f"the manifest cannot be read: {error}") from error
     if not isinstance(stored, dict):
-        raise BundleError("the manifest is not a table of fields")
+        raise BundleError("the manifest is not a JSON object")
     if stored.get("format") != FORMAT:
         found = reprlib.repr(stored.get("format"))
         raise BundleError(f"bundle format {found} is not supported (this version reads {FORMAT})")
     unknown = stored.keys() - {f.name for f in fields(Manifest)}
     if unknown:
-        raise BundleError(f"this version does not know {_listed(unknown)} in the manifest")
+        raise BundleError(f"the manifest has fields that this version does not know: {_listed(unknown)}")
     missing = {f.name for f in fields(Manifest) if f.default is f.default_factory is MISSING} - stored.keys()
     if missing:
         raise BundleError(f"the manifest has no {_listed(missing)}")

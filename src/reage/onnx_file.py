@@ -52,7 +52,7 @@ def refuse_external_data(network: bytes) -> None:
             if looked_at > _MAX_FIELDS:
                 raise ValueError("it has too many parts")
             if kind == "tensor" and (number == _EXTERNAL_DATA or (number == _DATA_LOCATION and value)):
-                raise ValueError("it takes tensors from other files (external data), which no bundle may")
+                raise ValueError("it reads tensors from other files (external data), which is not allowed")
             inner = _MESSAGES[kind].get(number)
             if inner and content:
                 waiting.append((inner, *content, depth + 1))

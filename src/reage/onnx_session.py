@@ -192,5 +192,5 @@ def _threads_of_environment() -> int:
     if not text:
         return 0
     if not text.isascii() or not text.isdigit() or not 1 <= int(text[:9]) <= _MAX_THREADS:
-        raise ReageError(f"{_VARIABLE} is '{text}'; say a whole number of threads from 1 to {_MAX_THREADS}")
+        raise ReageError(f"{_VARIABLE} must be a whole number from 1 to {_MAX_THREADS}, not '{text}'")
     return int(text)

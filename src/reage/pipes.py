@@ -13,7 +13,7 @@ from reage.files import beside
 
 PIPE = Path("-")
 """Names standard input or standard output."""
-NO_NAME = "standard input has no name; say -o FILE, or -o - for standard output"
+NO_NAME = "standard input has no name; give -o FILE, or -o - for standard output"
 
 
 def content_of(path: Path) -> Path | bytes:

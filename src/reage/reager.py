@@ -197,14 +197,14 @@ class Sitting:
             try:
                 numbers = [int(part) for part in which.split(",")]
             except ValueError:
-                raise NoFaceError(f"faces '{which}': say all, largest, or numbers such as 0,2") from None
+                raise NoFaceError(f"faces '{which}': give all, largest, or numbers such as 0,2") from None
         else:
             numbers = [which] if isinstance(which, int) else which
         numbers = list(dict.fromkeys(numbers))
         for number in numbers:
             if not 0 <= number < len(self.faces):
                 raise NoFaceError(
-                    f"there is no face {number}: the photo has {len(self.faces)}, numbered from 0"
+                    f"there is no face {number}: the photo has {len(self.faces)}, counted from 0"
                 )
         return tuple(self.faces[number] for number in numbers)
 

@@ -66,7 +66,7 @@ class Request:
                 check_age(age)
         if self.by is not None:
             if self.to is not None:
-                raise AgeError("say an age, or years to add to the age in the photo, not both")
+                raise AgeError("give an age or years to add, not both")
             if not abs(self.by) <= MAX_AGE:
                 raise AgeError(f"{self.by:+g} years is outside -{MAX_AGE:g} to +{MAX_AGE:g}")
         if not 0 <= self.strength <= MAX_STRENGTH:
@@ -107,7 +107,7 @@ class Request:
 
     def _target(self) -> Target:
         if self.to is None:
-            raise AgeError("say an age, a direction, or years to add to the age in the photo")
+            raise AgeError("give an age, a direction or years to add")
         return self.to
 
     def applied(

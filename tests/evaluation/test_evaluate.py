@@ -170,7 +170,7 @@ def test_a_judge_that_taught_is_refused_unless_forced(index: Path, report: Path,
     bundle = embedded_but(tmp_path / "bundle", teachers=["face_age.onnx"], name="taught")
     done = run("evaluate", bundle, "--index", index, *SMALL, "-o", tmp_path / "refused")
     assert done.exit_code == 2
-    assert "taught by face_age.onnx" in done.output
+    assert "face_age.onnx would judge" in done.output
     cache = ("--cache", report / "measurements")
     done = run("evaluate", bundle, "--index", index, *SMALL, *cache, "--force", "-o", tmp_path / "forced")
     assert done.exit_code == 0, done.output
@@ -242,7 +242,7 @@ def test_mistakes_end_in_one_line(index: Path, tmp_path: Path) -> None:
     for arguments, said in (
         (("--index", tmp_path / "none.parquet"), "there is no index"),
         (("--index", index, "--references", "20", "--min-sharpness", "1e9"), "usable faces"),
-        (("--index", index, *SMALL[:2], "--ages", "60,30"), "rise"),
+        (("--index", index, *SMALL[:2], "--ages", "60,30"), "in ascending order"),
         (("--index", index, *SMALL, "--features", "inception"), "Inception-v3 need"),
         (("--index", index, *SMALL[:2], "--ages", "0:inf:10"), "first:last:step"),
         (("--index", index, *SMALL[:2], "--ages", "20:80:1e-9"), "1 to 200"),

@@ -19,7 +19,7 @@ def test_faces_are_drawn_evenly_from_the_bands_and_the_same_each_time(index: Pat
     chosen = drawn.iloc[protocol.sample(drawn)]
     assert chosen["band"].value_counts().tolist() == [4, 4, 4]
     assert list(protocol.sample(drawn)) == list(protocol.sample(drawn))
-    with pytest.raises(DataError, match="no split"):
+    with pytest.raises(DataError, match="unknown split"):
         Protocol(split="nonsense")
     with pytest.raises(AgeError):
         Protocol(ages=(20, 200))

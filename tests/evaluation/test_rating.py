@@ -86,7 +86,7 @@ def test_each_pair_of_three_models_is_asked_and_what_is_alike_is_not(
 def test_reports_that_cannot_be_compared_are_refused(reports: list[Path], tmp_path: Path) -> None:
     with pytest.raises(ReageError, match="at least two"):
         read_pairs(reports[:1])
-    with pytest.raises(ReageError, match="another seed"):
+    with pytest.raises(ReageError, match="they differ in seed"):
         read_pairs([reports[0], write_report(tmp_path / "other", "other", 9, seed=1)])
     Image.new("RGB", (100, 100)).save(reports[1] / "sheets" / "random.jpg")
     with pytest.raises(ReageError, match=r"random\.jpg: it is no sheet of 12 rows"):
@@ -148,7 +148,7 @@ def test_a_session_goes_on_where_it_stopped_and_asks_others_everything(tmp_path:
 
 def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
     (tmp_path / "votes.jsonl").write_text('{"hello": 1}\n')
-    with pytest.raises(ReageError, match=r"votes\.jsonl, line 1, is no vote"):
+    with pytest.raises(ReageError, match=r"votes\.jsonl, line 1: not a vote"):
         Session(planted(), tmp_path / "votes.jsonl")
 
 
@@ -290,7 +290,7 @@ def test_a_model_that_wins_always_has_a_score_all_the_same() -> None:
 def test_votes_about_other_models_are_left_out() -> None:
     given = votes(3, 1) + votes(50, 0, models=("c", "a"))
     assert preferences(given, ["a", "b"])[0].losses == 1
-    with pytest.raises(ReageError, match="no vote compares two of a, d"):
+    with pytest.raises(ReageError, match="no vote compares any two of a, d"):
         preferences(given, ["a", "d"])
 
 
@@ -306,4 +306,4 @@ def test_compare_tells_what_people_preferred(reports: list[Path], tmp_path: Path
     assert second.startswith("| one | -0.5")
     ran = CliRunner().invoke(main, ["compare", *map(str, reports), "--votes", str(tmp_path / "none")])
     assert ran.exit_code == 2
-    assert "no vote compares two of one, two" in ran.output
+    assert "no vote compares any two of one, two" in ran.output

@@ -184,8 +184,8 @@ def test_what_is_not_there_or_not_for_everybody(reage: Run, hub: Hub, published:
     refused(reage("models", "pull", "jane/none"), "there is no such model")
     refused(reage("models", "pull", "jane/ages@v9"), "hf://jane/ages@v9: there is no such revision")
     refused(reage("models", "pull", "jane/gated"), "is gated: accept its conditions")
-    refused(reage("models", "push", "jane/ages", asset(DEFAULT), **stranger), "the Hub refuses (401)")
-    refused(reage("models", "pull", "ages"), "'ages' is no model on the Hub: say owner/name")
+    refused(reage("models", "push", "jane/ages", asset(DEFAULT), **stranger), "the Hub refuses access (401)")
+    refused(reage("models", "pull", "ages"), "'ages' is not a model name on the Hub; give owner/name")
 
 
 def test_an_altered_bundle_is_not_published(reage: Run, hub: Hub, tmp_path: Path) -> None:
@@ -227,7 +227,7 @@ def test_names() -> None:
     )
     assert str(HubModel("jane/ages")) == "hf://jane/ages"
     for name in ("", "ages", "a/b/c", "../up", "jane/", "jane/a b"):
-        with pytest.raises(HubError, match="say owner/name"):
+        with pytest.raises(HubError, match="give owner/name"):
             HubModel.parse(name)
 
 

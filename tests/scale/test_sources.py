@@ -116,8 +116,8 @@ def test_rows_that_cannot_be_done_say_why(tmp_path: Path) -> None:
         "",
         f"its result would have the name of that of {tmp_path}/a.jpg",
         "age 200 is outside 0 to 116 years",
-        "the row names no photo",
-        "say an age, a direction, or years to add to the age in the photo",
+        "the row has no path",
+        "give an age, a direction or years to add",
         "",
     ]
     assert rows[-1].output == "d-30.jpg", "nothing is written outside of the target"

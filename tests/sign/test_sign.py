@@ -97,7 +97,7 @@ def test_the_credentials_hold_ages_model_and_a_picture_of_the_original(signed: P
 def test_without_an_authority_it_is_valid_and_not_trusted(signed: Path) -> None:
     done = reage("verify", signed)
     assert done.exit_code == 0
-    assert "the file is as it was signed" in done.output
+    assert "the file is unchanged since it was signed" in done.output
     assert "--trust" in done.output
     assert "Jane Doe (Example Studio)" in done.output
     (entry,) = json.loads(reage("verify", signed, "--json").stdout)
@@ -269,7 +269,7 @@ def test_certificates_that_are_not_good_are_refused_in_one_line(
     other = make_chain(tmp_path / "other", for_signing=False)
     secret = make_chain(tmp_path / "secret", passphrase="swordfish")
     for certificate, key, words in (
-        (expired.certificate, expired.key, "has expired on"),
+        (expired.certificate, expired.key, "expired on"),
         (early.certificate, early.key, "is not valid before"),
         (other.certificate, other.key, "cannot sign Content Credentials: the certificate is invalid"),
         (chain.certificate, other.key, "is not the key of the first certificate in"),

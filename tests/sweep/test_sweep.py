@@ -80,12 +80,12 @@ def test_what_to_search_is_read(text: str, expected: Searched) -> None:
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("batch", "names nothing to search"),
+        ("batch", "is not a search"),
         ("batch=8", "only one value"),
         ("batch=64:8", "the lower number first"),
-        ("batch=8:x", "no range"),
-        ("batch=8:16:linear", "no range"),
-        ("options.dropout=0:1:log", "begins above 0"),
+        ("batch=8:x", "not a range"),
+        ("batch=8:16:linear", "not a range"),
+        ("options.dropout=0:1:log", "must start above 0"),
         ("batch=8,[", "is not YAML"),
     ],
 )
@@ -147,7 +147,7 @@ def test_a_sweep_leaves_the_best_recipe_and_a_plot_and_goes_on_to_more_trials(
         assert plot.format == "PNG"
     assert "resume it" in command(recipe, folder, *search).output
     assert "other settings" in command(recipe, folder, "--resume", "--search", RATE).output
-    assert "no sweep to go on with" in command(recipe, tmp_path / "none", "--resume").output
+    assert "no sweep to resume" in command(recipe, tmp_path / "none", "--resume").output
     ran = command(recipe, folder, "--trials", "3", "--resume", *search)
     assert ran.output.startswith("trial-0002, 3 of 3: ")
 

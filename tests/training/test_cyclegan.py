@@ -95,7 +95,7 @@ def test_a_pass_shows_every_face_once_in_an_order_of_its_own(cache: Path) -> Non
 def test_a_pass_over_fewer_faces_than_a_step_takes_is_refused(cache: Path) -> None:
     made = family(cache, passes=True)
     settings = made.settings.model_copy(update={"steps_per_epoch": 0, "batch": 64})
-    with pytest.raises(DataError, match="no step of 64 faces; make the batch smaller"):
+    with pytest.raises(DataError, match="too few for a step of 64; make the batch smaller"):
         resolved(settings, made)
 
 

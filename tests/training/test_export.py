@@ -109,7 +109,7 @@ def test_in_8_bits_an_edit_is_nearly_the_same_and_the_same_age_still_the_identit
     assert not eight.edit(face, source_age=44, target_age=44, male=1).delta.any()
 
     monkeypatch.setattr(quantising, "_MOST", off["rms_levels"] / 2)
-    with pytest.raises(ConfigError, match="in 8 bits its colours would differ by"):
+    with pytest.raises(ConfigError, match="in 8 bits, colours would differ by"):
         export_run(strong_run, tmp_path / "other", name="eight", int8=True)
     assert not (tmp_path / "other").exists()
 

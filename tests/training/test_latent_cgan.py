@@ -51,7 +51,7 @@ def test_the_latest_epoch_is_the_last_that_is_whole(latent_run: Path, tmp_path: 
 
 @pytest.mark.parametrize("epoch", [0, 3, "last", "best"])
 def test_an_epoch_that_there_is_not_is_named(latent_run: Path, epoch: int | str) -> None:
-    with pytest.raises(ConfigError, match=rf"no epoch {epoch}; it has 1 to 2"):
+    with pytest.raises(ConfigError, match=rf"no epoch {epoch}; it has epochs 1 to 2"):
         load_models(latent_run, epoch)
 
 
@@ -86,7 +86,7 @@ def test_without_a_name_the_newest_run_is_taken(
     latent_run: Path, classic_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ConfigError, match=r"no run with files of epochs in .*runs: train"):
+    with pytest.raises(ConfigError, match=r"no run with epoch files in .*runs: train"):
         load_models()
     shutil.copytree(latent_run, tmp_path / "runs" / "older")
     shutil.copytree(classic_run, tmp_path / "runs" / "newer")
@@ -104,7 +104,7 @@ def test_the_picture_can_be_enlarged(latent_run: Path, tmp_path: Path) -> None:
     small = infer_image(PORTRAIT, 70, run=latent_run)
     means = large.reshape(SIZE, 8, SIZE, 8, 3).mean((1, 3))
     assert np.corrcoef(means.ravel(), small.ravel())[0, 1] > 0.9
-    with pytest.raises(ConfigError, match="a picture of 32 px can be enlarged to 32 to 4096 px, not to 31"):
+    with pytest.raises(ConfigError, match="upscale must be 32 to 4096 px for this picture, not 31"):
         infer_image(PORTRAIT, 70, run=latent_run, upscale=31)
 
 

@@ -85,7 +85,7 @@ def test_a_data_set_without_genders_trains_what_needs_none(make: Any, tmp_path: 
 
 
 def test_a_best_figure_that_there_will_not_be_is_refused_before_any_work(cache: Path, tmp_path: Path) -> None:
-    expected = r"no figure 'fid', only change, cycle, identity, loss_DX, .*, loss_id$"
+    expected = r"unknown figure 'fid'; choose one of change, cycle, identity, loss_DX, .*, loss_id$"
     settings = cycle_settings(cache, best_by="fid")
     with pytest.raises(ConfigError, match=expected):
         Trainer(settings, tmp_path / "run")
@@ -93,7 +93,7 @@ def test_a_best_figure_that_there_will_not_be_is_refused_before_any_work(cache: 
     (tmp_path / "recipe.yaml").write_text(settings.model_dump_json())
     ran = CliRunner().invoke(main, ["train", str(tmp_path / "recipe.yaml"), "--dry-run"])
     assert ran.exit_code == 2
-    assert "no figure 'fid', only change, cycle, identity, loss_DX" in ran.output
+    assert "unknown figure 'fid'; choose one of change, cycle, identity, loss_DX" in ran.output
     more: dict[str, dict[str, Any]] = {"kid_older": {"kid_faces": 6}, "fid_val": {"fid": "lite0"}}
     for name in ("identity", "kid_older", "fid_val"):
         Trainer(cycle_settings(cache, best_by=name, **more.get(name, {})), tmp_path / "run")

@@ -289,7 +289,7 @@ def test_an_empty_validation_split_is_told_at_the_start_and_an_empty_test_split_
 
 
 def test_a_figure_that_there_is_not_cannot_be_the_best(cache: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"no figure 'fid', only gender_right, years_error"):
+    with pytest.raises(ConfigError, match=r"unknown figure 'fid'; choose one of gender_right, years_error"):
         Trainer(age_settings(cache, best_by="fid"), tmp_path / "run").run()
 
 
@@ -375,7 +375,7 @@ def test_a_folder_whose_run_died_before_its_first_checkpoint_can_be_used_again(
 
 def test_a_run_folder_is_not_overwritten(cache: Path, age_run: Path) -> None:
     before = {name: (age_run / name).read_bytes() for name in FILES}
-    with pytest.raises(ConfigError, match="holds a run already: resume it"):
+    with pytest.raises(ConfigError, match="already contains a run: resume it"):
         Trainer(age_settings(cache), age_run)
     assert {name: (age_run / name).read_bytes() for name in FILES} == before
 
@@ -390,13 +390,13 @@ def test_a_run_that_has_gone_further_is_measured_but_does_not_go_on(
 ) -> None:
     folder = shutil.copytree(age_run, tmp_path / "run")
     trainer = Trainer(age_settings(cache, steps=1), folder, resume=True)
-    with pytest.raises(ConfigError, match="already, of 1"):
+    with pytest.raises(ConfigError, match="already at step 1 of 1"):
         trainer.run()
     assert trainer.test() == json.loads((age_run / "metrics" / "test_metrics.json").read_text())
 
 
 def test_weights_that_nobody_trained_are_not_measured(cache: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="has no weights to measure"):
+    with pytest.raises(ConfigError, match="has no weights to test"):
         Trainer(age_settings(cache), tmp_path / "typo").test()
     assert not (tmp_path / "typo").exists()
 

@@ -159,9 +159,9 @@ def test_a_film_is_refused_with_a_reason(sitting: Sitting, tmp_path: Path, monke
     refusals: list[tuple[type[Exception], str, Path, dict[str, Any], dict[str, Any]]] = [
         (ExistsError, "exists already", there, {}, {}),
         (VideoError, "is written as", tmp_path / "a.avi", {}, {}),
-        (VideoError, "frames a second", tmp_path / "a.gif", {"fps": 60}, {}),
+        (VideoError, "frames per second", tmp_path / "a.gif", {"fps": 60}, {}),
         (VideoError, "seconds", tmp_path / "a.gif", {"seconds": 0.01}, {}),
-        (VideoError, "pixels a side", tmp_path / "a.gif", {"side": 5}, {}),
+        (VideoError, "side of a film", tmp_path / "a.gif", {"side": 5}, {}),
         (ReageError, "cannot be written", there / "a.gif", {"seconds": 0.5, "fps": 4}, {}),
         (AgeError, "strength", tmp_path / "a.gif", {}, {"strength": 3}),
         (AgeError, "outside 0 to 116", tmp_path / "a.gif", {}, {"source": -4}),

@@ -67,7 +67,7 @@ def pack_cache(
     refuse_existing(path, overwrite)
     chosen = np.flatnonzero(cache.rows["sharpness"] >= min_sharpness)
     if not len(chosen):
-        raise DataError(f"none of the {len(cache)} faces of the cache is as sharp as {min_sharpness:g}")
+        raise DataError(f"none of the {len(cache)} faces in the cache has a sharpness of {min_sharpness:g}")
     parts = {
         "landmarks": _coded(cache.landmarks[chosen].astype(np.float32), cache.size),
         "size": np.array(cache.size),
@@ -89,7 +89,7 @@ def pack_cache(
                 part.write_bytes(whole)
             return Packed(len(faces), quality, len(whole))
     raise DataError(
-        f"{len(chosen):,} faces do not fit into {megabytes:g} MB at quality {QUALITIES[-1]}; ask for sharper ones"
+        f"{len(chosen):,} faces do not fit into {megabytes:g} MB at quality {QUALITIES[-1]}; raise --min-sharpness"
     )
 
 

@@ -160,9 +160,7 @@ class FacePool:
     def steps_per_pass(self, count: int) -> int:
         """Steps of ``count`` faces in one pass of `in_pass`; raises `DataError` where there are fewer faces."""
         if len(self) < count:
-            raise DataError(
-                f"a pass over {len(self)} faces has no step of {count} faces; make the batch smaller"
-            )
+            raise DataError(f"{len(self)} faces are too few for a step of {count}; make the batch smaller")
         return len(self) // count
 
     def draw(

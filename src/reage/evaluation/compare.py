@@ -60,10 +60,12 @@ def comparable_reports(folders: Sequence[Path]) -> list[Report]:
     for folder, report in zip(folders, reports, strict=True):
         different = _differences(first, report)
         if different:
-            raise ReageError(f"{folder} cannot be compared with {folders[0]}: another {', '.join(different)}")
+            raise ReageError(
+                f"{folder} cannot be compared with {folders[0]}: they differ in {', '.join(different)}"
+            )
         if report.model.title in titles:
             raise ReageError(
-                f"two of the reports are of {report.model.title}; name models apart with `reage export --name`"
+                f"two of the reports are of {report.model.title}; rename one with `reage export --name`"
             )
         titles.append(report.model.title)
     return reports

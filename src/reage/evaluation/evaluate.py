@@ -115,14 +115,14 @@ def evaluate(
     taught = judges_that_taught(bundle.manifest.teachers, protocol.features)
     if taught and not force:
         raise JudgeError(
-            f"{bundle.manifest.title} was taught by {', '.join(taught)}, which would judge it now"
+            f"{', '.join(taught)} would judge {bundle.manifest.title}, but took part in its training"
         )
     index = read_index(index_path)
     rows = {split: protocol.draw(index, split) for split in (protocol.split, protocol.reference_split)}
     for split, drawn in rows.items():
         if len(drawn) < FEWEST:
             raise DataError(
-                f"{index_path}: {len(drawn)} usable faces in its split {split}; {FEWEST} are the least"
+                f"{index_path}: {len(drawn)} usable faces in the split {split}; at least {FEWEST} are needed"
             )
     root, reager = Path(index.attrs["root"]), Reager(bundle)
     measure = measurers(root, reager, protocol.features)
@@ -172,7 +172,7 @@ def _with_a_face(protocol: Protocol, measured: _Measured) -> Int64:
     seen = np.flatnonzero(measured.edited["found"] & unedited)
     if len(seen) < 2:
         raise DataError(
-            f"a face was found in {len(seen)} of {len(measured.positions)} images: too few to judge"
+            f"a face was found in {len(seen)} of {len(measured.positions)} images: too few to evaluate"
         )
     return seen
 

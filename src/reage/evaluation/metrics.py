@@ -148,7 +148,7 @@ def kernel_distance(
     smaller = min(len(ours), len(theirs))
     size = min(subset_size, smaller // 2)
     if size < 2:
-        raise ReageError(f"a KID of {len(ours)} and {len(theirs)} pictures says nothing")
+        raise ReageError(f"a KID needs at least 4 pictures on each side, not {len(ours)} and {len(theirs)}")
     rng, parts = np.random.default_rng(seed), smaller // size
     cuts = []
     for _ in range(-(-subsets // parts)):
@@ -183,7 +183,7 @@ def frechet_distance(ours: Features, theirs: Features) -> float:
         ReageError: a set has fewer than two pictures.
     """
     if min(len(ours), len(theirs)) < 2:
-        raise ReageError(f"an FID of {len(ours)} and {len(theirs)} pictures says nothing")
+        raise ReageError(f"an FID needs at least 2 pictures on each side, not {len(ours)} and {len(theirs)}")
     apart = ours.mean(0) - theirs.mean(0)
     # With S = A'A and T = B'B, tr (S T)^(1/2) is the sum of the singular values of A B'; the triangles of A and B do.
     # scipy's sqrtm would take a D x D matrix that is singular where there are fewer pictures than dimensions.

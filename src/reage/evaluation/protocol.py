@@ -41,9 +41,9 @@ class Protocol:
 
     def __post_init__(self) -> None:
         if self.split not in dict(SPLITS):
-            raise DataError(f"there is no split '{self.split}', only {', '.join(dict(SPLITS))}")
+            raise DataError(f"unknown split '{self.split}'; choose one of {', '.join(dict(SPLITS))}")
         if len(self.ages) < 2 or list(self.ages) != sorted(set(self.ages)):
-            raise AgeError("the ages of an evaluation rise, and are at least two")
+            raise AgeError("give at least two target ages, in ascending order")
         for age in self.ages:
             check_age(age)
 

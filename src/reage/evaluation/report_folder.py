@@ -84,7 +84,7 @@ def read_report(folder: Path) -> Report:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ReageError(f"{folder} holds no report of `reage evaluate`: {error}") from error
+        raise ReageError(f"{folder} contains no report of `reage evaluate`: {error}") from error
     return from_json(text, str(path))
 
 

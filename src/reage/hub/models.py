@@ -36,7 +36,7 @@ class HubModel:
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
-            raise HubError(f"'{self.name}' is no model on the Hub: say owner/name")
+            raise HubError(f"'{self.name}' is not a model name on the Hub; give owner/name")
 
     def __str__(self) -> str:
         return f"{SCHEME}{self.name}{'@' + self.revision if self.revision else ''}"
@@ -170,13 +170,13 @@ def _hub_errors(model: HubModel) -> Iterator[None]:
         raise HubError(f"{model}: there is no such revision") from error
     except errors.RepositoryNotFoundError as error:
         raise HubError(
-            f"{model}: there is no such model, or it is private and HF_TOKEN names nobody who may use it"
+            f"{model}: there is no such model, or it is private and HF_TOKEN gives no access to it"
         ) from error
     except errors.HfHubHTTPError as error:
         status = error.response.status_code
         if status in (401, 403):
             raise HubError(
-                f"{model}: the Hub refuses ({status}); set HF_TOKEN to a token with this right"
+                f"{model}: the Hub refuses access ({status}); set HF_TOKEN to a token that allows this"
             ) from error
         raise HubError(f"{model}: the Hub answers {status}: {one_line(error)}") from error
     except errors.LocalEntryNotFoundError as error:

@@ -219,7 +219,7 @@ def _told() -> Iterator[None]:
     try:
         yield
     except ray.exceptions.RayError as error:
-        raise BatchError(f"Ray cannot go on: {one_line(error)}; the same command does the rest") from error
+        raise BatchError(f"Ray failed: {one_line(error)}; repeat the command to do the rest") from error
 
 
 def _answers(blocks: Any, worker: Worker, arguments: tuple[Any, ...], workers: int) -> Any:

@@ -62,8 +62,8 @@ class Results:
         parts = self._parts()
         if not parts and not exists(self.place) and not overwrite and list_files(target):
             raise BatchError(
-                f"{target} holds files that no batch wrote: choose an empty folder, or replace files of the same "
-                f"names with --overwrite"
+                f"{target} contains files that are not from a batch: choose an empty folder, or replace files of "
+                f"the same names with --overwrite"
             )
         tables = [_read(place) for place in ([self.place] if exists(self.place) else []) + parts]
         self._tables = [SCHEMA.empty_table(), *tables]

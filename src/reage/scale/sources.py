@@ -141,7 +141,7 @@ def _read_row(cells: dict[str, Any], table: str, request: Request) -> Row:
     inside = "/".join(part for part in path.rpartition("://")[2].split("/") if part not in ("", ".", ".."))
     try:
         if not inside:
-            raise BatchError("the row names no photo")
+            raise BatchError("the row has no path")
         return Row(photo, _output(inside, with_cells(request, asked)), asked)
     except ReageError as error:
         return Row(photo, "", asked, problem=str(error))

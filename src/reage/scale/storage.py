@@ -51,7 +51,7 @@ def read_bytes(place: str) -> bytes:
             path
         ):  # a pipe would be waited for
             raise BatchError(
-                f"{place}: {'it is no file' if os.path.exists(path) else 'there is no such file'}"
+                f"{place}: {'it is not a file' if os.path.exists(path) else 'there is no such file'}"
             )
         return bytes(file_system.cat_file(path))
 

@@ -111,7 +111,7 @@ class Signer:
         suffix = Path(path).suffix.lower()
         if suffix not in MEDIA_TYPES:
             raise SignatureError(
-                f"{path} cannot be signed: Content Credentials fit into {', '.join(MEDIA_TYPES)}"
+                f"{path} cannot be signed; Content Credentials work in {', '.join(MEDIA_TYPES)} only"
             )
 
     def sign(self, file: Path, *, suffix: str, mark: Provenance, original: Photo) -> None:
@@ -252,7 +252,7 @@ def _check_pair(
         raise SignatureError(f"{key} is not the key of the first certificate in {certificate}")
     now = datetime.now(timezone.utc)
     if now > leaf.not_valid_after_utc:
-        raise SignatureError(f"{certificate} has expired on {leaf.not_valid_after_utc:%Y-%m-%d}")
+        raise SignatureError(f"{certificate} expired on {leaf.not_valid_after_utc:%Y-%m-%d}")
     if now < leaf.not_valid_before_utc:
         raise SignatureError(f"{certificate} is not valid before {leaf.not_valid_before_utc:%Y-%m-%d}")
 

@@ -30,9 +30,8 @@ _PROBLEMS = {
 """What c2pa's codes of failure mean, in plain words."""
 _UNTRUSTED = "signingCredential.untrusted"
 _WORDS = {
-    "trusted": "the file is as it was signed, and an authority that you trust vouches for the signer",
-    "valid": "the file is as it was signed; whether the signer is who they say, no authority here tells "
-    "(--trust names one)",
+    "trusted": "the file is unchanged since it was signed, and an authority that you trust vouches for the signer",
+    "valid": "the file is unchanged since it was signed, but no authority in --trust vouches for the signer",
     "invalid": "they cannot be relied on",
 }
 

@@ -37,9 +37,7 @@ class Searched:
         """What ``key=low:high``, ``key=low:high:log`` or ``key=one,two,three`` says. Raises `ConfigError`."""
         key, sign, values = text.partition("=")
         if not sign or not key or not values:
-            raise ConfigError(
-                f"'{text}' names nothing to search; say key=low:high, key=low:high:log or key=one,two"
-            )
+            raise ConfigError(f"'{text}' is not a search; give key=low:high, key=low:high:log or key=one,two")
         if ":" not in values:
             choices = tuple(_value(part, text) for part in values.split(","))
             if len(set(choices)) < 2:
@@ -50,10 +48,10 @@ class Searched:
         numbers = [float(end) for end in ends if isinstance(end, int | float) and not isinstance(end, bool)]
         if len(numbers) < 2 or parts[2:] not in ([], ["log"]) or not numbers[0] < numbers[1]:
             raise ConfigError(
-                f"'{text}' is no range; say key=low:high or key=low:high:log, the lower number first"
+                f"'{text}' is not a range; give key=low:high or key=low:high:log, the lower number first"
             )
         if parts[2:] and numbers[0] <= 0:
-            raise ConfigError(f"'{text}': a logarithmic range begins above 0")
+            raise ConfigError(f"'{text}': a logarithmic range must start above 0")
         whole = all(isinstance(end, int) for end in ends)
         low, high = (int(end) if whole else end for end in numbers)
         return cls(key, low=low, high=high, log=bool(parts[2:]))
@@ -92,7 +90,7 @@ def require_searchable(settings: TrainSettings, searched: Sequence[Searched]) ->
     """Check that every setting in ``searched`` exists and may have all of its values. Raises `ConfigError`."""
     keys = [each.key for each in searched]
     if len(set(keys)) < len(keys):
-        raise ConfigError("a setting is named twice among those to search")
+        raise ConfigError("a setting is searched twice")
     options_type = family_type(settings.family).options_type
     for each in searched:
         for value in each.extremes():

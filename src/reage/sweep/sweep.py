@@ -90,11 +90,11 @@ class Sweep:
         except FileNotFoundError:
             stored = None
         if resume and stored is None:
-            raise ConfigError(f"{folder} holds no sweep to go on with")
+            raise ConfigError(f"{folder} contains no sweep to resume")
         if not resume and stored is not None:
-            raise ConfigError(f"{folder} holds a sweep already: resume it, or choose another folder")
+            raise ConfigError(f"{folder} already contains a sweep: resume it, or choose another folder")
         if stored not in (None, plan.to_json()):
-            raise ConfigError(f"{folder} holds a sweep of other settings: choose another folder")
+            raise ConfigError(f"{folder} contains a sweep with other settings: choose another folder")
 
     def run(self, trials: int) -> Path | None:
         """Go on until there are as many ``trials``; returns the recipe of the best, None where none has succeeded.
@@ -230,7 +230,7 @@ def _locked(folder: Path) -> Iterator[int | None]:
                 break
             except OSError as error:
                 if time.monotonic() > deadline:
-                    raise ReageError(f"another sweep, or a trial of one, works in {folder}") from error
+                    raise ReageError(f"another sweep or trial is running in {folder}") from error
                 time.sleep(_POLL)
         yield lock
     finally:

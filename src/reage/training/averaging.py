@@ -42,10 +42,10 @@ def average_runs(
     """
     if len(runs) < 2 or len(parts) != len(runs):
         raise ConfigError(
-            f"{len(runs)} runs and {len(parts)} parts: give at least two runs, and a part for each"
+            f"{len(runs)} runs and {len(parts)} parts: give at least two runs, and one weight for each"
         )
     if not all(math.isfinite(part) and part > 0 for part in parts):
-        raise ConfigError("parts are positive numbers, such as 0.6,0.4")
+        raise ConfigError("weights of runs must be positive numbers, such as 0.6,0.4")
     refuse_existing(output, folder=True)
     settings = _settings(runs[0])
     for override in overrides:
@@ -63,7 +63,7 @@ def average_runs(
         for run, other, part in zip(runs[1:], others, parts[1:], strict=True):
             if key not in other or other[key].shape != value.shape:
                 raise ConfigError(
-                    f"{run}: {key} is not there as it is in {runs[0]}; only like networks are averaged"
+                    f"{run}: {key} is missing or has another shape than in {runs[0]}; such runs cannot be averaged"
                 )
             mean += other[key].float() * (part / total)
         tensors[key] = mean.to(torch.float32)

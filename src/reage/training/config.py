@@ -176,7 +176,7 @@ def parse_recipe(text: str, source: str, overrides: list[str] | None = None) -> 
     """The settings in the ``text`` of a recipe with ``overrides``; errors as `load_recipe`, and name its ``source``."""
     stored = _read_yaml(text, f"{source}: not a readable recipe")
     if not isinstance(stored, dict):
-        raise ConfigError(f"{source}: a recipe is a mapping of settings")
+        raise ConfigError(f"{source}: a recipe must be a mapping of settings")
     for override in overrides or []:
         override_setting(stored, override)
     return validate(TrainSettings, stored, source)

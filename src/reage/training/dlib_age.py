@@ -37,9 +37,7 @@ class DlibAge:
         except Exception as error:  # ONNX Runtime raises types of its own
             raise ConfigError(f"{path} is not an age network: {one_line(error)}") from error
         if shape[1:] != [81]:
-            raise ConfigError(
-                f"{path} is not dlib's age network: it has {shape[1:]} outputs where that one has 81"
-            )
+            raise ConfigError(f"{path} is not dlib's age network: its outputs are {shape[1:]}, not 81")
         template = utkface_template()
         right, left = (template.mesh[list(corners)].mean(0) for corners in ((33, 133), (362, 263)))
         ours = np.stack([right, left]) * (2 / template.canvas) - 1  # as affine_grid counts, from -1 to 1

@@ -27,7 +27,7 @@ def import_aging_gan(path: Path, output: Path, *, size: int, name: str) -> float
         WriteError: it cannot be written.
     """
     if size % 4:
-        raise ConfigError(f"size {size}: these networks take sides that are multiples of 4")
+        raise ConfigError(f"size {size} is not a multiple of 4, which these networks need")
     return write_exported(
         aging_gan_exported(read_aging_gan(path)),
         output,

@@ -84,7 +84,7 @@ def newest_run(runs: str | os.PathLike[str] = RUNS) -> Path:
     files = sorted(Path(runs).glob("*/E_epoch*.safetensors"), key=lambda path: path.stat().st_mtime)
     if not files:
         raise ConfigError(
-            f"no run with files of epochs in {Path(runs).resolve()}: train recipes/latent-cgan.yaml, or name the run"
+            f"no run with epoch files in {Path(runs).resolve()}: train recipes/latent-cgan.yaml, or give the run folder"
         )
     return files[-1].parent
 
@@ -95,12 +95,12 @@ def whole_epoch(folder: str | os.PathLike[str], epoch: int | str = "latest") -> 
     epochs = [_epochs(run, letter) for letter in _letters(_options(run)).values()]
     whole = sorted(set.intersection(*epochs))
     if not whole:
-        raise ConfigError(f"{run} has no files of epochs; train with epoch_files=true")
+        raise ConfigError(f"{run} has no epoch files; train with epoch_files=true")
     if epoch == "latest":
         return whole[-1]
     if str(epoch).isdigit() and int(epoch) in whole:
         return int(epoch)
-    raise ConfigError(f"{run} has no epoch {epoch}; it has {whole[0]} to {whole[-1]}")
+    raise ConfigError(f"{run} has no epoch {epoch}; it has epochs {whole[0]} to {whole[-1]}")
 
 
 def _options(run: Path) -> LatentOptions:

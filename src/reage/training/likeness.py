@@ -40,7 +40,7 @@ class Likeness:
         self._net = read_age_net(run).to(device)
         about = read_about(run / "weights.safetensors")
         if "size" not in about:
-            raise ConfigError(f"{run / 'weights.safetensors'} does not say the size of its faces")
+            raise ConfigError(f"{run / 'weights.safetensors'} does not state the size of its faces")
         self._size = int(about["size"])
         weight = self._net.age.weight.detach()
         _, _, directions = torch.linalg.svd(weight, full_matrices=False)

@@ -55,7 +55,7 @@ def quantised(graph: bytes, exported: Exported, size: int) -> tuple[bytes, dict[
     mean = float(np.sqrt((levels**2).mean()))
     if mean > _MOST:
         raise ConfigError(
-            f"in 8 bits its colours would differ by {mean:.1f} levels of 255; export it without --int8"
+            f"in 8 bits, colours would differ by {mean:.1f} levels of 255; export without --int8"
         )
     return found, {"rms_levels": round(mean, 2), "largest_levels": round(float(levels.max()), 1)}
 
@@ -119,7 +119,7 @@ def _samples(exported: Exported, size: int) -> list[Feeds]:
             feeds["face"] = np.ascontiguousarray(face.transpose(2, 0, 1)[None])
             samples.append({name: feeds[name] for name in exported.inputs})
     if not samples:
-        raise ConfigError("the bundled portraits are not installed, which are needed to compute in 8 bits")
+        raise ConfigError("quantising needs the bundled portraits, which are not installed")
     return samples
 
 

@@ -22,7 +22,7 @@ def load_settings(recipe: Path | str, overrides: list[str], *, resume: bool) -> 
     if isinstance(recipe, Path):
         return load_recipe(recipe, overrides)
     if not resume:
-        raise ConfigError(f"{recipe} is an archived run, which can only go on: add --resume")
+        raise ConfigError(f"{recipe} is an archived run: add --resume to continue it")
     return parse_recipe(read_settings(recipe), recipe, overrides)
 
 

@@ -64,7 +64,7 @@ def open_trained(place: Path, *, best: bool = True) -> Trained:
     run, weights = _run_and_weights(place, best)
     settings, about = read_settings(run), read_about(weights)
     if "size" not in about:
-        raise ConfigError(f"{weights} does not say the size of its faces; it is no file of a training run")
+        raise ConfigError(f"{weights} does not state the size of its faces; it is not from a training run")
     size = int(about["size"])
     exported = family_type(settings.family).exported(settings, size)
     load_weights(weights, exported.networks)
@@ -83,7 +83,7 @@ def _run_and_weights(place: Path, best: bool) -> tuple[Path, Path]:
         for folder in place.absolute().parents[:2]:  # a checkpoint lies one folder deeper
             if (folder / "settings.json").exists():
                 return folder, place
-        raise ConfigError(f"{place} lies in no run folder")
+        raise ConfigError(f"{place} is not in a run folder")
     weights = place / f"best{_WEIGHTS}"
     return place, weights if best and weights.exists() else place / f"weights{_WEIGHTS}"
 

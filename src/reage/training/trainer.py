@@ -60,7 +60,7 @@ class Trainer:
     def __init__(self, settings: TrainSettings, folder: Path, *, resume: bool = False) -> None:
         self.folder = folder
         if checkpoints(folder) and not resume:
-            raise ConfigError(f"{folder} holds a run already: resume it, or choose another folder")
+            raise ConfigError(f"{folder} already contains a run: resume it, or choose another folder")
         require_cloud(settings)
         torch.manual_seed(settings.seed)
         trackers = usable_trackers(settings.trackers)
@@ -106,7 +106,7 @@ class Trainer:
             ArchiveError: the archive cannot be written at the start; later such failures are warnings.
         """
         if self.step > self.settings.steps:
-            raise ConfigError(f"{self.folder} is at step {self.step} already, of {self.settings.steps}")
+            raise ConfigError(f"{self.folder} is already at step {self.step} of {self.settings.steps}")
         with departing(self.settings, self.folder, first=self.accelerator.is_main_process) as self._departure:
             self._run()
 
@@ -140,9 +140,7 @@ class Trainer:
         """
         resumed = self._saved_step is not None
         if not (resumed or self.settings.start_from or (self.folder / "best.safetensors").exists()):
-            raise ConfigError(
-                f"{self.folder} has no weights to measure: name a run folder, or set start_from"
-            )
+            raise ConfigError(f"{self.folder} has no weights to test: give a run folder, or set start_from")
         try:
             self._prepare(measured=resumed)
             self._test(again=True)
@@ -249,7 +247,7 @@ class Trainer:
             if missing:
                 self.save()
                 raise ConfigError(
-                    f"best_by: there is no figure '{missing}', only {', '.join(sorted(figures))}"
+                    f"best_by: unknown figure '{missing}'; choose one of {', '.join(sorted(figures))}"
                 )
         self.save()
         self._departure.synchronise()

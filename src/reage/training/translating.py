@@ -74,5 +74,5 @@ def translate_image(
 def _load_epoch(run: Path, way: str, epoch: int | str, network: nn.Module) -> None:
     path = run / f"{CycleFamily.letters[way]}_epoch{epoch}.safetensors"
     if not path.exists():
-        raise ConfigError(f"{run} has no files of epoch {epoch}; train with epoch_files=true")
+        raise ConfigError(f"{run} has no epoch files of epoch {epoch}; train with epoch_files=true")
     load_weights(path, {way: network})

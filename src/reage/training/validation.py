@@ -47,4 +47,4 @@ def require_best_by(settings: TrainSettings, family: Family, meters: list[Realis
     ) as networks:  # what figures there are may depend on the options and on the faces
         known |= family.validate(networks, "val").keys()
     if name not in known:
-        raise ConfigError(f"best_by: there is no figure '{name}', only {', '.join(sorted(known))}")
+        raise ConfigError(f"best_by: unknown figure '{name}'; choose one of {', '.join(sorted(known))}")

@@ -65,11 +65,13 @@ class Look:
 
     def __post_init__(self) -> None:
         if self.side is not None and not 32 <= self.side <= 4096:
-            raise VideoError(f"a film of {self.side} pixels a side: say 32 to 4096")
+            raise VideoError(f"the side of a film must be 32 to 4096 pixels, not {self.side}")
         if not self.fps >= 1:
-            raise VideoError(f"{self.fps:g} frames a second: say at least 1")
+            raise VideoError(f"a film needs at least 1 frame per second, not {self.fps:g}")
         if not 2 / self.fps <= self.seconds <= 600:
-            raise VideoError(f"a film of {self.seconds:g} seconds: say at most 600, and at least two frames")
+            raise VideoError(
+                f"a film needs at least two frames and at most 600 seconds, not {self.seconds:g} seconds"
+            )
 
 
 PLAIN = Look()
@@ -130,7 +132,9 @@ def write_film(
     refuse_existing(path, overwrite)
     chosen = sitting.choose(request.faces_or("largest"))
     if len(chosen) != 1:
-        raise NoFaceError(f"a film shows one face, not {len(chosen)}; choose one, 0 being the largest")
+        raise NoFaceError(
+            f"a film shows one face, not {len(chosen)}; choose one by its number (0 is the largest)"
+        )
     manifest = sitting.reager.bundle.manifest
     first, last = (float(manifest.nearest(age)) for age in ages)
     scene, source = _scene(sitting, chosen[0], (first, last), request, look, _SIDES[suffix])
@@ -197,7 +201,7 @@ def _check_film(path: Path, fps: float) -> str:
         raise VideoError("MP4 needs PyAV: pip install 'reage[video]'; .gif and .webp need nothing more")
     most = 50 if suffix == ".gif" else 120
     if fps > most:
-        raise VideoError(f"{fps:g} frames a second: {suffix[1:].upper()} films have 1 to {most}")
+        raise VideoError(f"{suffix[1:].upper()} films have 1 to {most} frames per second, not {fps:g}")
     return suffix
 
 

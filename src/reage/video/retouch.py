@@ -145,7 +145,7 @@ def _edit(
 def _check(video: Path, request: Request, output: Path | None, options: FileOptions) -> Path:
     """Where the output goes; raises `ReageError` for what can be said to be wrong before any work."""
     if request.faces not in (None, "all", "largest"):
-        raise NoFaceError(f"faces '{request.faces}': of a video, say all or largest")
+        raise NoFaceError(f"faces '{request.faces}': for a video, give all or largest")
     if output and os.path.isdir(output):
         raise VideoError(f"{output} is a folder; give the name of a file in it")
     place = output or beside(video, _name(video, request))

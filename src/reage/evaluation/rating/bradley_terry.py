@@ -51,7 +51,7 @@ def preferences(votes: Sequence[Vote], models: Sequence[str], seed: int = 0) -> 
     """
     votes = about(votes, models)
     if not votes:
-        raise ReageError(f"no vote compares two of {', '.join(models)}")
+        raise ReageError(f"no vote compares any two of {', '.join(models)}")
     place = {model: i for i, model in enumerate(models)}
     faces = sorted({vote.face for vote in votes})
     won = np.zeros(

@@ -50,7 +50,7 @@ def read_pairs(folders: Sequence[Path]) -> list[Pair]:
             damaged.
     """
     if len(folders) < 2:
-        raise ReageError("people compare models with each other: name the reports of at least two")
+        raise ReageError("give the reports of at least two models, to compare with each other")
     reports = comparable_reports(folders)
     first = reports[0]
     count = len(first.data.sample)

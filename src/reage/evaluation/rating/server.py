@@ -53,7 +53,7 @@ def running(session: Session, port: int = 0) -> Iterator[str]:
         server = ThreadingHTTPServer((HOST, port), _handler(session))
     except (OSError, OverflowError) as error:
         raise ReageError(
-            f"cannot serve on {HOST}, port {port}: {error}; choose another with --port, 0 being any port"
+            f"cannot serve on {HOST}, port {port}: {error}; choose another port with --port (0: any free one)"
         ) from error
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, args=(0.1,), daemon=True)

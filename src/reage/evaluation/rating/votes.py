@@ -54,7 +54,7 @@ def read_votes(path: Path) -> list[Vote]:
             votes.append(Vote.model_validate_json(line))
         except ValidationError as error:
             raise ReageError(
-                f"{path}, line {number}, is no vote of `reage rate`: {error.errors()[0]['msg']}"
+                f"{path}, line {number}: not a vote of `reage rate`: {error.errors()[0]['msg']}"
             ) from error
     return votes
 

@@ -88,7 +88,7 @@ class Archive:
                 ".." in PurePosixPath(name).parts
             ):  # whoever can write to the archive may not write elsewhere here
                 raise ArchiveError(
-                    f"the archive {self.url} holds a file with the name '{name}', which leads out of it"
+                    f"the archive {self.url} contains the file name '{name}', which points outside the archive"
                 )
         return sorted(names)
 
@@ -111,7 +111,7 @@ def require_protocol(url: str) -> None:
     """
     if urlsplit(url).password:
         raise ArchiveError(
-            "an archive is named without a password, since settings.json and trackers keep its URL; "
+            "the URL of an archive must not contain a password, since settings.json and trackers store it; "
             "give the password in fsspec's configuration"
         )
     try:
@@ -122,7 +122,7 @@ def require_protocol(url: str) -> None:
         needed = "'reage[cloud]'" if _protocol(url) in ("s3", "s3a") else "what fsspec needs for it"
         raise ArchiveError(f"the archive {url}: {one_line(error)}: pip install {needed}") from error
     except ValueError as error:
-        raise ArchiveError(f"the archive {url}: fsspec knows no '{_protocol(url)}://'") from error
+        raise ArchiveError(f"the archive {url}: fsspec does not support '{_protocol(url)}://'") from error
 
 
 def _protocol(url: str) -> str:

@@ -25,7 +25,9 @@ def require_cloud(settings: TrainSettings) -> None:
         require_protocol(settings.archive)
     if settings.terminate_instance:
         if settings.archive is None:
-            raise ConfigError("terminate_instance needs an archive: the run would be lost with the machine")
+            raise ConfigError(
+                "terminate_instance needs an archive; without one, the run would be lost with the machine"
+            )
         require_boto3()
 
 

@@ -50,11 +50,11 @@ class Instance:
         except (OSError, ValueError) as error:
             reason = error.reason if type(error) is URLError else one_line(error)
             raise ConfigError(
-                f"terminate_instance: this machine does not say which EC2 instance it is: {service}: {reason}"
+                f"terminate_instance: cannot find out which EC2 instance this machine is: {service}: {reason}"
             ) from error
         if not re.fullmatch(r"i-[0-9a-f]+", name) or not re.fullmatch(r"[a-z0-9-]+", region):
             raise ConfigError(
-                f"terminate_instance: {service} names no EC2 instance, but '{name}' in '{region}'"
+                f"terminate_instance: {service} gave no valid EC2 instance: '{name}' in '{region}'"
             )
         return cls(name, region)
 

@@ -60,7 +60,7 @@ def read_settings(url: str) -> str:
         stored: dict[str, Any] = json.loads(Archive(url).read("settings.json"))
         return json.dumps({**stored, "archive": url.rpartition("/")[0]})
     except (ValueError, TypeError) as error:
-        raise ArchiveError(f"the archive {url} holds no run: its settings.json is damaged") from error
+        raise ArchiveError(f"the archive {url} contains no run: its settings.json is damaged") from error
 
 
 def fetch_run(url: str, folder: Path) -> None:
@@ -80,7 +80,9 @@ def fetch_run(url: str, folder: Path) -> None:
         raise ArchiveError(f"the archive {archive.url} has no checkpoint to resume from")
     here = checkpoints(folder)
     if here and place_of(folder) != archive.url:
-        raise ConfigError(f"{folder} holds another run: choose another folder for the one at {archive.url}")
+        raise ConfigError(
+            f"{folder} contains another run: choose another folder for the one at {archive.url}"
+        )
     if here and here[-1].name >= saved[-1].rpartition("/")[2]:
         return
     for name in [each for each in names if not _is_checkpoint(each) and each != PLACE]:
