@@ -182,6 +182,7 @@ SHA256 = "0" * 64
             "'calibration'",
         ),
         ({"data": None}, "'data'"),
+        ({"data": "half a character: \ud800"}, "'data'"),
         ({"teachers": "me"}, "'teachers'"),
         ({"training": []}, "'training'"),
         ({"figures": {"error": float("inf")}}, "'figures'"),

@@ -34,6 +34,8 @@ _INPUTS = ("face", "source_age", "target_age", "male")
 _OUTPUTS = (["delta", "gain"], ["image"])
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_HALF_CHARACTER = re.compile("[\ud800-\udfff]")
+"""JSON can hold these, but no page or file that shows them."""
 _MAX_TEXT = 10_000
 _MAX_DEPTH = 16
 """Levels of nesting in tables that only people read."""
@@ -168,7 +170,7 @@ def _is_line(value: Any) -> bool:
 
 
 def _is_text(value: Any) -> bool:
-    return isinstance(value, str) and len(value) <= _MAX_TEXT
+    return isinstance(value, str) and len(value) <= _MAX_TEXT and not _HALF_CHARACTER.search(value)
 
 
 def _is_number(value: Any, low: float, high: float) -> bool:
@@ -217,7 +219,7 @@ def _is_plain(value: Any, depth: int = _MAX_DEPTH) -> bool:
 
 _DIRECTIONS = ("older", "younger")
 _LINE = (_is_line, "a line of 1 to 100 printable characters")
-_TEXT = (_is_text, f"a text of at most {_MAX_TEXT} characters")
+_TEXT = (_is_text, f"a text of at most {_MAX_TEXT} whole characters")
 _AGE_RANGE = (_is_age_range, f"two ages from 0 to {MAX_AGE:g} years, the lower first")
 _PLAIN_TABLE = (
     lambda v: isinstance(v, dict) and _is_plain(v),
