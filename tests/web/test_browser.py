@@ -119,6 +119,16 @@ def test_what_is_no_photo_is_said_in_a_sentence_and_the_next_one_works(
     after(page)
 
 
+def test_without_a_photo_every_button_says_so(page: Page) -> None:
+    expect(page.locator("#result")).to_contain_text("Upload a photo")
+    page.get_by_role("button", name="80", exact=True).click()
+    expect(page.locator("#result")).to_contain_text("Upload a photo")
+    page.click("button#share")
+    expect(page.locator("button#share")).to_have_text("No photo is open")
+    page.click("#download")
+    expect(page.locator(".toast-body")).to_contain_text("No photo is open; open one first.")
+
+
 def test_a_bundled_portrait_a_strip_and_what_the_model_is(page: Page) -> None:
     page.locator("#portraits button.thumbnail-item").last.click()
     first = after(page)
@@ -246,6 +256,9 @@ def test_photos_in_a_row_seen_from_near_side_by_side_and_step_by_step(
     expect(result).to_contain_text("asked for 20", timeout=WAIT)
     page.get_by_label("side by side").check()
     page.wait_for_selector("#before img")
+    assert (
+        page.locator("#pair input[type=file], #pair button[aria-label=Clear]").count() == 0
+    )  # shown, not given
     expect(page.locator("#pair")).to_be_in_viewport(ratio=0.9, timeout=WAIT)
     boxes = [page.locator(f"#{part} img").bounding_box() for part in ("before", "after")]
     assert boxes[0]

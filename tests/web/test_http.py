@@ -217,6 +217,8 @@ def test_a_move_of_the_slider_is_answered_with_a_marked_picture(
     assert "asked for 70" in moved["told"]
     assert (moved["undo"], moved["redo"]) == (True, False)
     assert move(age=30).json()["picture"] != moved["picture"]
+    baby = b64decode(move(source=0).json()["picture"].partition("base64,")[2])
+    assert (read_provenance(baby) or {})["faces"][0]["source_age"] == 0  # which is an age
 
 
 def test_no_move_but_of_one_s_own_photo_and_for_what_can_be_is_answered(
@@ -224,7 +226,8 @@ def test_no_move_but_of_one_s_own_photo_and_for_what_can_be_is_answered(
 ) -> None:
     wrong = [
         ({"token": "a guess"}, "This photo is not open"),
-        ({"token": ["a guess"]}, "This photo is not open"),
+        ({"token": ""}, "No photo is open; open one first."),
+        ({"token": ["a guess"]}, "No photo is open"),
         ({"face": 1}, "There is no face '1'"),
         ({"face": None}, "There is no face"),
         ({"age": None}, "An age is a number"),

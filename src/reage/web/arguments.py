@@ -38,7 +38,7 @@ def request_of(
         faces=faces,
         strength=number(strength, "strength"),
         male=GENDERS[gender] if gender else None,
-        source=years(source) if source else None,
+        source=None if source in (None, "") else years(source),
         regions={str(name): number(factor, f"region {name}") for name, factor in regions.items()},
     )
 

@@ -186,6 +186,7 @@ def _picture(label: str, name: str, buttons: list[Any], *, is_edited: bool = Tru
         type="filepath",
         label=label,
         buttons=buttons,
+        interactive=False,  # or Gradio lets visitors put other pictures there
         visible=False,
         elem_id=name,
         elem_classes="edited" if is_edited else None,

@@ -93,12 +93,12 @@ ON_LOAD = f"() => {{ ({NAME_PICTURES})(); ({KEEP_WORK})(); }}"
 
 SHARE = f"""async () => {{
   const picture = window.reageShown();
-  if (!picture) return;
   const button = document.querySelector('button#share');
   const say = text => {{
     button.textContent = text;
     setTimeout(() => {{ button.textContent = '{texts.SHARE}'; }}, 2500);
   }};
+  if (!picture) return say('{texts.NOTHING_TO_SHARE}');
   const file = parts => new File(parts, 'aged.jpg', {{type: 'image/jpeg'}});
   try {{
     if (navigator.canShare?.({{files: [file([])]}})) {{

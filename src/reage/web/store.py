@@ -181,8 +181,10 @@ class Store:
 
     def get(self, token: str | None) -> OpenPhoto:
         """The photo of ``token``, now the most recently used; raises `PhotoError` if it is not open any more."""
+        if not token:
+            raise PhotoError("no photo is open; open one first")
         with self._lock:
-            photo = self._photos.pop(token or "", None)
+            photo = self._photos.pop(token, None)
             if photo is None or photo.used < self._clock() - self.seconds:
                 closed = [photo] if photo else []
             else:

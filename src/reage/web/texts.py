@@ -39,6 +39,7 @@ SHARE = "Share or copy"
 SHARED = "AI-edited with reage"
 COPIED = "Copied"
 NEITHER = "Not in this browser"
+NOTHING_TO_SHARE = "No photo is open"
 
 WHOLE = "the whole photo"
 NEAR = "the chosen face"
