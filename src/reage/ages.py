@@ -6,4 +6,4 @@ MAX_AGE = 116.0
 """The oldest age that can be asked for, in years: the oldest in the labels of UTKFace."""
 
 DIRECTIONS: dict[str, Literal["older", "younger"]] = {"young2old": "older", "old2young": "younger"}
-"""What users call the two directions, and what they are called here."""
+"""The two directions: the names that users see, and those used in the code."""

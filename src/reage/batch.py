@@ -1,6 +1,6 @@
-"""Photographs on disk, one after another: what the command line's ``photo`` and ``strip`` do.
+"""Edits photo files one after another, for the commands ``photo`` and ``strip``.
 
-One bad file does not stop the others; each ends in an `Outcome`.
+One bad file does not stop the others; there is an `Outcome` for each.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _SUFFIXES = {"jpeg": ".jpg", "png": ".png", "webp": ".webp", "tiff": ".tif"}
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one photo: where the result is, or why there is none; both where layers alone failed."""
+    """The result for one photo: its output or an error; both if only its layers failed."""
 
     input: Path
     output: Path | None = None
@@ -40,14 +40,14 @@ class Outcome:
     faces: list[dict[str, Any]] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
     device: str = ""
-    """What computed the networks, as `Reager.device` tells it."""
+    """The device that ran the networks, as in `Reager.device`."""
 
     def about(self, text: str) -> str:
-        """``text``, which says what is wrong, with the name of the photo unless it says that already."""
+        """The error ``text``, preceded by the name of the photo unless it contains that already."""
         return text if str(self.input) in text else f"{self.input}: {text}"
 
     def doubts(self) -> list[str]:
-        """For each face whose age in the photo was read, and may be misread: a sentence that says why."""
+        """A sentence for each face whose estimated age was used and may be wrong, with the reason."""
         return [
             doubt_about(face["index"], face["doubts"])
             for face in self.faces
@@ -77,13 +77,13 @@ def age_photos(
     ages_after: bool = True,
     on_outcome: Callable[[Outcome], None] | None = None,
 ) -> list[Outcome]:
-    """Do what ``request`` asks to each of ``photos``; returns one outcome a photo, in their order.
+    """Apply ``request`` to each of ``photos``; returns one outcome per photo, in their order.
 
-    ``output`` is a file for a single photo, else a folder, as is what ends in a slash; None writes beside each photo.
-    One of the photos, and ``output``, may be `PIPE`. With ``layers``, the edit is written besides as layers into the
-    folder ``<stem of the output>-layers`` beside it. Without
-    ``ages_after``, outcomes do not tell how old the edited faces look, which would have to be read. Raises
-    `ReageError` only for what is wrong with the call itself (an age, the bundle), not for single photos.
+    ``output`` is a file for a single photo, else a folder (always, if it ends in a slash); None writes beside each
+    photo. One of the photos, and ``output``, may be `PIPE`. With ``layers``, the edit is also written as layers to the
+    folder ``<stem of the output>-layers`` beside the output. Without ``ages_after``, the apparent ages of edited faces
+    are not estimated. Raises `ReageError` only for errors of the call itself (an age, the bundle), not of single
+    photos.
     """
     places = _output_paths(photos, request, output)
     if layers and PIPE in places:
@@ -110,10 +110,10 @@ def age_photo(
     layers: Path | None = None,
     ages_after: bool = True,
 ) -> Outcome:
-    """Age one photo into ``place``, and its layers into a folder if one is named; ``ages_after`` as in `age_photos`.
+    """Edit one photo and write it to ``place``, and its layers to a folder if given; ``ages_after`` as in `age_photos`.
 
-    Raises nothing: whatever is wrong with this photo is the outcome's ``error``, so that others can go on. Only where
-    nobody reads standard output any more, it raises BrokenPipeError.
+    Errors of this photo become the outcome's ``error``, so that others can continue. Raises only BrokenPipeError, if
+    nobody reads standard output any more.
     """
     try:
         outcome = _age_photo(reager, path, place, layers, request, options, ages_after)
@@ -127,7 +127,7 @@ def age_photo(
 
 
 def _unexpected(error: Exception) -> ReageError:
-    """``error``, which nothing foresaw, as one line; it stays the line's cause, with its traceback."""
+    """An unexpected ``error`` as a `ReageError` of one line, with the original as its cause."""
     line = ReageError(f"it cannot be aged: {one_line(error)}")
     line.__cause__ = error
     return line
@@ -282,12 +282,12 @@ def output_name(photo: PurePath, label: str) -> str:
 
 
 def describe_sureness(face: SittingFace) -> dict[str, Any]:
-    """How sure the reading of a face is, for JSON: from 0 to 1, and what is doubtful about it."""
+    """The reliability of the estimated age, 0 to 1, and the reasons for doubt, for JSON."""
     return {"sureness": round(face.sureness.value, 2), "doubts": list(face.sureness.doubts)}
 
 
 def describe(changes: Iterable[FaceChange], ages_after: bool = True) -> list[dict[str, Any]]:
-    """What was done to each face, for JSON; ``apparent_after`` is read, or without ``ages_after`` None."""
+    """The change of each face, for JSON; ``apparent_after`` is None without ``ages_after``."""
     return [
         {
             "index": change.face.index,

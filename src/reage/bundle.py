@@ -40,9 +40,9 @@ _MAX_BYTES = 1 << 30
 """Bytes of the largest manifest, and of all other files together."""
 
 _LARGEST = 1000.0
-"""Answers are less than that, or no picture: colours are from -1 to 1. Sums of huge ones would be infinite."""
+"""Outputs beyond this are refused: colours lie between -1 and 1, and sums of huge values would be infinite."""
 ANSWER_SECONDS = 60.0
-"""How long a network may take for one face. The embedded one takes a thirtieth of a second."""
+"""The longest time that a network may take for one face; the embedded one takes a thirtieth of a second."""
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
@@ -59,28 +59,28 @@ class Bundle:
         self.path = path
         self.manifest = manifest
         self.origin = origin
-        """Where it was fetched from, pinned to one version, such as ``hf://owner/name@commit``; empty for a file."""
+        """Where it was downloaded from, with the commit: ``hf://owner/name@commit``; empty for a local bundle."""
         self._contents = contents
         self._device: Device | None = None
 
     def on(self, device: Device) -> Bundle:
-        """The same bundle, its networks computed on ``device``; without this, they are where `find_device` says."""
+        """The same bundle with its networks on ``device``; without this, `find_device` decides."""
         moved = copy(self)
         moved._device = device
         moved.__dict__.pop("_sessions", None)
         return moved
 
     def load(self) -> None:
-        """Open the networks now, not on first use; raises as `edit` does."""
+        """Load the networks now instead of on first use; raises as `edit` does."""
         self._sessions  # noqa: B018
 
     @property
     def title(self) -> str:
-        """Name and version, as written into pictures, with the origin where there is one."""
+        """Name and version, and the origin if there is one, as written into pictures."""
         return f"{self.manifest.title} ({self.origin})" if self.origin else self.manifest.title
 
     def files(self) -> dict[str, bytes]:
-        """Every file of the bundle by its name, the manifest among them."""
+        """Every file of the bundle by name, including the manifest."""
         return {MANIFEST: _manifest_file(self.manifest), **self._contents}
 
     def save(self, path: Path) -> None:
@@ -89,7 +89,7 @@ class Bundle:
 
     @property
     def card(self) -> str:
-        """The text of its model card, without characters that would steer a terminal; empty where it has none."""
+        """The text of the model card, without control characters for terminals; empty if there is none."""
         text = self._contents.get(_CARD, b"").decode(errors="replace")
         return _CONTROLS.sub("\N{REPLACEMENT CHARACTER}", text.replace("\r\n", "\n"))
 
@@ -115,8 +115,8 @@ class Bundle:
     def edit(self, face: Float32, *, source_age: float, target_age: float, male: float) -> Edit:
         """The network's edit of an aligned face.
 
-        Ages are clamped to the range the network was trained on, which the manifest states; where that would turn
-        older into younger, or make an edit of none, both become the age asked for.
+        Ages are clamped to the range in the manifest. If clamping would reverse the direction, or turn no change into
+        one, the source age becomes the target age.
 
         Args:
             face: (S, S, 3) float32 in [-1, 1], S being the manifest's ``size``.
@@ -125,7 +125,7 @@ class Bundle:
             male: the probability that the person is male, 0 to 1.
 
         Raises:
-            BundleError: the network cannot be loaded, or does not answer within a minute as the manifest says.
+            BundleError: the network cannot be loaded, takes over a minute, or its output does not fit the manifest.
         """
         manifest = self.manifest
         source = float(np.clip(source_age, *manifest.source_ages))
@@ -168,7 +168,7 @@ class Bundle:
         return [np.asarray(result[0], np.float32) for result in results]
 
     def check(self) -> None:
-        """Run every network once; raises `BundleError` where one does not answer as the manifest says."""
+        """Run every network once; raises `BundleError` if an output does not fit the manifest."""
         face = np.zeros((self.manifest.size, self.manifest.size, 3), np.float32)
         for target in (20.0, 70.0):
             self.edit(face, source_age=45, target_age=target, male=0)
@@ -178,11 +178,11 @@ def open_bundle(path: str | os.PathLike[str] | None = None, *, origin: str = "")
     """Open and verify a model bundle.
 
     Args:
-        path: its folder or zip file; None is the bundle that the package ships.
-        origin: where it was fetched from, if it was; `Bundle.origin` then tells.
+        path: its folder or zip file; None: the embedded bundle.
+        origin: where it was downloaded from, for `Bundle.origin`.
 
     Raises:
-        BundleError: it is missing, damaged or altered, its manifest is not one, or a network takes tensors from files.
+        BundleError: it is missing, damaged or altered, its manifest is invalid, or a network reads tensors from files.
 
     Example:
         >>> open_bundle().manifest.family
@@ -204,7 +204,7 @@ def open_bundle(path: str | os.PathLike[str] | None = None, *, origin: str = "")
 
 
 def _is_floats(value: Any) -> bool:
-    """Whether an answer of ONNX Runtime is an array of floats; a network may answer with texts and lists, too."""
+    """Whether an output of ONNX Runtime is an array of floats; networks can also return strings and lists."""
     return isinstance(value, np.ndarray) and value.dtype.kind == "f"
 
 
@@ -218,10 +218,10 @@ def _check_network(name: str, network: bytes) -> None:
 def find_bundles(
     folder: Path | None = None, on_refused: Callable[[BundleError], object] | None = None
 ) -> list[Bundle]:
-    """The embedded bundle, and those that lie in ``folder``: its folders with a manifest, and its zip files.
+    """The embedded bundle, and those in ``folder``: its subfolders with a manifest, and its zip files.
 
-    A folder may hold other zip files, too: what `open_bundle` refuses is left out, and ``on_refused`` is told why.
-    Raises `BundleError` where ``folder`` is none.
+    Whatever `open_bundle` refuses is left out and passed to ``on_refused`` as an error. Raises `BundleError` if
+    ``folder`` is not a folder.
     """
     places: list[Path] = []
     if folder is not None:
@@ -239,15 +239,15 @@ def find_bundles(
 
 
 def refuse_existing_bundle(path: Path) -> None:
-    """Check, before the work and not after it, that a bundle may be written to ``path``; errors of `write_bundle`."""
+    """Check before the work that a bundle may be written to ``path``; raises as `write_bundle`."""
     refuse_existing(path, folder=path.suffix != ".zip")
 
 
 def write_bundle(path: Path, manifest: Manifest, contents: Mapping[str, bytes]) -> None:
     """Write a bundle with hashes of ``contents``: a zip if ``path`` ends in ``.zip``, else a folder.
 
-    Appears whole or not at all; raises `ExistsError` where ``path`` exists already, `WriteError` where it cannot be
-    written, and `BundleError` where names of files do not fit.
+    It appears complete or not at all. Raises `ExistsError` if ``path`` exists, `WriteError` if it cannot be written,
+    and `BundleError` for invalid file names.
     """
     refuse_existing_bundle(path)
     hashes = {name: hashlib.sha256(data).hexdigest() for name, data in sorted(contents.items())}

@@ -1,4 +1,4 @@
-"""Where networks are computed: the devices that the execution providers of ONNX Runtime stand for."""
+"""The devices that can run networks, each an execution provider of ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ PROVIDERS = {
     "openvino": "OpenVINOExecutionProvider",
     "coreml": "CoreMLExecutionProvider",
 }
-"""What ONNX Runtime calls each device besides the CPU, in the order in which ``auto`` looks for them."""
+"""The execution provider of each device but the CPU, in the order in which ``auto`` tries them."""
 CPU, _CPU_PROVIDER = "cpu", "CPUExecutionProvider"
 DEVICES = ("auto", CPU, *PROVIDERS)
-"""What can be asked for."""
+"""Names that can be asked for."""
 DEVICE_VARIABLE = "REAGE_DEVICE"
-"""The environment variable that says what is used where nothing is asked for."""
+"""The environment variable with the default device."""
 
 
 @dataclass(frozen=True)
 class Device:
-    """The device that networks are computed on."""
+    """The device that runs the networks."""
 
     name: str
     """``cpu``, or a key of `PROVIDERS`."""
     note: str = ""
-    """Why it is not the one that was asked for, in one line; empty where it is."""
+    """Why it is not the one that was asked for, in one line; else empty."""
 
     @property
     def providers(self) -> list[str]:
-        """The execution providers to name to ONNX Runtime; what the first cannot compute, the CPU does."""
+        """The execution providers for ONNX Runtime; the CPU runs what the first one cannot."""
         return [_CPU_PROVIDER] if self.name == CPU else [PROVIDERS[self.name], _CPU_PROVIDER]
 
 
 def find_device(asked: str | None = None) -> Device:
-    """The device for ``asked``, one of `DEVICES`, or the CPU where ONNX Runtime has no such device here.
+    """The device named ``asked``, one of `DEVICES`, or the CPU if that device is not available.
 
-    ``auto`` is the first of `PROVIDERS` that there is, else the CPU. None asks for what the environment variable
-    ``REAGE_DEVICE`` names, and without that for the CPU. Raises `ReageError` for another name.
+    ``auto`` is the first of `PROVIDERS` that is available, else the CPU. None is the device in the environment variable
+    ``REAGE_DEVICE``, or else the CPU. Raises `ReageError` for an unknown name.
     """
     name = asked or os.environ.get(DEVICE_VARIABLE, "").strip() or CPU
     if name not in DEVICES:
@@ -57,7 +57,7 @@ def find_device(asked: str | None = None) -> Device:
 
 
 def _answers(provider: str) -> bool:
-    """Whether a network can really be opened with ``provider``: a driver may be missing where the code is there."""
+    """Whether a network can really be opened with ``provider``: its driver may be missing."""
     import onnxruntime
 
     if provider not in onnxruntime.get_available_providers():

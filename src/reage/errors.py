@@ -10,7 +10,7 @@ class ReageError(Exception):
 
 
 def one_line(error: BaseException) -> str:
-    """The text of an error of another library in one line; where it has none, what kind of error it is."""
+    """The text of another library's error in one line, or its class name if it has no text."""
     return " ".join(str(error).split()) or type(error).__name__
 
 
@@ -74,7 +74,7 @@ class BundleError(ReageError):
 
 
 class NoBundleError(BundleError):
-    """The file or folder at ``path`` is no model bundle."""
+    """The file or folder at ``path`` is not a model bundle."""
 
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(path, reason)
@@ -101,7 +101,7 @@ class DataError(ReageError):
 
 
 class JudgeError(ReageError):
-    """An evaluation whose judges taught the model."""
+    """An evaluation with judges that took part in training the model."""
 
 
 class ArchiveError(ReageError):

@@ -1,6 +1,6 @@
-"""Writing files and folders: whole or not at all, never over something by accident, with one kind of error.
+"""Writes files and folders: complete or not at all, never over something by accident, with one kind of error.
 
-Also what the names of such files need: a check that a name can be one, and a default place beside an input.
+Also checks file names, and gives the default place of an output, beside its input.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from reage.errors import ExistsError, WriteError
 
 
 def refuse_existing(path: str | os.PathLike[str], overwrite: bool = False, *, folder: bool = False) -> None:
-    """Check, before the work and not after it, that ``path`` may be written.
+    """Check before the work that ``path`` may be written.
 
     Args:
         path: the file that is going to be written, or the folder.
@@ -46,10 +46,10 @@ def refuse_existing(path: str | os.PathLike[str], overwrite: bool = False, *, fo
 
 @contextmanager
 def writing(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Write a file whole or not at all: the block writes to the path it is given, which then becomes ``path``.
+    """Write a file completely or not at all: the block writes to a temporary path, which is then renamed to ``path``.
 
-    If the block raises, nothing is left of what it wrote and an earlier ``path`` stays as it was. The folder of
-    ``path`` is made if it is missing.
+    If the block raises, the temporary file is deleted and an earlier ``path`` stays as it was. The folder of ``path``
+    is created if it is missing.
 
     Raises:
         WriteError: the system refuses (`OSError`), or no file can have that name. Every other error of the block
@@ -73,7 +73,7 @@ def writing(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 @contextmanager
 def writing_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Write a folder whole or not at all: the block fills the new folder it is given, which then becomes ``path``.
+    """Write a folder completely or not at all: the block fills a temporary folder, which is then renamed to ``path``.
 
     Where ``path`` exists, its files of the same names are replaced and its other files stay. Errors as in `writing`.
     """
@@ -92,7 +92,7 @@ def writing_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def checked_name(path: str | os.PathLike[str]) -> Path:
-    """``path``, where a file can have that name at all.
+    """``path``, if it is a possible file name.
 
     Raises OSError for a null character and for what the system cannot encode, as the system does for names that
     are too long. Python's own functions raise ValueError there, which looks like a bug.

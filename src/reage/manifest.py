@@ -1,8 +1,8 @@
-"""The manifest of a model bundle: what a model says of itself, checked completely before anything else is used.
+"""The manifest of a model bundle, which describes the model; it is validated before anything else is used.
 
-`_RULES` is the schema: for each field a test of its value, and the same in words. It is written by hand because a
+`_RULES` is the schema: for each field a test of its value, and its description. It is written by hand because a
 validator of JSON Schema would add 40 ms to every start of the command line (fastjsonschema) or five packages to the
-runtime (jsonschema), and could not say that a range ascends.
+runtime (jsonschema), and could not express that a range ascends.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from reage.errors import BundleError
 FORMAT = 1
 """The version of the bundle format that is written and read."""
 GOALS = {"older": 70.0, "younger": 25.0}
-"""Ages in years meant by a direction, where the manifest names none."""
+"""Target ages of the two directions, in years, unless the manifest names others."""
 MIN_GAP = 15.0
-"""A direction is at least so many years away from the age in the photo."""
+"""The smallest change, in years, that a direction asks for."""
 MAX_SIZE = 512
-"""The largest aligned face that networks may take, in pixels a side."""
+"""Largest side of the aligned face, in pixels."""
 
 _INPUTS = ("face", "source_age", "target_age", "male")
 _OUTPUTS = (["delta", "gain"], ["image"])
@@ -38,51 +38,51 @@ _HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 """JSON can hold these, but no page or file that shows them."""
 _MAX_TEXT = 10_000
 _MAX_DEPTH = 16
-"""Levels of nesting in tables that only people read."""
+"""Most levels of nesting in tables that are only for people."""
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a bundle says of itself. Raises `BundleError` for a value that does not fit its field."""
+    """The description of a model. Raises `BundleError` for an invalid value."""
 
     name: str
     version: str
     family: str
     """The family of networks, such as ``delta``; informative."""
     size: int
-    """Side of the aligned face that the networks take, in pixels."""
+    """Side of the networks' input, the aligned face, in pixels."""
     networks: dict[str, str]
-    """The ONNX file of each direction that a network serves: ``any``, or ``older`` and ``younger``."""
+    """The ONNX file for each direction: ``any``, or ``older`` and ``younger``."""
     outputs: list[str]
     """``["delta", "gain"]`` for networks that yield an edit, ``["image"]`` for those that paint a picture."""
     inputs: list[str] = field(default_factory=lambda: list(_INPUTS))
-    """What the networks take: ``face``, and some or all of ``source_age``, ``target_age`` and ``male``."""
+    """Inputs of the networks: ``face``, and some or all of ``source_age``, ``target_age`` and ``male``."""
     template: str = "utkface"
     """How faces are aligned."""
     zoom: float = 1.0
-    """How many times as large as in the template faces must be for the networks, about the centre of the frame."""
+    """Factor by which faces are larger than in the template, about the centre of the frame."""
     source_ages: tuple[float, float] = (0, MAX_AGE)
-    """Lowest and highest age in years that a face in a photo may have; others are taken for the nearest."""
+    """Lowest and highest source age, in years; others are clamped."""
     target_ages: tuple[float, float] = (0, MAX_AGE)
-    """Lowest and highest age in years that can be asked for; others become the nearest."""
+    """Lowest and highest target age, in years; others are clamped."""
     full_ages: dict[str, float] = field(default_factory=dict)
-    """For networks that know only a direction: the ages in years, by direction, at which the whole of their edit is
-    applied. Nearer to the age in the photo, a part of it is."""
+    """For networks that know only a direction: the age in years, by direction, at which their whole edit is applied.
+    For nearer ages a part of it is applied."""
     reach: Reach = "face"
-    """How far the edit reaches: to the outline of the ``face``, or over the ``head``: hair, ears and jaw, too.
-    Then hair and neck beyond the aligned frame follow."""
+    """Area of the edit: the ``face`` within its outline, or the ``head`` with hair, ears and jaw.
+    With ``head``, hair and neck beyond the aligned frame are edited, too."""
     calibration: dict[str, Any] = field(default_factory=dict)
-    """Which target ages the networks are given, so that they show the one asked for; see `reage.calibration`."""
+    """The target ages to give the networks, so that they reach the age asked for; see `reage.calibration`."""
     detail_sigma: float = DETAIL_SIGMA
-    """Blur that separates a face's own detail from the rest, in sides of the aligned face."""
+    """Sigma of the blur that separates a face's detail from the rest, as a fraction of the side of the aligned face."""
     data: str = ""
     """What the networks were trained on."""
     teachers: list[str] = field(default_factory=list)
-    """Other networks that took part in the training; these may not judge the model."""
+    """Other networks that took part in the training; they may not judge the model."""
     training: dict[str, Any] = field(default_factory=dict)
     """The settings of the training."""
     figures: dict[str, Any] = field(default_factory=dict)
-    """What was measured."""
+    """Measured figures."""
     licence: str = ""
     files: dict[str, str] = field(default_factory=dict)
     """The SHA-256 of every file of the bundle but the manifest."""
@@ -102,26 +102,26 @@ class Manifest:
         return f"{self.name} {self.version}"
 
     def goal(self, direction: str, source: float) -> float:
-        """The age meant by ``older`` or ``younger`` for a face of ``source`` years."""
+        """The target age of ``older`` or ``younger`` for a face of ``source`` years."""
         goal = self.full_ages.get(direction, GOALS[direction])
         goal = max(goal, source + MIN_GAP) if direction == "older" else min(goal, source - MIN_GAP)
         return self.reached(source, goal)
 
     def reached(self, source: float, target: float) -> float:
-        """The age given to a face of ``source`` years when ``target`` is asked for.
+        """The age that a face of ``source`` years gets when ``target`` is asked for.
 
-        The nearest that the networks can give, but never on the other side of ``source``.
+        It is ``target`` clamped to the range of the networks, but never on the other side of ``source``.
         """
         age = self.nearest(target)
         return max(age, source) if target >= source else min(age, source)
 
     def nearest(self, age: float) -> float:
-        """The age nearest to ``age`` that the networks can give."""
+        """``age`` clamped to the range of the networks."""
         low, high = self.target_ages
         return min(max(age, low), high)
 
     def applied_part(self, source: float, target: float) -> float:
-        """How much of a network's edit is applied, 0 to 1: all of it where the network itself is given the age."""
+        """The part of a network's edit that is applied, 0 to 1; 1 if the network itself takes the target age."""
         direction = "older" if target >= source else "younger"
         if direction not in self.full_ages:
             return 1.0
@@ -129,15 +129,15 @@ class Manifest:
         return min(1.0, abs(target - source) / whole)
 
     def as_json(self) -> str:
-        """As it stands in ``manifest.json``."""
+        """The content of ``manifest.json``."""
         return json.dumps(asdict(self), indent=2)
 
 
 def parse_manifest(content: bytes) -> Manifest:
     """The manifest in the ``content`` of a ``manifest.json``.
 
-    Raises `BundleError`, and nothing else, for what is not JSON, is of another format, lacks a field, has one that
-    this version does not know, or has a value that does not fit.
+    Raises only `BundleError`: if it is not JSON, has another format, lacks a field, has an unknown field, or an invalid
+    value.
     """
     try:
         stored = json.loads(content)
@@ -207,7 +207,7 @@ def _is_table(value: Any, is_key: Callable[[Any], bool], is_value: Callable[[Any
 
 
 def _is_plain(value: Any, depth: int = _MAX_DEPTH) -> bool:
-    """Whether a value of a table that only people read can be written as JSON again: finite, not nested too deeply."""
+    """Whether a value can be written as JSON again: finite numbers, not nested too deeply."""
     if isinstance(value, dict):
         return depth > 0 and all(isinstance(k, str) and _is_plain(v, depth - 1) for k, v in value.items())
     if isinstance(value, list | tuple):
@@ -267,4 +267,4 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     ),
     "format": (lambda v: isinstance(v, int) and _is_number(v, FORMAT, FORMAT), f"{FORMAT}"),
 }
-"""A test of the value of each field, and the same in words."""
+"""For each field a test of its value, and its description."""

@@ -1,4 +1,4 @@
-"""One way to open an ONNX network, at once or when it is needed, and to run one that may be slow on purpose."""
+"""Opens ONNX networks, now or on first use, and runs networks of strangers with a time limit."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 
 NETWORKS = ("face_detector.onnx", "face_landmarks.onnx", "face_age.onnx", "selfie_mask.onnx")
-"""The networks of the package that find and read faces, in the order in which a photo needs them."""
+"""The embedded networks that find and analyse faces, in the order in which a photo needs them."""
 _ANY_SIZE = "face_detector.onnx"
-"""The one whose pictures have any size, up to a thousand pixels a side."""
+"""The one whose input has a variable size, up to a thousand pixels a side."""
 _VARIABLE = "REAGE_THREADS"
 _MAX_THREADS = 1024
 _Found = TypeVar("_Found")
@@ -38,17 +38,15 @@ def open_session(
 ) -> onnxruntime.InferenceSession:
     """Open a network in ONNX Runtime.
 
-    The arena that ONNX Runtime would keep between calls is off: memory that is never given back matters more than a few
-    per cent of speed.
+    By default ONNX Runtime's memory arena is off: it would never give memory back, for a few per cent of speed.
 
     Args:
         model: the ONNX file, or its content.
-        threads: how many threads one call may use; None leaves it to the environment variable ``REAGE_THREADS``,
-            and without that to the number of cores.
-        foreign: whether a stranger may have made it. Then nothing is computed while it is opened, since only a run can
-            be ended early (`run_within`), and ONNX Runtime's own log, which tells of every fault, is silent.
-        device: where it is computed; None is what `find_device` finds.
-        arena: whether there is one after all, to be emptied by each run (`LazySession`).
+        threads: threads per call; None is the environment variable ``REAGE_THREADS``, or else the number of cores.
+        foreign: whether the network is untrusted. Then nothing is computed while it is opened, since only a run can be
+            stopped early (`run_within`), and ONNX Runtime's own log of errors is silent.
+        device: the device that runs it; None is that of `find_device`.
+        arena: whether to use a memory arena, which each run then empties (`LazySession`).
 
     Raises:
         ReageError: ``REAGE_THREADS`` is not a number of threads, or ``REAGE_DEVICE`` not a device.
@@ -60,8 +58,8 @@ def open_session(
     options.log_severity_level = 4 if foreign else 3
     options.enable_cpu_mem_arena = arena
     options.intra_op_num_threads = threads or _threads_of_environment()
-    # Threads that have done their part wait asleep. Spinning, those of one network starve the next one's: on two cores
-    # opening a photo took 1.5 times as long so, and an edit twice.
+    # Idle threads sleep. If they spin, those of one network starve those of the next: on two cores, opening a photo
+    # then took 1.5 times as long, and an edit twice.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     source = model if isinstance(model, bytes) else str(model)
     return onnxruntime.InferenceSession(
@@ -73,11 +71,11 @@ def open_session(
 
 
 class LazySession:
-    """A network that is opened on first use, or earlier, by `load`; safe to use from several threads.
+    """A network that is opened on first use, or earlier by `load`; thread-safe.
 
-    Arguments and errors are those of `open_session`; what is wrong with the number of threads is told at once. With
-    ``any_size``, its calls have very different sizes. Their memory then comes from an arena that is emptied after each:
-    taken piece by piece, it would leave so many gaps that a photo of 24 megapixels took 80 MB more.
+    Arguments and errors are those of `open_session`; a wrong number of threads raises at once. Set ``any_size`` if the
+    inputs vary in size. Memory then comes from an arena that is emptied after each call; otherwise fragmentation
+    costs 80 MB more for a photo of 24 megapixels.
     """
 
     def __init__(
@@ -90,14 +88,14 @@ class LazySession:
         self._session: onnxruntime.InferenceSession | None = None
 
     def load(self) -> onnxruntime.InferenceSession:
-        """The network, which is opened now unless it is open already."""
+        """The network, opened now if it is not open yet."""
         with self._lock:
             if self._session is None:
                 self._session = self._open()
             return self._session
 
     def run(self, outputs: Sequence[str] | None, feeds: Mapping[str, Any]) -> list[Any]:
-        """What it answers: the ``outputs`` of these names, or all (None), for ``feeds``, its inputs by name."""
+        """The outputs named ``outputs`` (None: all) for the inputs ``feeds``, by name."""
         session, options = self.load(), None
         if self._any_size:
             import onnxruntime
@@ -108,7 +106,7 @@ class LazySession:
 
 
 def shipped_session(name: str, threads: int | None = None, device: Device | None = None) -> LazySession:
-    """The network ``name`` of the package, which all who ask for it share; arguments and errors as `open_session`."""
+    """The embedded network ``name``, shared by all callers; arguments and errors as `open_session`."""
     return _shipped_session(name, threads or _threads_of_environment(), device or find_device())
 
 
@@ -118,17 +116,17 @@ def _shipped_session(name: str, threads: int, device: Device) -> LazySession:
 
 
 def open_early() -> None:
-    """Begin to open the networks that every photo needs, while the caller imports what it needs itself."""
+    """Start to open the networks that every photo needs, while the caller imports its own modules."""
     import onnxruntime  # noqa: F401  (by this thread: two must not import numpy, which it needs, at the same time)
 
-    with suppress(ReageError):  # whoever uses them is told
+    with suppress(ReageError):  # raised again on use
         load_in_background(shipped_session(name).load for name in NETWORKS)
 
 
 def load_in_background(loads: Iterable[Callable[[], object]]) -> None:
-    """Do ``loads`` in this order, two at a time, and none any more once the program ends.
+    """Call ``loads`` in this order in the background, two at a time; stop when the program ends.
 
-    Opening a network takes one core. Errors are passed over: whoever uses what was to be loaded is told.
+    Opening a network takes one core. Errors are ignored here, since they are raised again when the network is used.
     """
     left, lock = iter(list(loads)), threading.Lock()
 
@@ -147,7 +145,7 @@ def load_in_background(loads: Iterable[Callable[[], object]]) -> None:
 
 @contextmanager
 def meanwhile(work: Callable[[], _Found]) -> Iterator[Future[_Found]]:
-    """Do ``work`` in another thread meanwhile; `Future.result` waits for it. A network does not fill several cores."""
+    """Do ``work`` in another thread meanwhile; `Future.result` waits for it. A network does not use all cores."""
     with ThreadPoolExecutor(1) as pool:
         yield pool.submit(work)
 
@@ -155,13 +153,13 @@ def meanwhile(work: Callable[[], _Found]) -> Iterator[Future[_Found]]:
 def run_within(
     session: onnxruntime.InferenceSession, outputs: Sequence[str], feeds: Mapping[str, Any], *, seconds: float
 ) -> list[Any]:
-    """Run a network that may never end by itself, and end it after so many ``seconds``.
+    """Run an untrusted network, and stop it after ``seconds``.
 
-    ONNX Runtime looks between two operations, and in each round of a loop, whether to go on; a single operation is not
-    interrupted. ``outputs`` and ``feeds`` are the names and values that ``session`` answers with and is given.
+    ONNX Runtime checks between operations, and in each round of a loop, whether to stop; it does not interrupt a single
+    operation. ``outputs`` are the names of the outputs, ``feeds`` the inputs by name.
 
     Raises:
-        TimeoutError: it did not end in time. Errors of ONNX Runtime pass unchanged.
+        TimeoutError: it took longer. Errors of ONNX Runtime pass unchanged.
     """
     import onnxruntime
 
@@ -187,7 +185,7 @@ def run_within(
 
 
 def _threads_of_environment() -> int:
-    """``REAGE_THREADS``, or 0, which means a thread a core, where it is unset or empty."""
+    """``REAGE_THREADS``, or 0 (one thread per core) if it is unset or empty."""
     text = os.environ.get(_VARIABLE, "").strip()
     if not text:
         return 0

@@ -1,4 +1,4 @@
-"""Standard input in place of a photo that is read, standard output in place of a file that is written."""
+"""Reads a photo from standard input, and writes an output file to standard output."""
 
 from __future__ import annotations
 

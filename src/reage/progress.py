@@ -1,4 +1,4 @@
-"""What long commands show while they work: a bar for each stage, with the time that is left."""
+"""The progress bars of long commands: one for each stage, with the time left."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from rich.progress import Progress as Bars
 
 
 class Progress(Protocol):
-    """A function that is told how far a stage of the work has come."""
+    """A callback for the progress of a stage."""
 
     def __call__(self, stage: str, done: int, total: int | None, note: str = "") -> None:
         """``done`` of ``total`` items of ``stage`` are done; ``total`` may be unknown. ``note`` is shown at the end."""
@@ -26,15 +26,15 @@ class Progress(Protocol):
 
 @contextmanager
 def progress_bar(*, shown: bool = True) -> Iterator[Progress]:
-    """Show bars on standard error, one for each stage that the function it yields is called with.
+    """Show progress bars on standard error, one for each stage that the yielded function is called with.
 
-    A stage that is begun with some of it done, as a run that is resumed, does not count these towards its speed.
+    Items that are already done when a stage starts, as in a resumed run, do not count towards its speed.
     """
     columns = (
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
     )  # fmt: skip
-    # Drawn twice a second only: the work needs the processor more than the bar does.
+    # Drawn only twice a second, to leave the processor to the work.
     bars = Bars(*columns, console=Console(stderr=True), refresh_per_second=2, disable=not shown)
     tasks: dict[str, TaskID] = {}
 
@@ -49,5 +49,5 @@ def progress_bar(*, shown: bool = True) -> Iterator[Progress]:
     finally:
         if tasks:
             bars.stop()
-        else:  # without the empty line that would stand above an error
+        else:  # avoids an empty line before an error
             bars.live.stop()

@@ -1,4 +1,4 @@
-"""Reager: the object a user holds. Open a photo once, then ask for any age for the price of one small network.
+"""The main Python API: `Reager` opens a photo once; its `Sitting` then gives any age by running one small network.
 
 sitting = Reager.default().open("me.jpg")
 sitting.age(to=70).save("me70.jpg")
@@ -42,11 +42,12 @@ from reage.stopwatch import Stopwatch
 
 
 class Reager:
-    """A model bundle and the networks that find and read faces. Safe to keep; loads each network once.
+    """A model bundle and the networks that find and analyse faces. Reusable; loads each network once.
 
-    ``threads`` limits the threads that find and read faces. ``device`` is one of `reage.devices.DEVICES`; None is what
-    the environment variable ``REAGE_DEVICE`` says, and without that the CPU. Where there is no such device, the CPU is
-    used, with a `RuntimeWarning`; `device` tells which it is. Raises `ReageError` for a name that is none.
+    ``threads`` limits the threads of the networks that find and analyse faces. ``device`` is one of
+    `reage.devices.DEVICES`; None means the environment variable ``REAGE_DEVICE``, or else the CPU. If the device is not
+    available, the CPU is used, with a `RuntimeWarning`; the attribute `device` is the one in use. Raises `ReageError`
+    for an unknown device.
     """
 
     def __init__(self, bundle: Bundle, *, threads: int | None = None, device: str | None = None) -> None:
@@ -65,20 +66,20 @@ class Reager:
 
     @classmethod
     def default(cls, *, device: str | None = None) -> Reager:
-        """With the bundle that the package ships; ``device`` as in `Reager`."""
+        """A Reager with the embedded bundle; ``device`` as in `Reager`."""
         return cls(open_bundle(), device=device)
 
     @classmethod
     def from_bundle(cls, path: str | os.PathLike[str] | None, *, device: str | None = None) -> Reager:
-        """With the bundle at ``path``: a folder, a zip file or ``hf://owner/name@revision`` (None: the embedded one).
+        """A Reager with the bundle at ``path``: a folder, a zip file or ``hf://owner/name@revision``.
 
-        ``device`` is as in `Reager`. Raises `BundleError`.
+        None is the embedded bundle; ``device`` is as in `Reager`. Raises `BundleError`.
         """
         return cls(open_model(path), device=device)
 
     @classmethod
     def from_pretrained(cls, name: str, *, revision: str | None = None, device: str | None = None) -> Reager:
-        """With the model ``owner/name`` of the Hugging Face Hub, which is fetched unless the cache has it.
+        """A Reager with the model ``owner/name`` of the Hugging Face Hub, downloaded unless it is in the cache.
 
         ``revision`` is a branch, a tag or a commit (None: the branch ``main``), ``device`` as in `Reager`. Needs the
         extra ``hub``; raises `HubError`.
@@ -94,10 +95,11 @@ class Reager:
         max_pixels: int | None = None,
         faces: FaceChoice = "all",
     ) -> Sitting:
-        """Decode a photo of at most ``max_pixels`` (None: 200 million), find its faces and read their ages.
+        """Decode a photo, find its faces and estimate their ages.
 
-        With ``faces`` "largest", the sitting has that face alone, and little is done about the others.
-        Raises `PhotoError` for what is not a photo and `NoFaceError` where no face is found.
+        Photos of more than ``max_pixels`` (None: 200 million) are refused. With ``faces`` "largest", the sitting has
+        only that face, which is faster. Raises `PhotoError` if it is not a readable photo, `NoFaceError` if it has no
+        face.
         """
         watch = Stopwatch()
         with watch("read"):
@@ -105,11 +107,11 @@ class Reager:
         return self.sit(photo, watch, faces=faces)
 
     def sit(self, photo: Photo, watch: Stopwatch | None = None, *, faces: FaceChoice = "all") -> Sitting:
-        """As `open`, for a photo already decoded."""
+        """Like `open`, for a photo that is already decoded."""
         watch = watch or Stopwatch()
         pixels = eight_bits(photo.pixels)
         with watch("detect"):
-            # Hair of others must not be taken for this person's, where it follows: then they have to be found, too.
+            # If hair is edited, the others have to be found, too, so that their hair is not taken for this person's.
             alone = faces == "largest" and self.bundle.manifest.reach == "face"
             found = self.detector.detect(pixels, only_largest=alone)
         if not found:
@@ -128,7 +130,7 @@ class Reager:
         return self.age_reader.read(eight_bits(pixels), face.landmarks_photo).age
 
     def align(self, pixels: npt.NDArray[Any], matrix: Float32, landmarks: Float32) -> AlignedFace:
-        """The face that ``matrix`` (2, 3) cuts from a photo (H, W, 3); ``landmarks`` (468, 2) are in its own frame."""
+        """The face that ``matrix`` (2, 3) cuts from a photo (H, W, 3); aligned ``landmarks`` (468, 2) give its mask."""
         manifest = self.bundle.manifest
         face = cut_face(pixels, matrix, face_mask(landmarks, manifest.size, manifest.reach))
         return replace(face, uncovered=uncovered(face.pixels, landmarks))
@@ -144,16 +146,15 @@ class Reager:
         """Hair and neck of ``face`` in a photo (H, W, 3), with ``landmarks`` (468, 2) in its aligned frame.
 
         ``others`` are the transforms (2, 3) from the photo to the aligned frames of the other faces, and ``steady`` is
-        as in `reage.edit.surroundings.survey`. Returns None where hair and neck do not follow: the model edits the face
-        alone, or they cannot be told for certain.
+        as in `reage.edit.surroundings.survey`. Returns None if hair and neck are not edited: the model edits the face
+        alone, or they cannot be segmented reliably.
         """
         if self.bundle.manifest.reach == "face":
             return None
         return survey(pixels, face, landmarks, others, self._person_network, steady)
 
     def edit(self, face: AlignedFace, *, to: float, source: float, male: float) -> Edit:
-        """The network's edit of an aligned face; of luma alone where the face has no colour, and none where something
-        is in front of it."""
+        """The network's edit of an aligned face: luma only for a grey face, and zero where something is in front."""
         edit = self.bundle.edit(face.pixels, source_age=source, target_age=to, male=male)
         if face.uncovered is not None:
             edit = edit.scaled(face.uncovered)
@@ -162,7 +163,7 @@ class Reager:
     def _prepare(
         self, index: int, face: Face, matrices: Sequence[Float32], photo: Photo, pixels: UInt8
     ) -> SittingFace:
-        """Face ``index`` of a photo; ``matrices`` (2, 3) lead from the photo to the aligned frame of each face."""
+        """Face ``index`` of a photo; ``matrices`` (2, 3) map from the photo to the aligned frame of each face."""
         estimate = self.age_reader.read(pixels, face.landmarks_photo)
         landmarks = apply_transform(matrices[index], face.landmarks_photo[:, :2])
         aligned = self.align(photo.pixels, matrices[index], landmarks)
@@ -176,7 +177,7 @@ class Reager:
 
 
 class Sitting:
-    """An open photo. Each further age costs only the network and the compositing."""
+    """An open photo with its faces. Each further age only needs the network and the compositing."""
 
     def __init__(
         self, reager: Reager, photo: Photo, faces: tuple[SittingFace, ...], seconds: dict[str, float]
@@ -187,7 +188,7 @@ class Sitting:
         self.seconds = seconds
 
     def choose(self, which: FaceChoice) -> tuple[SittingFace, ...]:
-        """The faces meant by ``which``; raises `NoFaceError` for a number that there is not."""
+        """The faces that ``which`` names; raises `NoFaceError` if one does not exist."""
         if which == "all":
             return self.faces
         if which == "largest":
@@ -209,7 +210,7 @@ class Sitting:
         return tuple(self.faces[number] for number in numbers)
 
     def doubts(self, request: Request) -> list[str]:
-        """Of each face in a strip or film whose age ``request`` does not say, and that may be misread: a sentence."""
+        """A sentence for each face of a strip or film whose estimated age is used and may be wrong."""
         chosen = self.choose(request.faces_or("largest")) if request.source is None else ()
         return [doubt_about(face.index, face.sureness.doubts) for face in chosen if face.sureness.doubts]
 
@@ -224,13 +225,12 @@ class Sitting:
         male: float | None = None,
         regions: Mapping[str, float] | None = None,
     ) -> Result:
-        """The photo with the chosen faces ``to`` years old (or "older", "younger"), or older ``by`` so many years.
+        """The photo with the chosen faces edited ``to`` an age (or "older", "younger"), or ``by`` a number of years.
 
-        ``source`` is the age in the photo (default: the apparent age of each face); ``strength`` 0 to 1.5
-        scales the edit; ``male`` (0 or 1) overrides the estimated gender, which steers what ageing looks
-        like; ``regions`` scales the edit further, 0 to 1.5, in some of the `reage.edit.masks.REGIONS`.
-        Raises `AgeError` for ages outside 0 to 116, `NoFaceError` for faces and `RegionError` for regions that
-        do not exist.
+        ``source`` is the age in the photo (default: the apparent age of each face). ``strength``, 0 to 1.5, scales the
+        edit; ``regions`` scales it further, 0 to 1.5, in some of the `reage.edit.masks.REGIONS`. ``male`` (0 or 1)
+        replaces the estimated gender that the model is told. Raises `AgeError` for ages outside 0 to 116,
+        `NoFaceError` and `RegionError` for faces and regions that do not exist.
 
             sitting = Reager.default().open("me.jpg")
             sitting.age(to=70, strength=0.8).save("me-70.jpg")
@@ -239,7 +239,7 @@ class Sitting:
         return self.apply(Request(to, by, source, male, strength, regions or {}, faces))
 
     def apply(self, *requests: Request) -> Result:
-        """The photo with each of ``requests`` done to its faces, by default to all; the last one for a face counts.
+        """The photo with ``requests`` applied to their faces (default: all); for each face the last request counts.
 
         Raises as `age` does, and `AgeError` if there is no request.
         """
@@ -287,9 +287,9 @@ class Sitting:
         )
 
     def cropped(self, box: tuple[int, int, int, int]) -> Sitting:
-        """This sitting on a part of the photo, x0, y0, x1, y1 in pixels, which shares the photo's memory.
+        """A sitting on a crop of the photo, x0, y0, x1, y1 in pixels, which shares the photo's memory.
 
-        Its faces are all of the photo's, with the same ages and what the networks see of them; some may be outside.
+        It keeps all faces of the photo, with their ages and aligned crops; some may lie outside.
         """
         x0, y0, x1, y1 = box
         photo = self.photo
@@ -300,10 +300,10 @@ class Sitting:
         return Sitting(self.reager, part, faces, self.seconds)
 
     def reduced(self, side: int) -> Sitting:
-        """This sitting on a copy of the photo whose longest side is at most ``side`` pixels, in 8 bits.
+        """A sitting on an 8-bit copy of the photo whose longest side is at most ``side`` pixels, for previews.
 
-        For previews: faces, ages and what the networks see are those of the whole photo, so an edit is the same
-        edit, put into fewer pixels. Of what came with the file, the copy keeps the colour profile only.
+        Faces, ages and aligned crops are those of the whole photo, so an edit is the same edit at a lower resolution.
+        Of the metadata, the copy keeps only the colour profile.
         """
         photo = self.photo
         ratio = min(1.0, side / max(photo.width, photo.height))

@@ -1,7 +1,4 @@
-"""What a user asks of the faces of a picture: one object that checks itself, scales an edit, and words the mark.
-
-Beside it stands what is asked of files.
-"""
+"""What a user asks for: `Request` for faces (validates itself, scales edits, makes the mark) and `FileOptions`."""
 
 from __future__ import annotations
 
@@ -26,37 +23,37 @@ if TYPE_CHECKING:
     from reage.sign.signer import Signer
 
 Target = float | Literal["older", "younger"]
-"""An age in years, or a direction: "older" is 70 years and "younger" 25, or the ages that the bundle's manifest names,
-and at least 15 years from the age in the photo, as far as the model goes (`reage.manifest.Manifest.goal`)."""
+"""An age in years, or a direction: "older" is 70 years and "younger" 25, or the ages that the bundle's manifest names.
+The change is at least 15 years, within the model's range (`reage.manifest.Manifest.goal`)."""
 
 GENDERS = {"female": 0.0, "male": 1.0}
-"""Words for what `Request.male` says."""
+"""Values of `Request.male` by name."""
 
 FaceChoice = str | int | Sequence[int]
-"""Which faces: ``"all"``, ``"largest"``, ``"0,2"``, a number or several (0 is the largest face)."""
+"""Faces to edit: ``"all"``, ``"largest"``, ``"0,2"``, a number or several (0 is the largest face)."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked of the faces of a photo, film or video.
+    """The edit that a user asks for, of the faces of a photo, film or video.
 
-    Made with impossible values it raises `AgeError` or `RegionError`, so that whoever holds one need not check it.
+    Invalid values raise `AgeError` or `RegionError` on creation, so an existing request is always valid.
     """
 
     to: Target | None = None
-    """The age to show, or a direction. None where ``by`` says it, or where ages are given apart (strips, films)."""
+    """Target age or direction. None if ``by`` is set, or if ages are given separately (strips, films)."""
     by: float | None = None
-    """Instead of ``to``: years to add to the age in the photo; negative makes younger."""
+    """Instead of ``to``: years to add to the age in the photo; negative means younger."""
     source: float | None = None
-    """The age in the photo, in years; None is the apparent age of each face."""
+    """The age in the photo, in years; None: the apparent age of each face."""
     male: float | None = None
-    """1 for male, 0 for female, which steers what ageing looks like; None is the estimate for each face."""
+    """Gender that the model is told: 1 male, 0 female; None: the estimate for each face."""
     strength: float = 1.0
-    """Factor of the whole edit, 0 to `MAX_STRENGTH`."""
+    """Factor for the whole edit, 0 to `MAX_STRENGTH`."""
     regions: Mapping[str, float] = field(default_factory=dict)
-    """Further factors, 0 to `MAX_STRENGTH`, of some of the `reage.edit.masks.REGIONS`; the others keep 1."""
+    """Further factors, 0 to `MAX_STRENGTH`, for some of the `reage.edit.masks.REGIONS`; the others have 1."""
     faces: FaceChoice | None = None
-    """Which faces; None is all of them in a photo or video, the largest in a strip or film."""
+    """Faces to edit; None: all of a photo or video, the largest of a strip or film."""
 
     def __post_init__(self) -> None:
         if isinstance(self.to, str) and self.to not in ("older", "younger"):
@@ -76,30 +73,30 @@ class Request:
         object.__setattr__(self, "regions", changed)
 
     def at(self, age: Target, faces: FaceChoice | None = None) -> Request:
-        """The same request for the age ``age``, and for ``faces`` where they are given."""
+        """The same request with the target ``age``, and with ``faces`` if they are given."""
         return replace(self, to=age, by=None, faces=self.faces if faces is None else faces)
 
     def faces_or(self, usual: FaceChoice) -> FaceChoice:
-        """Which faces are meant: those that are named, else the ``usual`` ones."""
+        """The faces of this request, or ``usual`` if it names none."""
         return usual if self.faces is None else self.faces
 
     @property
     def label(self) -> str:
-        """The age asked for in a word that can be part of a file name: ``70``, ``older``, ``plus20``."""
+        """The target as a part of a file name: ``70``, ``older``, ``plus20``."""
         if self.by is not None:
             return f"{'plus' if self.by >= 0 else 'minus'}{abs(self.by):g}"
         return self.to if isinstance(self.to, str) else f"{self._target():g}"
 
     def source_age(self, apparent: float) -> float:
-        """The age in years that the network is told a face has, given its ``apparent`` age."""
+        """The source age in years that the network is told, given the ``apparent`` age of the face."""
         return apparent if self.source is None else self.source
 
     def gender(self, male_probability: float) -> float:
-        """1 (male) or 0 (female): what the network is told of a face, given the estimate."""
+        """The gender that the network is told, 1 (male) or 0 (female), given the estimate for the face."""
         return float(male_probability > 0.5) if self.male is None else self.male
 
     def goal(self, source: float, manifest: Manifest) -> float:
-        """The age in years asked for, of a face of ``source`` years; the model may give only a nearer one."""
+        """The target age in years for a face of ``source`` years; the model may clamp it."""
         if self.by is not None:
             return min(max(source + self.by, 0.0), MAX_AGE)
         target = self._target()
@@ -120,11 +117,11 @@ class Request:
         greying: float = 0.0,
         weight: float = 1.0,
     ) -> list[tuple[AlignedFace, Edit]]:
-        """What to composite for the network's ``edit`` of ``face``, as strong as asked, and further times ``weight``.
+        """The areas and edits to composite for the network's ``edit`` of ``face``, with this request's factors.
 
-        ``greying`` is the part of the hair that turns grey besides, as far as hair is known.
-        ``landmarks`` (468, 2+) are those of the face in its aligned frame; they say where regions lie. The edit of the
-        face comes last, after those of hair and neck, which follow it beyond its frame if they are known (``around``).
+        ``weight`` is a further factor. ``landmarks`` (468, 2+), in the aligned frame, locate the regions. If hair and
+        neck are known (``around``), their edits come first and that of the face last; ``greying`` is the part of the
+        hair that turns grey in addition.
         """
         strength = weight * self.strength
         if around is None:
@@ -142,7 +139,7 @@ class Request:
         return edit.scaled(strength * region_factor(landmarks, len(edit.gain), self.regions, hair))
 
     def mark(self, model: str, faces: Iterable[tuple[float, float]]) -> Provenance:
-        """The mark of a picture edited as asked by ``model``; ``faces`` are pairs of ages, before and after."""
+        """The AI-edited mark of a picture edited with ``model``; ``faces`` are pairs of ages, before and after."""
         words = [] if self.strength == 1 else [f"strength {self.strength:g}"]
         if self.regions:
             words.append("regions " + ", ".join(f"{name} {f:g}" for name, f in self.regions.items()))
@@ -151,28 +148,28 @@ class Request:
 
 
 ANYTHING = Request()
-"""A request that leaves everything as it comes; what asks for it says the ages apart."""
+"""A request with all defaults, for callers that give the ages separately."""
 
 
 @dataclass(frozen=True)
 class FileOptions:
-    """With which model files are edited, and how they are read and written."""
+    """The model, and how files are read and written."""
 
     model: str | os.PathLike[str] | None = None
-    """A bundle, or one on the Hub as ``hf://owner/name@revision``; None is the embedded one."""
+    """A bundle, or one on the Hub as ``hf://owner/name@revision``; None: the embedded one."""
     overwrite: bool = False
-    """Whether files that exist are replaced."""
+    """Whether existing files are replaced."""
     quality: int | None = None
-    """Quality of JPEG, WebP and HEIC files, 1 to 100; None is as `encode_photo` says."""
+    """Quality of JPEG, WebP and HEIC files, 1 to 100; None: the default of `encode_photo`."""
     max_pixels: int | None = None
-    """The largest photo that is read; None is 200 million pixels."""
+    """The largest photo that is read, in pixels; None: 200 million."""
     signer: Signer | None = None
-    """Who signs what is written with Content Credentials; None is nobody."""
+    """Signs the output with Content Credentials; None: unsigned."""
 
     def check_output(self, path: Path) -> None:
-        """Check, before the work and not after it, that ``path`` may be written.
+        """Check before the work that ``path`` may be written.
 
-        Errors of `reage.files.refuse_existing`, and `SignatureError` where files of that kind cannot be signed.
+        Raises as `reage.files.refuse_existing`, and `SignatureError` if files of that kind cannot be signed.
         """
         refuse_existing(path, self.overwrite)
         if self.signer:

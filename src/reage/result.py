@@ -1,4 +1,4 @@
-"""What there is to see: the faces of an open photo, and an edited photo that can be saved."""
+"""The faces of an open photo (`SittingFace`), and an edited photo that can be saved (`Result`)."""
 
 from __future__ import annotations
 
@@ -27,32 +27,32 @@ if TYPE_CHECKING:
 
 
 def no_surroundings() -> None:
-    """For a model that edits the face alone: no hair or neck follows."""
+    """For a model that edits the face alone: hair and neck are not edited."""
     return
 
 
 @dataclass(frozen=True)
 class SittingFace:
-    """A face of an open photo: where it is, what age it looks, and its aligned crop."""
+    """A face of an open photo: its position, apparent age and aligned crop."""
 
     index: int
     face: Face
     apparent_age: float
     male_probability: float
     sureness: Sureness
-    """How sure the reading of its age is."""
+    """How reliable the estimated age is."""
     aligned: AlignedFace
     look_around: Callable[[], Surroundings | None] = no_surroundings
-    """Finds what `around` tells, once."""
+    """Computes `around`, once."""
 
     @property
     def around(self) -> Surroundings | None:
-        """Its hair and neck, where these are known and follow the edit; they are looked for when first asked for."""
+        """Its hair and neck, or None if they are not edited; computed on first use."""
         return self.look_around()
 
     @property
     def nbytes(self) -> int:
-        """Bytes of memory that its crop takes, and its surroundings, even if these are yet to be looked for."""
+        """Bytes of memory for its crop and its surroundings, even if these are not computed yet."""
         around = 0 if self.look_around is no_surroundings else LARGEST_SURROUNDINGS
         return self.aligned.pixels.nbytes + self.aligned.mask.nbytes + around
 
@@ -63,7 +63,7 @@ class SittingFace:
         return x0, y0, x1, y1
 
     def moved(self, transform: Float32) -> SittingFace:
-        """The same face in the photo seen through ``transform`` (2, 3); its aligned crop stays as it is."""
+        """The same face in the photo transformed by ``transform`` (2, 3); its aligned crop does not change."""
         matrix = compose(self.aligned.matrix, invert_transform(transform))
         look_around = self.look_around
         if look_around is not no_surroundings:
@@ -88,9 +88,9 @@ def _moved(look_around: Callable[[], Surroundings | None], transform: Float32) -
 
 @dataclass(frozen=True)
 class FaceChange:
-    """What was asked of one face, what its age reads before and after, and what was composited.
+    """The edit of one face: the ages asked for and estimated, and what was composited.
 
-    ``target_age`` is ``asked_age``, or the nearest to it that the model can give.
+    ``target_age`` is ``asked_age`` clamped to the model's range.
     """
 
     face: SittingFace
@@ -99,26 +99,26 @@ class FaceChange:
     target_age: float
     male: float
     edits: tuple[tuple[AlignedFace, Edit], ...]
-    """The edit of the face comes last, after those of hair and neck, if these followed."""
+    """The edit of the face comes last, after those of hair and neck if there are any."""
     read_again: Callable[[], float]
-    """Finds what `apparent_after` tells."""
+    """Computes `apparent_after`."""
 
     @cached_property
     def apparent_after(self) -> float:
-        """The age in years that the edited face looks; it is read when first asked for."""
+        """The apparent age of the edited face in years; computed on first use."""
         return self.read_again()
 
 
 @dataclass(frozen=True)
 class Result:
-    """An edited photo. ``pixels`` (H, W, 3) has the type of the original; ``save`` writes it with its mark."""
+    """An edited photo. ``pixels`` (H, W, 3) has the dtype of the original; ``save`` writes it with its mark."""
 
     photo: Photo
     original: Photo
     changes: tuple[FaceChange, ...]
     mark: Provenance
     detail_sigma: float
-    """Of the edits, as in `reage.edit.compositing`."""
+    """Blur of the edits, as in `reage.edit.compositing`."""
     seconds: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -134,9 +134,9 @@ class Result:
         quality: int | None = None,
         signer: Signer | None = None,
     ) -> Path:
-        """Write the photo with its mark, and with Content Credentials where a ``signer`` is given.
+        """Write the photo with the AI-edited mark, and with Content Credentials if there is a ``signer``.
 
-        Raises `ExistsError` if ``path`` exists (unless ``overwrite``), `WriteError` and `PhotoError` if it cannot be
+        Raises `ExistsError` if ``path`` exists (unless ``overwrite``), `WriteError` or `PhotoError` if it cannot be
         written, and `SignatureError` if it cannot be signed.
         """
         finish = None
