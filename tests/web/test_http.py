@@ -85,7 +85,7 @@ def test_two_people_at_once_never_see_each_others_faces(
     assert shapes == [read_photo(path).pixels.shape for path in (portrait, OTHER)]
     assert shapes[0] != shapes[1]
     for guess in ("", tokens[1][:-2], "../" + tokens[1], "0"):
-        with pytest.raises(AppError, match="is (not )?open"):
+        with pytest.raises(AppError, match=r"is (not )?open"):
             client.predict(guess, 70, api_name="/age")
     client.predict(tokens[0], api_name="/close")
     assert other.predict(tokens[1], 30, api_name="/age")[1][0]["target_age"] == 30

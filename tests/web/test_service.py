@@ -131,7 +131,7 @@ def test_refusals_name_the_file_and_not_its_place(service: Service, portrait: Pa
     heavy.write_bytes(bytes((1 << 20) + 1))
     refusals = {
         text: "a.jpg is not an image",
-        blank: "no face found",
+        blank: "b.png: no face found",
         large: "make it smaller",
         heavy: "1 MB",
     }

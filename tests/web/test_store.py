@@ -56,7 +56,7 @@ def test_a_token_opens_its_own_photo_and_nothing_else_does(store: Store, sitting
     assert len({one.token, other.token, one.folder.name, other.folder.name}) == 4
     assert len(one.token) >= 32
     for wrong in (None, "", one.folder.name, one.token[:-1]):
-        with pytest.raises(PhotoError, match="is (not )?open"):
+        with pytest.raises(PhotoError, match=r"is (not )?open"):
             store.get(wrong)
 
 

@@ -53,7 +53,6 @@ class Controls:
                     height=130,
                     elem_id="upload",
                 )
-                self.next = gr.Button(visible=False, size="sm", elem_id="next")
                 gr.Markdown(texts.limits(service.limits), elem_classes="small")
             with gr.Tab("Webcam"):
                 self.webcam = gr.Image(
@@ -112,6 +111,7 @@ class Controls:
             0, MAX_STRENGTH, 1, step=0.05, label="Strength of the edit", elem_id="strength"
         )
         self.save = gr.Button("Download at full resolution", variant="primary", elem_id="download")
+        self.next = gr.Button(visible=False, elem_id="next")
 
     def _build_series(self) -> None:
         with gr.Row():

@@ -19,7 +19,7 @@ import numpy as np
 from reage.ages import DIRECTIONS
 from reage.batch import describe_sureness, output_name, write_strip
 from reage.bundle import Bundle, find_bundles
-from reage.errors import AgeError, BundleError, PhotoError, PixelLimitError, VideoError
+from reage.errors import AgeError, BundleError, NoFaceError, PhotoError, PixelLimitError, VideoError
 from reage.face.framing import head_tile
 from reage.hub.models import open_model
 from reage.photo.files import Photo, Provenance, encode_photo, read_photo
@@ -135,6 +135,8 @@ class Service:
             photo = self.store.add(
                 file.name, sitting, sitting.reduced(PREVIEW), visitor=visitor, page=page, upload=file
             )
+        except NoFaceError as error:  # of several photos, whose is it?
+            raise NoFaceError(f"{file.name}: {error}") from error
         finally:
             self.store.discard(file)
         self.before(photo).write_bytes(_shown(photo.small.photo, None))
