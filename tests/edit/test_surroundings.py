@@ -272,6 +272,18 @@ def test_the_edit_of_a_face_ends_where_the_person_ends(portraits: list[Path], na
     assert changed[1][inside & ~hair].min() > 0.8
 
 
+def test_the_outline_of_dark_hair_turns_as_light_as_what_lies_inside(sittings: dict[str, Sitting]) -> None:
+    sitting = sittings["karen-bass"]
+    before = cv2.cvtColor(sitting.photo.pixels, cv2.COLOR_RGB2GRAY).astype(int)
+    lighter = cv2.cvtColor(sitting.age(**YOUNGER).pixels, cv2.COLOR_RGB2GRAY) - before
+    shares = []
+    for row in range(90, 180, 3):
+        start = 100 + np.flatnonzero(before[row, 100:] < 50)[0]  # of her hair, beside a flag
+        rim, inside = lighter[row, start : start + 3], lighter[row, start + 8 : start + 16]
+        shares.append(rim.mean() / inside.mean())
+    assert np.median(shares) > 0.7
+
+
 def test_nothing_but_the_face_hair_and_neck_changes(sittings: dict[str, Sitting]) -> None:
     for sitting in sittings.values():
         parts = around(sitting)

@@ -43,6 +43,8 @@ _CERTAIN = (0.0, 0.2)
 is the person, whatever the network says of glasses or hands."""
 _STRANDS = 0.15
 """Blur over which the colours of hair and of skin beside it are averaged, in eye distances."""
+_OUTLINE = 0.11
+"""The same of hair and of the background: less, since light strands may have its colour."""
 _BESIDE_HAIR = 0.06
 """Blur of hair around which an edit is not that of skin alone, in eye distances."""
 _FROM_SKIN = 0.2
@@ -181,10 +183,11 @@ def survey(
     skin = fit_matte(front * (1 - enlarged(masks.hair)), pixels)
     hair, neck = parts
     if hair:
-        strands, sure = tell_apart(
-            enlarged(masks.hair) * masks.front, skin.at(pixels), pixels, _STRANDS * UNIT
-        )
-        matte, skin = hair.matte.mixed(strands, sure), skin.mixed(strands.inverse(), sure)
+        found = enlarged(masks.hair) * masks.front
+        outline = tell_apart(found, 1 - masks.front, pixels, _OUTLINE * UNIT)
+        strands, sure = tell_apart(found, skin.at(pixels), pixels, _STRANDS * UNIT)
+        matte = hair.matte.mixed(*outline).mixed(strands, sure)
+        skin = skin.mixed(strands.inverse(), sure)
         person = np.maximum(matte.at(pixels), skin.at(pixels))[..., None]
         alone = person * pixels + (1 - person) * enlarged(to_rgb(hair.broad))
         hair = replace(hair, matte=matte, pixels=np.asarray(alone, np.float32))
