@@ -95,10 +95,9 @@ def _without_shade(seen: HeadColours, hair: Float32) -> Float32:
     if np.linalg.norm(skin) < _HUES_APART:
         return hair
     along = (hue(seen.lab) - hue(theirs)) @ skin / (skin @ skin)
-    rough = np.asarray(seen.texture / percentile(seen.texture[seen.at.cheeks], 50), np.float32)
-    shade = (
-        rise(along, *_LIKE_SKIN) * rise(seen.lab[..., 0] - theirs[0], *_LIGHTER) * (1 - rise(rough, *_ROUGH))
-    )
+    lighter = seen.lab[..., 0] - float(theirs[0])
+    rough = seen.texture / float(percentile(seen.texture[seen.at.cheeks], 50))
+    shade = rise(along, *_LIKE_SKIN) * rise(lighter, *_LIGHTER) * (1 - rise(rough, *_ROUGH))
     return np.asarray(hair * (1 - shade * (1 - rise(seen.at.beyond, 0.2, 0.5))), np.float32)
 
 
