@@ -26,9 +26,9 @@ from reage.arrays import UInt8
 from reage.edit.compositing import AlignedFace, Edit
 from reage.face.alignment import apply_transform, compose, invert_transform, transform_scale
 from reage.request import Request
+from reage.video.edit_plans import plan_edits
 from reage.video.reader import open_video
 from reage.video.retouch import age_video, follow
-from reage.video.roles import cast
 from reage.video.tracking import Tracker
 
 HERE = Path(__file__).parent
@@ -45,10 +45,10 @@ def shown(
     reager: Reager, tracker: Tracker, frames: list[UInt8], smooth: bool
 ) -> list[tuple[AlignedFace, Edit]]:
     """The aligned face of the first person in each frame, and the edit that it gets."""
-    role = cast(reager, tracker, Request(TARGET), smooth=smooth)[0]
+    plan = plan_edits(reager, tracker, Request(TARGET), smooth=smooth)[0]
     faces = []
-    for number in sorted(role.poses):
-        faces.append(role.edit(reager, frames[number], number, number / FPS, smooth=smooth)[-1])
+    for number in sorted(plan.poses):
+        faces.append(plan.edit(reager, frames[number], number, number / FPS, smooth=smooth)[-1])
     return faces
 
 
@@ -93,7 +93,7 @@ def speed(folder: Path, count: int) -> dict[str, float]:
     """Frames a second of the whole command, with everything loaded, and of the processor's time alone."""
     frames = filmed(portrait(PORTRAITS[0], 960), camera(count, 960, SIZE), SIZE, NOISE)
     clip = write_clip(folder / "speed.mp4", frames, fps=FPS)
-    spent, began = {"following": 0.0, "editing": 0.0}, [time.perf_counter(), time.process_time()]
+    spent, began = {"tracking": 0.0, "editing": 0.0}, [time.perf_counter(), time.process_time()]
     processor = dict(spent)
 
     def progress(stage: str, done: int, total: int | None) -> None:
@@ -107,7 +107,7 @@ def speed(folder: Path, count: int) -> dict[str, float]:
     return {
         "frames a second": round((count - 1) / sum(spent.values()), 2),
         "frames a second of processor time": round((count - 1) / sum(processor.values()), 2),
-        "part of the time that following takes": round(processor["following"] / sum(processor.values()), 2),
+        "part of the time that following takes": round(processor["tracking"] / sum(processor.values()), 2),
     }
 
 

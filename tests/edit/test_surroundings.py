@@ -12,8 +12,8 @@ import pytest
 
 from heads import GREY, greying_reager
 from reage import Reager
+from reage.edit.colour_transfer import Part
 from reage.edit.compositing import AlignedFace, Edit, composite, upsample_edit
-from reage.edit.following import Part
 from reage.edit.masks import FACE_OVAL
 from reage.edit.surroundings import Surroundings
 from reage.face.alignment import invert_transform

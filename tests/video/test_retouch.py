@@ -23,9 +23,9 @@ from reage.photo.files import Photo, read_provenance
 from reage.progress import Progress
 from reage.request import Request
 from reage.video.coding import decoding_times
+from reage.video.edit_plans import EditPlan, describe, plan_edits
 from reage.video.reader import open_video
 from reage.video.retouch import age_video, retouch
-from reage.video.roles import Role, cast, describe
 from reage.video.tracking import Tracker
 
 FPS = 12
@@ -48,8 +48,8 @@ def followed(reager: Reager, frames: list[UInt8]) -> Tracker:
     return tracker
 
 
-def roles_of(reager: Reager, frames: list[UInt8], **options: Any) -> list[Role]:
-    return cast(reager, followed(reager, frames), Request(75, **options))
+def plans_of(reager: Reager, frames: list[UInt8], **options: Any) -> list[EditPlan]:
+    return plan_edits(reager, followed(reager, frames), Request(75, **options))
 
 
 def reage(*arguments: Any) -> Any:
@@ -96,17 +96,17 @@ def test_two_people_keep_their_own_ages(reager: Reager) -> None:
     young, old = clip("house_grace-meng", swing=1), clip("senate_angus-king", swing=0.7)
     tracker = followed(reager, [np.hstack(pair) for pair in zip(young, old, strict=True)])
     assert [len(track.frames) for track in tracker.tracks] == [12, 12]
-    roles = sorted(cast(reager, tracker, Request("older")), key=lambda role: role.source)
-    alone = [roles_of(reager, frames)[0].source for frames in (young, old)]
-    assert [role.source for role in roles] == pytest.approx(alone, abs=3)
-    assert roles[1].source > roles[0].source + 20
-    assert roles[0].male == 0
-    assert roles[1].male == 1
-    middles = [role.track.landmarks[-1][:, 0].mean() for role in roles]
+    plans = sorted(plan_edits(reager, tracker, Request("older")), key=lambda plan: plan.source)
+    alone = [plans_of(reager, frames)[0].source for frames in (young, old)]
+    assert [plan.source for plan in plans] == pytest.approx(alone, abs=3)
+    assert plans[1].source > plans[0].source + 20
+    assert plans[0].male == 0
+    assert plans[1].male == 1
+    middles = [plan.track.landmarks[-1][:, 0].mean() for plan in plans]
     assert middles[0] < 320 < middles[1]
-    beyond = cast(reager, tracker, Request(110))
-    assert {role.target for role in beyond} == {reager.bundle.manifest.target_ages[1]}
-    largest = cast(reager, tracker, Request(75, faces="largest"))
+    beyond = plan_edits(reager, tracker, Request(110))
+    assert {plan.target for plan in beyond} == {reager.bundle.manifest.target_ages[1]}
+    largest = plan_edits(reager, tracker, Request(75, faces="largest"))
     assert len(largest) == 1
     with pytest.raises(NoFaceError, match="all or largest"):
         age_video(Path("any.mp4"), Request(75, faces="1"))
@@ -116,7 +116,7 @@ def test_a_cut_begins_anew_and_fades_nothing(reager: Reager) -> None:
     frames = clip("house_grace-meng", 8) + clip("senate_angus-king", 8)
     tracker = followed(reager, frames)
     assert tracker.cuts == {8}
-    first, second = cast(reager, tracker, Request(75))
+    first, second = plan_edits(reager, tracker, Request(75))
     assert sorted(first.poses) == list(range(8))
     assert sorted(second.poses) == list(range(8, 16))
     assert first.poses[7].weight == second.poses[8].weight == 1
@@ -129,24 +129,24 @@ def test_somebody_seen_again_after_a_cut_is_the_same_person(reager: Reager) -> N
     again = [np.clip(frame * 0.8, 0, 255).astype(np.uint8)[:, ::-1] for frame in bass[5:10]]
     tracker = followed(reager, [*bass[:5], *clip("senate_angus-king", 5), *again])
     assert tracker.cuts == {5, 10}
-    one, twice, other = cast(reager, tracker, Request(by=10))
-    assert [role.person for role in (one, twice, other)] == [0, 0, 1]
+    one, twice, other = plan_edits(reager, tracker, Request(by=10))
+    assert [plan.person for plan in (one, twice, other)] == [0, 0, 1]
     assert (one.source, one.target) == (twice.source, twice.target)
     assert other.source > one.source
     first, second = describe([one, twice, other])
     assert first.startswith("0.0 to 0.3 s, 0.8 to 1.2 s: a face that looks")
     assert second.startswith("0.4 to 0.8 s: a face that looks")
-    assert len(cast(reager, tracker, Request(70, faces="largest"))) == 2  # both shots of one person
+    assert len(plan_edits(reager, tracker, Request(70, faces="largest"))) == 2  # both shots of one person
 
 
 def test_whose_age_may_be_misread_is_told(reager: Reager) -> None:
     night = [(frame * 0.15).astype(np.uint8) for frame in clip("senate_angus-king", 5)]
     tracker = followed(reager, night)
-    (line,) = describe(cast(reager, tracker, Request(30)))
+    (line,) = describe(plan_edits(reager, tracker, Request(30)))
     assert line.endswith("; that may be misread, since it is very dark")
-    (line,) = describe(cast(reager, tracker, Request(30, source=70)))  # nothing was read
+    (line,) = describe(plan_edits(reager, tracker, Request(30, source=70)))  # nothing was read
     assert "misread" not in line
-    (line,) = describe(cast(reager, followed(reager, clip("senate_angus-king", 5)), Request(30)))
+    (line,) = describe(plan_edits(reager, followed(reager, clip("senate_angus-king", 5)), Request(30)))
     assert "misread" not in line
 
 
@@ -159,12 +159,12 @@ def test_a_dissolve_parts_two_people(reager: Reager) -> None:
     ]
     tracker = followed(reager, frames)
     assert not tracker.cuts
-    first, second = cast(reager, tracker, Request(75))
+    first, second = plan_edits(reager, tracker, Request(75))
     assert first.person != second.person
     assert max(first.poses) < 16 <= min(second.poses)
     assert {first.poses[number].weight for number in range(10)} == {1}
-    for role in (first, second):
-        weights = [role.poses[number].weight for number in sorted(role.poses)]
+    for plan in (first, second):
+        weights = [plan.poses[number].weight for number in sorted(plan.poses)]
         assert max(abs(after - before) for before, after in pairwise(weights)) < 0.6
         assert min(weights) < 0.1
     assert second.source > first.source + 20
@@ -175,7 +175,7 @@ def test_a_flash_changes_nobody(reager: Reager) -> None:
     frames[5] = np.clip(frames[5].astype(int) * 2, 0, 255).astype(np.uint8)
     tracker = followed(reager, frames)
     assert len(tracker.tracks) == 1
-    assert all(pose.weight == 1 for pose in cast(reager, tracker, Request(75))[0].poses.values())
+    assert all(pose.weight == 1 for pose in plan_edits(reager, tracker, Request(75))[0].poses.values())
 
 
 def test_a_face_that_was_lost_is_the_same_person(reager: Reager) -> None:
@@ -185,18 +185,18 @@ def test_a_face_that_was_lost_is_the_same_person(reager: Reager) -> None:
     missing = set(range(26)) - set(track.frames)
     assert set(range(10, 15)) <= missing
     assert max(missing) < 19
-    (role,) = roles_of(reager, frames)
-    assert role.poses[0].weight == role.poses[25].weight == 1
-    assert role.poses[9].weight < 0.1  # faded out while the face could still be seen
-    assert role.poses[max(missing) + 1].fresh
-    assert not set(role.poses) & set(range(10, 15))
+    (plan,) = plans_of(reager, frames)
+    assert plan.poses[0].weight == plan.poses[25].weight == 1
+    assert plan.poses[9].weight < 0.1  # faded out while the face could still be seen
+    assert plan.poses[max(missing) + 1].fresh
+    assert not set(plan.poses) & set(range(10, 15))
 
 
 def test_an_appearing_face_fades_in(reager: Reager) -> None:
     frames = clip("house_karen-bass", 12, swing=0.2)
     hide(frames[:3])
-    (role,) = roles_of(reager, frames)
-    weights = [role.poses[number].weight for number in sorted(role.poses)]
+    (plan,) = plans_of(reager, frames)
+    weights = [plan.poses[number].weight for number in sorted(plan.poses)]
     assert weights[0] < 0.1
     assert weights == sorted(weights)
     assert weights[-1] == 1
@@ -206,9 +206,9 @@ def test_smoothing_steadies_edits(reager: Reager) -> None:
     frames = filmed(portrait("house_andre-carson"), camera(10, 320, swing=0), noise=3)
     tracker, unrest = followed(reager, frames), []
     for smooth in (False, True):
-        (role,) = cast(reager, tracker, Request(75), smooth=smooth)
+        (plan,) = plan_edits(reager, tracker, Request(75), smooth=smooth)
         edits = [
-            role.edit(reager, pixels, number, number / FPS, smooth=smooth)[-1][1].delta
+            plan.edit(reager, pixels, number, number / FPS, smooth=smooth)[-1][1].delta
             for number, pixels in enumerate(frames)
         ]
         unrest.append(np.mean([np.abs(b - a).mean() for a, b in pairwise(edits)]))
@@ -243,8 +243,8 @@ def test_an_interrupted_video_goes_on_where_it_was(
         else:
             outcome = age_video(source, Request(70), output, progress=stopping_at(0), **lossless)
             assert outcome.frames == 7
-        following = [stage for stage in stages if stage[0] == "following"]
-        assert len(following) == (7 if (stop, first) == (2, 1) else 0)
+        tracking = [stage for stage in stages if stage[0] == "tracking"]
+        assert len(tracking) == (7 if (stop, first) == (2, 1) else 0)
         assert next(stage for stage in stages if stage[0] == "editing") == ("editing", first, 7)
     assert same(output, whole.output)
     assert {path.name for path in tmp_path.iterdir()} == {source.name, output.name, whole.output.name}
@@ -334,8 +334,8 @@ def test_clear_ends(tmp_path: Path) -> None:
 def test_regions_that_are_left_out_stay_as_they_were(reager: Reager) -> None:
     frames = clip("house_grace-meng", 3)
     none = dict.fromkeys(REGIONS, 0.0)
-    (whole,), (kept,) = roles_of(reager, frames), roles_of(reager, frames, regions=none)
-    changes = [np.abs(role.edit(reager, frames[0], 0, 0.0)[-1][1].delta).max() for role in (whole, kept)]
+    (whole,), (kept,) = plans_of(reager, frames), plans_of(reager, frames, regions=none)
+    changes = [np.abs(plan.edit(reager, frames[0], 0, 0.0)[-1][1].delta).max() for plan in (whole, kept)]
     assert changes[0] > 0.05
     assert changes[1] < 1e-5
 
@@ -356,11 +356,11 @@ def test_hair_and_neck_follow_steadily(greying: Reager) -> None:
     frames = filmed(portrait("house_joaquin-castro"), camera(8, 320, swing=0), noise=3)
     tracker, unrest = followed(greying, frames), []
     for smooth in (False, True):
-        (role,) = cast(greying, tracker, Request(75), smooth=smooth)
+        (plan,) = plan_edits(greying, tracker, Request(75), smooth=smooth)
         changes = []
         for number, pixels in enumerate(frames):
             out = pixels.copy()
-            around = role.edit(greying, pixels, number, number / FPS, smooth=smooth)[:-1]
+            around = plan.edit(greying, pixels, number, number / FPS, smooth=smooth)[:-1]
             for area, edit in around:
                 composite(pixels, out, area, edit)
             changes.append(out.astype(float) - pixels)
@@ -372,9 +372,9 @@ def test_hair_and_neck_follow_steadily(greying: Reager) -> None:
 def test_each_person_has_their_own_hair(greying: Reager) -> None:
     one, other = (clip(name, 2, swing=0) for name in ("house_joaquin-castro", "house_grace-meng"))
     frames = [np.concatenate(pair, 1) for pair in zip(one, other, strict=True)]
-    roles = roles_of(greying, frames)
-    assert len(roles) == 2
+    plans = plans_of(greying, frames)
+    assert len(plans) == 2
     half = one[0].shape[1]
-    for role in roles:
-        left = retouch(greying, frames[0], [role], 0, 0.0) != frames[0]
+    for plan in plans:
+        left = retouch(greying, frames[0], [plan], 0, 0.0) != frames[0]
         assert left[:, :half].any() != left[:, half:].any()

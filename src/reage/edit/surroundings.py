@@ -22,8 +22,8 @@ import numpy as np
 import numpy.typing as npt
 
 from reage.arrays import Float32
+from reage.edit.colour_transfer import Part, enlarged, hair_edit, neck_edit, to_luma, to_rgb, without_strands
 from reage.edit.compositing import AlignedFace, Edit
-from reage.edit.following import Part, enlarged, hair_edit, neck_edit, to_luma, to_rgb, without_strands
 from reage.edit.hair import find_hair
 from reage.edit.head import SIDE, UNIT, Head, Places, cut_head, places
 from reage.edit.head_colours import SMALL, read_colours

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from reage.training.cloud.departure import require_cloud
+from reage.training.cloud.archiving import require_cloud
 from reage.training.config import TrainSettings
 from reage.training.families import family_type
 from reage.training.realism import realism_meters

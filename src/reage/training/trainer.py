@@ -25,7 +25,7 @@ from reage.training.checkpoint import (
     save_checkpoint,
     save_weights,
 )
-from reage.training.cloud.departure import Departure, departing, require_cloud
+from reage.training.cloud.archiving import Archiving, archiving, require_cloud
 from reage.training.config import TrainSettings
 from reage.training.console import epoch_line, figures_line, losses_line, say
 from reage.training.families import Compute, Family, family_type
@@ -90,7 +90,7 @@ class Trainer:
         self.stopped_by: int | None = None
         """The signal that ended the run early."""
         self._saved_step: int | None = None
-        self._departure = Departure()
+        self._archiving = Archiving()
         if resume:
             self._resume()
 
@@ -107,7 +107,7 @@ class Trainer:
         """
         if self.step > self.settings.steps:
             raise ConfigError(f"{self.folder} is already at step {self.step} of {self.settings.steps}")
-        with departing(self.settings, self.folder, first=self.accelerator.is_main_process) as self._departure:
+        with archiving(self.settings, self.folder, first=self.accelerator.is_main_process) as self._archiving:
             self._run()
 
     def _run(self) -> None:
@@ -125,7 +125,7 @@ class Trainer:
         except OSError as error:
             raise WriteError(self.folder, error.strerror or str(error)) from error
         self.journal.finish()
-        self._departure.complete = self.step == self.settings.steps
+        self._archiving.complete = self.step == self.settings.steps
 
     def test(self) -> dict[str, Any]:
         """Measure the best weights, or where there are none yet those the run starts from, on the test split.
@@ -250,7 +250,7 @@ class Trainer:
                     f"best_by: unknown figure '{missing}'; choose one of {', '.join(sorted(figures))}"
                 )
         self.save()
-        self._departure.synchronise()
+        self._archiving.synchronise()
 
     def _figures(self, networks: dict[str, nn.Module], split: str) -> dict[str, float]:
         """The family's validation figures on a split, and KID and FID where the family makes pictures."""

@@ -1,1 +1,1 @@
-"""Everything with time in it: videos, films, and following people through them."""
+"""Films and videos: tracking people, smoothing over time, reading and writing."""

@@ -1,8 +1,8 @@
-"""Videos on disk: `reage video`. Everybody in every frame made older or younger, steadily.
+"""Edits video files for `reage video`: everybody in every frame, without flicker.
 
-Two passes: the first follows the faces, the second edits and codes. So each person's age is the median over
-the whole video, and smoothing may look ahead. Only one frame is in memory at a time; of each face, its landmarks. What
-both passes have done is kept beside the output until that is written (`reage.video.kept_work`).
+The first pass tracks the faces, the second edits and encodes. So each person's age is the median over the whole video,
+and smoothing can look ahead. Memory holds one frame at a time, and the landmarks of each face. The results of both
+passes are kept beside the output until it is complete (`reage.video.work_folder`).
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from reage.files import beside, writing
 from reage.photo.photo import Photo, PhotoMeta, eight_bits
 from reage.reager import Reager
 from reage.request import USUAL, FileOptions, Request
-from reage.video.kept_work import PART_FRAMES, KeptWork
+from reage.video.edit_plans import EditPlan, beginning_with, describe, plan_edits
 from reage.video.reader import VideoReader, open_video
-from reage.video.roles import Role, beginning_with, cast, describe
 from reage.video.tracking import Tracker
-from reage.video.tracks import Followed
+from reage.video.tracks import TrackedVideo
+from reage.video.work_folder import PART_FRAMES, WorkFolder
 from reage.video.writer import (
     CRF,
     WRITABLE_SUFFIXES,
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class VideoOutcome:
-    """What became of a video."""
+    """The result for a video."""
 
     output: Path
     frames: int
@@ -74,17 +74,19 @@ def age_video(
     with open_video(video) as source:
         copied, notes = _copied(source, place)
         attached = source.attachments if can_attach(place.suffix) else []
-        kept = _kept_work(video, place, request, reager, crf)
+        kept = _work_folder(video, place, request, reager, crf)
         followed = kept.followed()
         if followed is None:
             followed = follow(reager, source, tell)
-            roles = cast(reager, followed, request)  # which may find nobody, before anything is kept
+            plans = plan_edits(
+                reager, followed, request
+            )  # raises, before anything is kept, if nobody is found
             kept.keep_followed(followed)
         else:
-            roles = cast(reager, followed, request)
+            plans = plan_edits(reager, followed, request)
         total = len(followed.times)
-        _edit(reager, source, roles, kept, crf, lambda done: tell("editing", done, total))
-        ages = {role.person: (role.source, role.target) for role in roles}
+        _edit(reager, source, plans, kept, crf, lambda done: tell("editing", done, total))
+        ages = {plan.person: (plan.source, plan.target) for plan in plans}
         mark = request.mark(reager.bundle.title, ages.values())
         with writing(place) as part:
             with create_video(
@@ -97,34 +99,34 @@ def age_video(
         kept.remove()
         if followed.damaged:
             notes.append(f"{followed.damaged} damaged packets of {video} were left out")
-    return VideoOutcome(place, frames, describe(roles), tuple(notes))
+    return VideoOutcome(place, frames, describe(plans), tuple(notes))
 
 
-def _kept_work(video: Path, place: Path, request: Request, reager: Reager, crf: int) -> KeptWork:
+def _work_folder(video: Path, place: Path, request: Request, reager: Reager, crf: int) -> WorkFolder:
     """The work that an earlier call may have left, if it was about the same video, and asked for the same."""
     file = os.stat(video)
     about = [__version__, os.path.realpath(video), file.st_size, file.st_mtime_ns]
-    return KeptWork(place, about, [asdict(request), crf, reager.bundle.manifest.as_json()])
+    return WorkFolder(place, about, [asdict(request), crf, reager.bundle.manifest.as_json()])
 
 
 def _edit(
     reager: Reager,
     source: VideoReader,
-    roles: list[Role],
-    kept: KeptWork,
+    plans: list[EditPlan],
+    kept: WorkFolder,
     crf: int,
     tell: Callable[[int], object],
 ) -> None:
     """The second pass: edit and code what is not kept yet, in parts."""
     part, memory = kept.done()
-    for number, role in enumerate(roles if part else ()):
-        role.memory = beginning_with(f"{number}_", memory)
+    for number, plan in enumerate(plans if part else ()):
+        plan.memory = beginning_with(f"{number}_", memory)
     done, waiting = part * PART_FRAMES, 0
     coded: list[CodedFrame] = []
     encoder = Encoder(source.coding, crf)
 
     def finish() -> None:
-        remembered = {f"{i}_{name}": v for i, role in enumerate(roles) for name, v in role.memory.items()}
+        remembered = {f"{i}_{name}": v for i, plan in enumerate(plans) for name, v in plan.memory.items()}
         kept.keep_part(part, [*coded, *encoder.finish()], remembered)
 
     for number, frame in enumerate(source.frames()):
@@ -134,7 +136,7 @@ def _edit(
             finish()
             part, waiting, coded, encoder = part + 1, 0, [], Encoder(source.coding, crf)
         time = float(frame.pts * source.coding.time_base)
-        pixels = retouch(reager, frame.pixels, roles, number, time)
+        pixels = retouch(reager, frame.pixels, plans, number, time)
         coded += encoder.encode(pixels, frame.pts, frame.duration)
         waiting += 1
         tell(number + 1)
@@ -155,12 +157,12 @@ def _check(video: Path, request: Request, output: Path | None, options: FileOpti
     return place
 
 
-def follow(reager: Reager, source: VideoReader, tell: Progress) -> Followed:
+def follow(reager: Reager, source: VideoReader, tell: Progress) -> TrackedVideo:
     """The first pass: the people of a video."""
     tracker = Tracker(reager.detector, reager.age_reader, IdentityReader())
     for number, frame in enumerate(source.frames(), 1):
         tracker.feed(eight_bits(frame.pixels), float(frame.pts * source.coding.time_base))
-        tell("following", number, source.count)
+        tell("tracking", number, source.count)
     tracker.damaged = source.damaged
     return tracker
 
@@ -168,16 +170,16 @@ def follow(reager: Reager, source: VideoReader, tell: Progress) -> Followed:
 def retouch(
     reager: Reager,
     pixels: Pixels,
-    roles: list[Role],
+    plans: list[EditPlan],
     number: int,
     time: float,
 ) -> Pixels:
     """Frame ``number`` (H, W, 3), shown at ``time`` seconds, with everybody's edit."""
     out: Pixels = pixels.copy()
-    present = [role for role in roles if number in role.poses]
-    for role in present:
-        others = [other.poses[number].matrix for other in present if other is not role]
-        for area, edit in role.edit(reager, pixels, number, time, others):
+    present = [plan for plan in plans if number in plan.poses]
+    for plan in present:
+        others = [other.poses[number].matrix for other in present if other is not plan]
+        for area, edit in plan.edit(reager, pixels, number, time, others):
             composite(pixels, out, area, edit, detail_sigma=reager.bundle.manifest.detail_sigma)
     return out
 

@@ -15,7 +15,7 @@ from reage.face.detection import Face, FaceDetector
 from reage.face.identity import IdentityReader
 from reage.face.sureness import read_sureness
 from reage.video.scenes import Dissolve, ShotDetector
-from reage.video.tracks import CHIP, SAME_PERSON, SOMEBODY_ELSE, Followed, Track, correlation
+from reage.video.tracks import CHIP, SAME_PERSON, SOMEBODY_ELSE, Track, TrackedVideo, correlation
 
 _SEARCH_EVERY = 0.5
 """Seconds between searches of the whole frame."""
@@ -37,7 +37,7 @@ _MOST_ESTIMATES = 25
 """How often the age and gender of one person are estimated at most."""
 
 
-class Tracker(Followed):
+class Tracker(TrackedVideo):
     """Follows faces through the frames of a video, which `feed` is given in order.
 
     In each frame, landmarks are read from where they were in the frame before. Searches at intervals find new faces and

@@ -107,7 +107,7 @@ class Track:
 
 
 @dataclass
-class Followed:
+class TrackedVideo:
     """The people of a video."""
 
     tracks: list[Track] = field(default_factory=list)

@@ -1,8 +1,8 @@
-"""What an edit does to the hair and the neck that it reaches, done to all of them: changes of colour in the head frame.
+"""Extends the colour change of an edit from the hair and neck inside its frame to all of them, in the head frame.
 
-Hair keeps its strands: only its broad colours are changed, each by the mean change of that colour, and every pixel
-loses part of its chroma. The skin of the neck follows the mean change of skin, and nearby also how much the edit
-differs from that mean, so that nothing jumps where the edit ends.
+Hair keeps its strands: only its low-frequency colours are changed, each by the mean change of that colour, and every
+pixel loses part of its chroma. The neck gets the mean change of skin, and near the edit also the local difference from
+that mean, so that there is no jump where the edit ends.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from reage.edit.masks import rise
 from reage.edit.matte import Matte
 
 _FINE = 0.08
-"""Blur that takes the strands out of hair, in eye distances."""
+"""Blur that removes the strands of hair, in eye distances."""
 _FAR = 0.6
 """Blur that continues the colours of hair and skin beyond their edges, in eye distances."""
 _NEAR = 0.35
-"""How far what the edit does nearby counts for more than its mean, in eye distances."""
+"""Distance within which the local edit counts more than its mean, in eye distances."""
 _ENOUGH = (0.005, 0.03)
-"""Areas of hair or neck inside the mask of the face, in squared eye distances: from the first on a mean is followed in
-part, from the second on fully."""
+"""Areas of hair or neck inside the face mask, in squared eye distances: from the first on the mean change is applied
+in part, from the second on fully."""
 _TO_YUV = np.array([[0.299, -0.299, 0.701], [0.587, -0.587, -0.587], [0.114, 0.886, -0.114]], np.float32)
 """From RGB to luma (ITU-R BT.601) and the differences of blue and red from it."""
 _TO_RGB = np.linalg.inv(_TO_YUV).astype(np.float32)

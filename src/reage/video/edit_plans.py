@@ -1,4 +1,4 @@
-"""What is to be done with each person in a video: their ages, and the edits of their face in each frame."""
+"""The edits planned for each tracked person of a video: source and target age, and the edit of each frame."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from reage.onnx_session import meanwhile
 from reage.reager import Reager
 from reage.request import Request
 from reage.video.smoothing import EditSmoother, MaskSmoother, Pose, poses
-from reage.video.tracks import Followed, Track
+from reage.video.tracks import Track, TrackedVideo
 
 
 @dataclass
-class Role:
-    """A track of the person with the number ``person``, and what is to be done: the ``request``, the ages in years and
-    ``male`` (0 or 1) that the network is told, and the ``poses`` of the face by frame."""
+class EditPlan:
+    """A track of the person numbered ``person``, and its edit: the ``request``, the ages in years and ``male`` (0 or 1)
+    that the network is told, and the ``poses`` of the face by frame."""
 
     person: int
     track: Track
@@ -68,7 +68,7 @@ class Role:
         parts = {
             "edit": self.smoother.memory,
             "mask": self.mask_smoother.memory,
-            "role": {"time": np.array(self.time)},
+            "plan": {"time": np.array(self.time)},
         }
         return {f"{part}_{name}": value for part, values in parts.items() for name, value in values.items()}
 
@@ -76,17 +76,19 @@ class Role:
     def memory(self, memory: Mapping[str, Float32]) -> None:
         self.smoother.memory = beginning_with("edit_", memory)
         self.mask_smoother.memory = beginning_with("mask_", memory)
-        self.time = float(memory["role_time"])
+        self.time = float(memory["plan_time"])
 
 
-def cast(reager: Reager, followed: Followed, request: Request, *, smooth: bool = True) -> list[Role]:
+def plan_edits(
+    reager: Reager, followed: TrackedVideo, request: Request, *, smooth: bool = True
+) -> list[EditPlan]:
     """What is to be done with whom; raises `NoFaceError` where no face was found."""
     people = followed.people()
     if not people:
         raise NoFaceError("no face found in the video; a face must be at least 40 pixels high in some frames")
     if request.faces == "largest":
         people = [max(people, key=lambda tracks: sum(track.prominence for track in tracks))]
-    manifest, times, roles = reager.bundle.manifest, np.array(followed.times), []
+    manifest, times, plans = reager.bundle.manifest, np.array(followed.times), []
     for person, tracks in enumerate(people):
         estimates = [estimate for track in tracks for estimate in track.estimates]
         source = request.source_age(float(np.median([estimate.age for estimate in estimates])))
@@ -94,19 +96,19 @@ def cast(reager: Reager, followed: Followed, request: Request, *, smooth: bool =
         male = request.gender(float(np.median([estimate.male_probability for estimate in estimates])))
         for track in tracks:
             where = poses(track, manifest.size, times, followed.cuts, zoom=manifest.zoom, smooth=smooth)
-            roles.append(Role(person, track, request, source, target, male, where))
-    return roles
+            plans.append(EditPlan(person, track, request, source, target, male, where))
+    return plans
 
 
-def describe(roles: Sequence[Role]) -> tuple[str, ...]:
+def describe(plans: Sequence[EditPlan]) -> tuple[str, ...]:
     """A line for each person, for people."""
     lines = []
-    for person in dict.fromkeys(role.person for role in roles):
-        own = [role for role in roles if role.person == person]
-        looks = np.median([estimate.age for role in own for estimate in role.track.estimates])
-        spans = ", ".join(f"{role.track.times[0]:.1f} to {role.track.times[-1]:.1f} s" for role in own)
+    for person in dict.fromkeys(plan.person for plan in plans):
+        own = [plan for plan in plans if plan.person == person]
+        looks = np.median([estimate.age for plan in own for estimate in plan.track.estimates])
+        spans = ", ".join(f"{plan.track.times[0]:.1f} to {plan.track.times[-1]:.1f} s" for plan in own)
         line = f"{spans}: a face that looks {looks:.0f}, made {round(own[0].target, 1):g}"
-        doubts = most_doubt([each for role in own for each in role.track.sureness])
+        doubts = most_doubt([each for plan in own for each in plan.track.sureness])
         read = own[0].request.source is None
         lines.append(
             f"{line}; that may be misread, since {doubts_in_words(doubts)}" if read and doubts else line

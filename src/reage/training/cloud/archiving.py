@@ -1,4 +1,4 @@
-"""What a run on a rented machine does beside training: it keeps its folder in an archive, and ends the machine."""
+"""Archives a run on a rented machine while it trains, and terminates the machine at the end."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from reage.training.console import say
 
 
 def require_cloud(settings: TrainSettings) -> None:
-    """Check, without reaching for anything, that ``archive`` and ``terminate_instance`` can be done.
+    """Check, without network access, that ``archive`` and ``terminate_instance`` can work.
 
     Raises:
-        ConfigError: a machine would be ended without an archive, or boto3 is missing.
+        ConfigError: the machine would be terminated without an archive, or boto3 is missing.
         ArchiveError: as `require_protocol`.
     """
     if settings.archive is not None:
@@ -31,8 +31,8 @@ def require_cloud(settings: TrainSettings) -> None:
         require_boto3()
 
 
-class Departure:
-    """Tells the archive of a run what has happened; without an archive it does nothing."""
+class Archiving:
+    """Copies a run to its archive in the background; does nothing without an archive."""
 
     def __init__(self, synchroniser: Synchroniser | None = None) -> None:
         self._synchroniser = synchroniser
@@ -40,50 +40,50 @@ class Departure:
         """Whether the run has taken its last step and written its figures."""
 
     def synchronise(self) -> None:
-        """Let the run folder be copied in the background."""
+        """Start a copy of the run folder in the background."""
         if self._synchroniser is not None:
             self._synchroniser.request()
 
 
 @contextmanager
-def departing(settings: TrainSettings, folder: Path, *, first: bool) -> Iterator[Departure]:
-    """While the block trains, keep ``folder`` in the archive of the settings; afterwards wait for the last copy.
+def archiving(settings: TrainSettings, folder: Path, *, first: bool) -> Iterator[Archiving]:
+    """Copy ``folder`` to the archive in the settings while the block trains, and wait for the last copy at the end.
 
-    Then the instance is ended, if the settings say so: after a complete run or, with "always", after an error, and in
-    both cases only if the archive has everything.
+    Then the instance is terminated, if the settings say so: after a complete run or, with "always", after an error,
+    and in both cases only if the archive is complete.
 
     Args:
         settings: of the run.
         folder: of the run.
-        first: whether this is the first process, which alone does so.
+        first: whether this is the first process; the others do nothing.
 
     Raises:
-        ConfigError: this is no EC2 instance, or it may not end itself; before the block.
+        ConfigError: this is not an EC2 instance, or it may not terminate itself; before the block.
         ArchiveError: the archive cannot be written; before the block. Later failures are warnings.
     """
     if not first or settings.archive is None:
-        yield Departure()
+        yield Archiving()
         return
     instance = None
     if settings.terminate_instance:
         instance = Instance.here()
         instance.require_permission()
     synchroniser = Synchroniser(folder, open_run_archive(settings.archive, folder))
-    departure, failed = Departure(synchroniser), False
+    keeper, failed = Archiving(synchroniser), False
     try:
-        yield departure
+        yield keeper
     except Exception:
         failed = True
         raise
     finally:
         kept = _finish(synchroniser, folder)
-        over = departure.complete or (failed and settings.terminate_instance == "always")
+        over = keeper.complete or (failed and settings.terminate_instance == "always")
         if instance is not None and over:
             _end(instance, kept)
 
 
 def _finish(synchroniser: Synchroniser, folder: Path) -> bool:
-    """Wait for the last copy, and tell; returns whether the archive has everything."""
+    """Wait for the last copy, and report; returns whether the archive is complete."""
     failure = synchroniser.finish()
     if failure is None:
         say(f"archive: the run is in {synchroniser.archive.url}")

@@ -1,9 +1,9 @@
-"""The work on a video that is kept beside the output while it goes on, so that a killed `reage video` loses little.
+"""Intermediate results of `reage video`, kept beside the output, so that an interrupted video can be continued.
 
-A hidden folder ``.<name of the output>.reage-video`` holds the people whom the first pass found, and the frames that
-the second has edited and coded so far, in parts of `PART_FRAMES`. Names of files have a hash of all that their content
-depends on: what another video, request, model or version of reage has made is not used. Files are arrays of numpy,
-which hold no code.
+A hidden folder ``.<name of the output>.reage-video`` stores the people that the first pass found, and the frames that
+the second has edited and encoded so far, in parts of `PART_FRAMES`. File names contain a hash of everything that their
+content depends on, so results of another video, request, model or version of reage are not used. Files are numpy
+arrays, which contain no code.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from reage.face.sureness import DOUBTS, Sureness
 from reage.files import writing
 from reage.video.coding import decoding_times
 from reage.video.reader import VideoReader
-from reage.video.tracks import Followed, Track
+from reage.video.tracks import Track, TrackedVideo
 from reage.video.writer import CodedFrame, VideoWriter
 
 PART_FRAMES = 100
-"""Frames of a part: at most so many are edited again after a kill. Each part begins with a key frame."""
+"""Frames per part, and the most that are edited again after an interruption. Each part begins with a key frame."""
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
 
-class KeptWork:
-    """What is kept of the work on one video.
+class WorkFolder:
+    """The folder with the intermediate results of one video.
 
     Args:
         place: the output.
@@ -46,7 +46,7 @@ class KeptWork:
         self._faces = self.folder / f"faces-{_hash(video)}.npz"
         self._kind = f"frames-{_hash([video, edit])}-"
 
-    def followed(self) -> Followed | None:
+    def followed(self) -> TrackedVideo | None:
         """The people whom the first pass found; None if it has not been done."""
         stored = _load(self._faces)
         if stored is None:
@@ -54,11 +54,11 @@ class KeptWork:
         try:
             tracks = [_track(stored, number) for number in range(int(stored["tracks"]))]
             cuts = {int(cut) for cut in stored["cuts"]}
-            return Followed(tracks, stored["times"].tolist(), cuts, int(stored["damaged"]))
+            return TrackedVideo(tracks, stored["times"].tolist(), cuts, int(stored["damaged"]))
         except (KeyError, ValueError, TypeError):
             return None
 
-    def keep_followed(self, followed: Followed) -> None:
+    def keep_followed(self, followed: TrackedVideo) -> None:
         """Keep the result of the first pass, in place of any other; raises `WriteError`."""
         arrays: dict[str, Any] = {
             "tracks": len(followed.tracks),
