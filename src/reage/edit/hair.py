@@ -94,7 +94,7 @@ def _without_shade(seen: HeadColours, hair: Float32) -> Float32:
     skin = hue(percentile(seen.lab[seen.at.cheeks], 50)) - hue(theirs)
     if np.linalg.norm(skin) < _HUES_APART:
         return hair
-    along = (hue(seen.lab) - hue(theirs)) @ skin / (skin @ skin)
+    along = np.asarray((hue(seen.lab) - hue(theirs)) @ (skin / (skin @ skin)), np.float32)
     lighter = seen.lab[..., 0] - float(theirs[0])
     rough = seen.texture / float(percentile(seen.texture[seen.at.cheeks], 50))
     shade = rise(along, *_LIKE_SKIN) * rise(lighter, *_LIGHTER) * (1 - rise(rough, *_ROUGH))
