@@ -1,4 +1,4 @@
-"""Reading the files of a bundle, from its folder or from a zip of that; none is larger than its reader allows."""
+"""Reads the files of a bundle from a folder or a zip file, up to a given size."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Calibration: which target age a network is given, so that the age it shows is the one asked for.
+"""Calibration: the target age to give a network so that its output has the age asked for.
 
 A network moves an apparent age by less than it is asked to, and not by the same part everywhere. A calibration is a
 table, measured after training (`reage.training.calibrate`) and stored in the manifest of a bundle:

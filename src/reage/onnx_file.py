@@ -1,4 +1,4 @@
-"""A scan of ONNX files for tensors that lie in other files.
+"""Scans ONNX files for tensors that are stored in other files.
 
 The values of a tensor may be "external": the ONNX file then names another file, and ONNX Runtime reads that, from the
 working directory if the network was given as bytes. A foreign network could so read private files and show them in its

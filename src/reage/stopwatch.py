@@ -1,4 +1,4 @@
-"""How long the stages of a piece of work take."""
+"""Measures the time of each stage of a task."""
 
 from __future__ import annotations
 

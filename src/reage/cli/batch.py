@@ -1,4 +1,4 @@
-"""The command for archives: ``batch``."""
+"""The command for many photographs: ``batch``."""
 
 from __future__ import annotations
 

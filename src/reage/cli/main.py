@@ -1,4 +1,4 @@
-"""The command line: the group of all commands, and how errors of the user are told."""
+"""The command line: the group of all commands, and how user errors are printed."""
 
 from __future__ import annotations
 

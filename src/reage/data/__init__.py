@@ -1,1 +1,1 @@
-"""Labelled faces for training: reading data sets, indexing them, packing their faces, and drawing batches."""
+"""Labelled faces for training: reads and indexes data sets, packs their faces, and draws batches."""

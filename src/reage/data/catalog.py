@@ -1,4 +1,4 @@
-"""The index of a data set: a table with a row for each image, of its labels, quality, duplicate group and split."""
+"""The index of a data set: a table with the labels, quality, duplicate group and split of each image."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The work behind ``reage data``: indexes, caches and packed caches are made, with a progress bar and a summary."""
+"""The functions behind ``reage data``: make indexes, caches and packed caches, with a progress bar and a summary."""
 
 from __future__ import annotations
 

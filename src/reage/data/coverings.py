@@ -1,4 +1,4 @@
-"""Glasses, hands, hair and objects drawn before faces, which a network in training learns to leave alone."""
+"""Draws glasses, hands, hair and objects over training faces, so that a network learns to leave them alone."""
 
 from __future__ import annotations
 

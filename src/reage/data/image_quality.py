@@ -1,4 +1,4 @@
-"""What the pixels of one image of a data set say: whether it is damaged, its size, colour, sharpness and look."""
+"""Measures one image of a data set: damage, size, colour, sharpness, and a thumbnail to compare."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Caches packed into one small file, to be sent to another machine that trains, and unpacked there.
+"""Packs a cache into one small file for training on another machine, and unpacks it there.
 
 The file is a NumPy archive (``.npz``): ``faces``, all of them as WebP one after the other, and ``ends`` (N,), where
 each ends; ``landmarks`` (N, 468, 2) int8, their distance from the template of the aligned frame in 1/512 of the side;

@@ -1,1 +1,1 @@
-"""Applying an edit to a photograph: where it acts, how it is enlarged and blended in, and its layers."""
+"""Applies an edit to a photograph: masks, enlarging and blending, hair and neck, layers."""

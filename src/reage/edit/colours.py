@@ -1,4 +1,4 @@
-"""What colours a thing has in one picture: a mixture of Gaussians, learned from some of its pixels."""
+"""A colour model of one area of a picture: a mixture of Gaussians, learned from some of its pixels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Applying an edit, made on the small aligned face, to the photograph at its own resolution.
+"""Applies an edit of the small aligned face to the photograph at its own resolution.
 
 ``out = low + up(delta) + (1 + up(gain)) * detail`` with ``detail = photo - low`` is the same as
 ``out = photo + up(delta) + up(gain) * detail``: only the change is computed, and added under a mask.

@@ -1,4 +1,4 @@
-"""How hair turns grey: what part of it has lost its colour at an age, and what it looks like then.
+"""Turns hair grey: the share of grey hair at an age, and its colours.
 
 The networks hardly change hair, since they see little of it; what they leave out is added from a curve. It follows 95
 portraits of members of the US Congress: the median luma of hair, by the age that they look, is -0.68 in their thirties,

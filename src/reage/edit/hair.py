@@ -1,4 +1,4 @@
-"""Where a head has hair beyond the face: by colours, learned from the head itself, and by where hair can be.
+"""Segments the hair of a head, by colours learned from the head itself and by where hair can be.
 
 Where that is unsure (bald heads, hats, scarves, colours that hair shares with skin or with what is behind it) there is
 no mask at all: hair that keeps its colour is less of a flaw than a change of what is no hair.

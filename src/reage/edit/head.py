@@ -1,4 +1,4 @@
-"""The head around a face: a square that reaches from above the hair down to the chest, and where things lie in it."""
+"""The head frame: a square around a face from above the hair down to the chest, and the positions in it."""
 
 from __future__ import annotations
 

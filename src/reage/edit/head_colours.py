@@ -1,4 +1,4 @@
-"""The colours of a head frame, compared: what is like skin, like clothes, like the background."""
+"""Compares the colours of a head frame with those of skin, clothes and background."""
 
 from __future__ import annotations
 

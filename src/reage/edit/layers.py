@@ -1,4 +1,4 @@
-"""The edit of a photograph as layers, from which an image editor or a few lines of numpy make the output again.
+"""Writes the edit of a photograph as layers, from which an image editor or a few lines of numpy reproduce the output.
 
 There are two ways, with values as parts of the range from black (0) to white (1):
 

@@ -1,4 +1,4 @@
-"""Where on an aligned face an edit acts, and the regions of a face in which it can be made stronger or weaker.
+"""The mask of an aligned face, which says where an edit applies, and its regions, each with its own strength.
 
 An edit acts up to an outline, hardly on eyeballs and teeth, and never at the border of the aligned frame.
 """

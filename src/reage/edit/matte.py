@@ -1,4 +1,4 @@
-"""A soft mask that follows the edges of a photograph at its own resolution, although it was made small.
+"""A matte: a small soft mask, enlarged so that it follows the edges of the photograph at full resolution.
 
 He, Sun and Tang, "Guided image filtering", 2010, and He and Sun, "Fast guided filter", 2015: around each place the mask
 is a linear function of the photograph's colour. The functions are fitted in the small picture; they are smooth, so

@@ -1,4 +1,4 @@
-"""Where a head frame shows the bare skin of the neck."""
+"""Segments the bare skin of the neck in a head frame."""
 
 from __future__ import annotations
 

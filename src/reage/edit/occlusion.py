@@ -1,4 +1,4 @@
-"""What stands in front of a face: hands, strands of hair, glasses, microphones. No edit is painted over it.
+"""Detects what is in front of a face (hands, strands of hair, glasses, microphones), so that it is not edited.
 
 No network of this package knows hands from faces, and colour alone does not tell them apart. What covers a face differs
 from what would be seen there otherwise, though: from the face as a whole, from its other half, and from what faces show

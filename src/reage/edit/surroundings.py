@@ -1,4 +1,4 @@
-"""Hair and neck beyond the frame of a face follow what the edit does to them inside it.
+"""Extends an edit to the hair and neck beyond the aligned frame of the face.
 
 A network sees, and edits, hair and neck as far as its aligned frame and the mask of the head reach. What it does to the
 broad colours of the hair there is measured, and done to all of the hair; so it is with the skin of the neck. The whole

@@ -1,1 +1,1 @@
-"""Evaluation of models: judging networks, metrics, the protocol and the report. A network that judges never teaches."""
+"""Evaluation of models: judges, metrics, protocol and report. Judges never take part in training."""

@@ -1,4 +1,4 @@
-"""Several reports as one HTML page to send around: tables, plots and faces in a single file that loads nothing else."""
+"""Several reports as a single self-contained HTML file, with tables, plots and faces."""
 
 from __future__ import annotations
 

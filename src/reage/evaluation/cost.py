@@ -1,4 +1,4 @@
-"""What a model costs to run: parameters, multiply-adds, time and memory of its networks in ONNX Runtime."""
+"""The cost of running a model: parameters, multiply-adds, time and memory of its networks in ONNX Runtime."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`evaluate`: a model judged by the protocol; refuses a judge that taught the model."""
+"""`evaluate` evaluates a model by the protocol; refuses a judge that took part in training the model."""
 
 from __future__ import annotations
 

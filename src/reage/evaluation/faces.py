@@ -1,4 +1,4 @@
-"""Real faces with their labels, what an edit made of them, and the groups they belong to: arrays, one row a face."""
+"""Measurements of real and edited faces, with labels and groups: arrays with one row per face."""
 
 from __future__ import annotations
 

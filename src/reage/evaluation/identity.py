@@ -1,4 +1,4 @@
-"""Identity over the years: of edits by their gap, of real photos of one person, and of edits beside such photos."""
+"""Identity by age gap: of edits, of real photos of one person, and of edits compared with such photos."""
 
 from __future__ import annotations
 

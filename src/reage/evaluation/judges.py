@@ -1,4 +1,4 @@
-"""The networks that judge: two estimate age, one compares identities. None of them ever teaches."""
+"""The judges: two networks estimate age, one compares identities. None of them takes part in training."""
 
 from __future__ import annotations
 

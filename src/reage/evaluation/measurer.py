@@ -1,4 +1,4 @@
-"""Measures each face, real or edited, after the same steps that a user's photo goes through."""
+"""Measures real and edited faces, after the same processing as a user's photo."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Metrics: numbers from arrays, each with the equation it follows. They know neither networks nor files."""
+"""Metrics: pure functions of arrays, each with its equation; no networks or files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Years moved for each year asked: how far edits go, by direction, by gap and by the age of the source."""
+"""Years moved per year asked, by direction, gap and apparent age of the source."""
 
 from __future__ import annotations
 

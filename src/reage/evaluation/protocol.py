@@ -1,4 +1,4 @@
-"""The protocol of an evaluation: which faces are edited to which ages, and beside which real faces."""
+"""The protocol of an evaluation: which faces are edited to which ages, and compared with which real faces."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The report of an evaluation as types, and the pair of functions that write it as JSON and read it back."""
+"""The report of an evaluation as dataclasses, written as JSON and read back."""
 
 from __future__ import annotations
 

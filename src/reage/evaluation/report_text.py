@@ -1,4 +1,4 @@
-"""A report as Markdown for people: tables in which every figure stands beside what real faces score."""
+"""A report as Markdown: tables with every figure beside the scores of real faces."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The scores of a report, as types: of groups of faces, by target, by gap, and of ways to edit."""
+"""The scores in a report, as dataclasses: by group of faces, by target, by gap, and of the model or doing nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scores of one way to edit, the model's or doing nothing, from what was measured of each face."""
+"""Computes the scores of the model, or of doing nothing, from the measurements of each face."""
 
 from __future__ import annotations
 

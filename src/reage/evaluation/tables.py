@@ -1,4 +1,4 @@
-"""Markdown tables of one or several reports, and how figures are written in them."""
+"""Markdown tables of one or several reports, and the format of their figures."""
 
 from __future__ import annotations
 

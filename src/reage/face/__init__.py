@@ -1,1 +1,1 @@
-"""Where the faces of a photograph are, how old they look, and how they are aligned. No pixels are changed."""
+"""Face detection, landmarks, apparent age and alignment. Changes no pixels."""

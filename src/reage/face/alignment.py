@@ -1,4 +1,4 @@
-"""From the photo to the network's aligned frame and back: one similarity transform for each face.
+"""The similarity transform of each face between the photo and the network's aligned frame.
 
 The aligned frame is that of UTKFace: a square in which eyes, nose and mouth corners lie where they lie on
 average in that data set (``assets/utkface_template.json``). Coordinates are ``(x, y)`` in pixels, integer

@@ -1,4 +1,4 @@
-"""Where in a photo faces may be: what the detector network finds in the photo at several sizes.
+"""Candidates for faces: the output of the detector network on the photo at several sizes.
 
 A BlazeFace detector (Bazarevsky et al., "BlazeFace: Sub-millisecond Neural Face Detection on Mobile GPUs", 2019) looks
 at reduced copies of the photo, large ones tile by tile. `reage.face.detection` checks what it finds.

@@ -1,4 +1,4 @@
-"""The faces of a photo: where they are and their 468 landmarks, whatever their size, place or roll.
+"""Detects the faces of a photo, of any size, position and roll, with 468 landmarks each.
 
 `reage.face.candidates` proposes places. Each must then convince twice more: the detector network, in a second look at
 the face alone, upright and of a comfortable size, and the landmark network.

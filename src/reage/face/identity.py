@@ -1,4 +1,4 @@
-"""Who a face is: descriptors that lie near each other for one person, by an ONNX network."""
+"""Face descriptors by an ONNX network: vectors that are close to each other for one person."""
 
 from __future__ import annotations
 

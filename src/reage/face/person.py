@@ -1,4 +1,4 @@
-"""Which pixels of a picture show a person, and which the background (MediaPipe Selfie Segmentation)."""
+"""Separates persons from the background (MediaPipe Selfie Segmentation)."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Models on the Hugging Face Hub: fetched, verified and pinned; published with a card (extra ``hub``)."""
+"""Models on the Hugging Face Hub: download, verify, pin and publish (extra ``hub``)."""

@@ -1,4 +1,4 @@
-"""What the Hugging Face Hub reads of a model: the YAML at the head of its card.
+"""The metadata that the Hugging Face Hub reads: the YAML at the head of a model card.
 
 See https://huggingface.co/docs/hub/model-cards for the fields.
 """

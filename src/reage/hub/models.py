@@ -1,4 +1,4 @@
-"""Model bundles on the Hugging Face Hub: opened by name, fetched, and published.
+"""Opens, downloads and publishes model bundles on the Hugging Face Hub.
 
 A model there is called ``hf://owner/name``, or ``hf://owner/name@revision`` with a branch, a tag or a commit. Only the
 manifest and the files that it names are fetched, into the cache that all Hugging Face programs share; nothing of it is

@@ -1,4 +1,4 @@
-"""`reage data cache --ray`: the faces of a data set aligned by Ray's workers."""
+"""Aligns the faces of a data set with Ray, for `reage data cache --ray`."""
 
 from __future__ import annotations
 

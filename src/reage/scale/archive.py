@@ -1,4 +1,4 @@
-"""A whole archive through Ray Data: planned, run, and gone on with after whatever ended an earlier run."""
+"""Runs a batch with Ray Data: plans it, runs it, and continues after an interruption."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ray: joined where it runs, or started on this machine; and blocks of rows dealt out to its workers."""
+"""Connects to Ray or starts it on this machine, and distributes blocks of rows to its workers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`reage evaluate --ray`: the faces of an evaluation measured by Ray's workers, a list of them at a time."""
+"""Measures the faces of an evaluation with Ray, for `reage evaluate --ray`."""
 
 from __future__ import annotations
 

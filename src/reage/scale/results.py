@@ -1,4 +1,4 @@
-"""What became of each photograph: ``results.parquet`` in the target, written in parts while the work goes on.
+"""The outcome of each photograph: ``results.parquet`` in the target, written in parts during the batch.
 
 The parts lie in ``results.parts/`` until the end. Whatever ends a run, what the parts tell is known to the next one.
 """

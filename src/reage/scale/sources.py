@@ -1,4 +1,4 @@
-"""What is to be done: a row a photograph, from a folder, a pattern, or a table with a row for each.
+"""The photographs of a batch, one row each, from a folder, a pattern or a table.
 
 A table (CSV or Parquet) has a column ``path`` and may have ``to``, ``by``, ``from`` and ``strength``, which say for its
 row what the options of that name say for all. A cell that is empty leaves it to the option; other columns are not read.

@@ -1,4 +1,4 @@
-"""Files on this machine and in object stores, under the URLs of fsspec: found, read, and written whole.
+"""Finds, reads and writes files on this machine and in object stores, by fsspec URLs.
 
 A place is text: a path of this machine, or a URL such as ``s3://bucket/folder/me.jpg``. Every error is a `BatchError`.
 """

@@ -1,4 +1,4 @@
-"""What one process does: takes rows, fetches each photograph, ages it as ``reage photo`` does, and delivers the result.
+"""The worker of a batch: reads each photograph, edits it like ``reage photo``, and writes the result.
 
 A process keeps one `Reager` and one core. While a photograph is aged, the next ones are fetched and the results before
 it delivered, so that a distant store costs no time of the core as long as it keeps up.

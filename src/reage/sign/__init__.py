@@ -1,1 +1,1 @@
-"""Signatures: C2PA Content Credentials written into what reage edits, and read from any picture (extra ``sign``)."""
+"""Signatures: writes C2PA Content Credentials into outputs, and reads them from any file (extra ``sign``)."""

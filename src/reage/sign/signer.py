@@ -1,4 +1,4 @@
-"""Signing what was edited: Content Credentials (C2PA) that say what was done, to which original, and who signs it.
+"""Signs outputs with Content Credentials (C2PA), which record the edit, the original and the signer.
 
 A file is signed last, as a whole: whoever changes one byte of it afterwards breaks the signature. The pixels stay as
 they are. c2pa-python does the work; see the specification at https://c2pa.org/specifications.

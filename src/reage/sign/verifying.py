@@ -1,4 +1,4 @@
-"""What a file says of its making: the mark of reage, and Content Credentials with how far they can be relied on."""
+"""Reads the provenance of a file: reage's AI-edited mark, and Content Credentials with their validity."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One trial of a sweep: ``python -m reage.sweep train …`` is `reage train`, which stops in order when the sweep ends.
+"""One trial of a sweep: ``python -m reage.sweep train …`` is `reage train`, but stops cleanly when the sweep ends.
 
 The sweep holds the other end of its standard input, which closes however the sweep ends, even if it is killed.
 """

@@ -1,4 +1,4 @@
-"""The picture of a sweep: what each trial reached, and which values did."""
+"""The plot of a sweep: the score of each trial, and the values of its settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A sweep in a folder: trials one after the other, each a run of its own, chosen, pruned and remembered by Optuna."""
+"""A sweep in a folder: runs trials one after the other, chosen, pruned and recorded by Optuna."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Averages the weights of runs that went on from each other: often better than each of them.
+"""Averages the weights of runs that continued each other, which is often better than each of them.
 
 Wortsman et al., "Model soups: averaging weights of multiple fine-tuned models improves accuracy without increasing
 inference time", 2022. It works for runs that start from the same weights or from each other's, whose weights are near.

@@ -1,4 +1,4 @@
-"""Measures the calibration of a trained generator: which target age to give it for the age asked for to show.
+"""Measures the calibration of a trained generator: the target age to give it so that its output has the age asked for.
 
 What shows is what an age network estimates of edited training faces: best one that taught nothing, else the teachers.
 No network and no face of the evaluation takes part.

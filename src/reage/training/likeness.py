@@ -1,4 +1,4 @@
-"""How alike two faces are in what is not their age: an identity loss from a network that this project trained."""
+"""An identity loss: compares two faces apart from their age, with a network that this project trained."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The picture that a network itself makes of a face: how the face is cut out, and what is made of it is written."""
+"""Cuts out the face for a network that paints a picture, and writes that picture."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every setting of a run in words, as ``reage train RECIPE --settings`` and ``reage train --help`` print them."""
+"""Lists every setting of a run with its meaning, for ``reage train RECIPE --settings`` and ``reage train --help``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a run comes from: a recipe and a folder on this machine, or an archived run that goes on here."""
+"""Prepares a run: a recipe with a local folder, or an archived run to resume."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Teachers and calibrators: trained age networks, and what they estimate of real faces of each age."""
+"""Teachers and calibrators: trained age networks, and their estimates for real faces of each age."""
 
 from __future__ import annotations
 

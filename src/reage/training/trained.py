@@ -1,4 +1,4 @@
-"""Trained networks, wherever they are: in a run folder, in one of its files, or in a checkpoint of another project."""
+"""Opens trained networks from a run folder, one of its files, or a checkpoint of another project."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The picture that an ageing CycleGAN itself makes of a face, young to old or back."""
+"""Paints the picture of a face with an ageing CycleGAN, young to old or back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The figures of a family on a split of faces: which there are, and which of them says what epoch is the best."""
+"""The validation figures of a family, and which of them selects the best epoch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writing animated GIF and WebP files, with the mark of the edit."""
+"""Writes animated GIF and WebP files with the AI-edited mark."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the frames of a video are coded and shown: what its reader and its writer have in common."""
+"""How the frames of a video are encoded and displayed, shared by reader and writer."""
 
 from __future__ import annotations
 

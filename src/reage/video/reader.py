@@ -1,4 +1,4 @@
-"""Reading videos with PyAV: upright RGB frames with their times, and packets of what is copied beside them."""
+"""Reads videos with PyAV: upright RGB frames with their times, and packets of the tracks that are copied."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finding where one shot of a video ends and the next begins: at a cut, or in a dissolve."""
+"""Finds cuts and dissolves, where one shot of a video ends and the next begins."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Steadiness over time: poses of a tracked face that do not jitter, and edits that do not flicker or jump."""
+"""Smooths the poses of a tracked face and its edits over time, so that they do not jitter, flicker or jump."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Following the people of a video from frame to frame, also over a short absence."""
+"""Tracks the people of a video from frame to frame, also over short gaps."""
 
 from __future__ import annotations
 

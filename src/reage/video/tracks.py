@@ -1,4 +1,4 @@
-"""The people of a video, as they were followed: where each face is in which frames, and who is the same person."""
+"""The tracks of a video: where each face is in which frames, and which tracks are the same person."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writing videos with PyAV: RGB frames coded as H.264 or, with 10 bits, H.265; all else is copied as it is."""
+"""Writes videos with PyAV: RGB frames as H.264 or, with 10 bits, H.265; everything else is copied."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Judged by people: pairs of outputs side by side, blind, and what the votes say of the models."""
+"""Comparison by people: blind pairs of outputs, votes, and scores of the models."""

@@ -1,4 +1,4 @@
-"""What votes say of models: scores by Bradley and Terry, with intervals."""
+"""Bradley-Terry scores of models from votes, with intervals."""
 
 from __future__ import annotations
 

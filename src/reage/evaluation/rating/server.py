@@ -1,4 +1,4 @@
-"""The page on which people compare outputs: on this machine only, and for no other web site."""
+"""Serves the page on which people compare outputs, to this machine only."""
 
 from __future__ import annotations
 

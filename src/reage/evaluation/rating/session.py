@@ -1,4 +1,4 @@
-"""One person's way through the pairs: which comes next, on which side each model is, and the votes given."""
+"""The session of one rater: the next pair, the side of each model, and the votes given."""
 
 from __future__ import annotations
 

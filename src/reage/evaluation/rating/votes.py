@@ -1,4 +1,4 @@
-"""Votes of people about pairs of outputs, in a file that only grows: a line of JSON a vote."""
+"""The votes file, to which each vote is appended as a line of JSON."""
 
 from __future__ import annotations
 

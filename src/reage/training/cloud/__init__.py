@@ -1,1 +1,1 @@
-"""Training on rented machines: run folders kept in an archive elsewhere, and machines that end themselves."""
+"""Training on rented machines: copies run folders to a remote archive, and terminates the machine at the end."""

@@ -1,4 +1,4 @@
-"""The rented machine that a run is on: an EC2 instance, which can end itself."""
+"""The EC2 instance that a run is on, which can terminate itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Run folders in an archive: where a run is kept, how it comes back, and the thread that keeps it there."""
+"""Run folders in an archive: where they are, how they are downloaded, and the thread that copies them there."""
 
 from __future__ import annotations
 
