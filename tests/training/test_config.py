@@ -162,5 +162,5 @@ def test_help_lists_every_common_setting_with_its_default() -> None:
         assert name == "data" or name == "options" or f" {name} " in text
         if name not in ("data", "options"):
             assert " ".join(str(field.description).split()) in text
-    assert "data.evenness 0: every face" in text
+    assert "data.evenness 0: draw every face" in text
     assert "[default: 500]" in text

@@ -18,7 +18,7 @@ from reage.errors import ConfigError, one_line
 
 
 class Settings(BaseModel):
-    """Base of every group of settings: unknown names are refused, and values cannot be changed afterwards."""
+    """Base of every group of settings: refuses unknown names, and is immutable."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -46,16 +46,16 @@ class DataSettings(Settings):
     cache: Path = Field(Path("work/cache128"), description="Folder written by `reage data cache`.")
     ages: Ages = Field(
         (16, 88),
-        description="Age of the youngest and the oldest face drawn, in years; cyclegan has its own, young and old.",
+        description="Youngest and oldest age of the faces drawn, in years; cyclegan: see options.young and .old.",
     )
     min_sharpness: float = Field(
-        60.0, ge=0, description="Blurrier faces (variance of the Laplacian below this) are left out."
+        60.0, ge=0, description="Leave out blurrier faces (variance of the Laplacian below this)."
     )
     evenness: float = Field(
         1.0,
         ge=0,
         le=1,
-        description="0: every face is drawn equally often; 1: every age (in bins of 5 years) equally often.",
+        description="0: draw every face equally often; 1: draw every age (in bins of 5 years) equally often.",
     )
 
 
@@ -67,18 +67,18 @@ class TrainSettings(Settings):
         42,
         ge=0,
         le=2**31 - 1,
-        description="Seed of the initial weights, of which faces are drawn, of augmentation.",
+        description="Seed of initial weights, drawn faces and augmentation.",
     )
     epochs: int = Field(
-        20, ge=1, description="Epochs; each ends with validation, a sample sheet and a checkpoint."
+        20, ge=1, description="Number of epochs; each ends with validation, a sample sheet and a checkpoint."
     )
     steps_per_epoch: int = Field(
-        500, ge=0, description="Training steps in an epoch; 0: as many as one pass over the faces takes."
+        500, ge=0, description="Training steps per epoch; 0: one pass over the faces."
     )
-    batch: int = Field(16, ge=1, description="Faces that a process passes through the networks at once.")
-    accumulate: int = Field(1, ge=1, description="Batches whose gradients are added up for one step.")
+    batch: int = Field(16, ge=1, description="Faces per batch and process.")
+    accumulate: int = Field(1, ge=1, description="Batches per step, whose gradients are added up.")
     precision: Literal["fp32", "bf16", "fp16"] = Field(
-        "bf16", description="Mixed precision; a device that lacks it computes in fp32."
+        "bf16", description="Mixed precision; fp32 on devices that do not support it."
     )
     warmup: int = Field(200, ge=0, description="Steps over which the learning rates rise linearly from zero.")
     decay_from: float = Field(
@@ -93,60 +93,56 @@ class TrainSettings(Settings):
     clip: float | None = Field(
         5.0,
         gt=0,
-        description="Largest norm of a gradient; longer ones are scaled down to it. null: no limit.",
+        description="Largest gradient norm; larger ones are scaled down to it. null: no limit.",
     )
     ema: float = Field(
         0.998,
         ge=0,
         lt=1,
-        description="Decay per step of the averaged weights, which samples and export use (not of critics).",
+        description="Decay per step of the averaged weights that samples and export use (not for critics).",
     )
-    log_every: int = Field(
-        50, ge=1, description="Steps from one line of log.jsonl and the trackers to the next."
-    )
-    checkpoint_minutes: float = Field(
-        4.0, gt=0, description="Minutes from one checkpoint to the next in an epoch."
-    )
-    keep_checkpoints: int = Field(2, ge=1, description="How many of the newest checkpoints are kept.")
-    epoch_files: bool = Field(False, description="Write each network to a file of its own after each epoch.")
+    log_every: int = Field(50, ge=1, description="Steps between entries in log.jsonl and in the trackers.")
+    checkpoint_minutes: float = Field(4.0, gt=0, description="Minutes between checkpoints within an epoch.")
+    keep_checkpoints: int = Field(2, ge=1, description="Number of newest checkpoints to keep.")
+    epoch_files: bool = Field(False, description="Write a separate file for each network after each epoch.")
     best_by: str | None = Field(
         None,
-        description="Validation figure that is least in the best epoch; default: kid, or fid, or one of the family.",
+        description="Figure whose minimum selects the best epoch; default: kid, or else fid, or else the family's own.",
     )
     kid_faces: int = Field(
-        256, ge=0, description="Edited faces, and as many real ones, for the KID after each epoch; 0: no KID."
+        256, ge=0, description="Number of edited and of real faces for the KID after each epoch; 0: no KID."
     )
     fid: Literal["lite0", "inception"] | None = Field(
         None,
         description="Features for an FID of the whole split after each epoch (inception: extra inception); null: none.",
     )
     sample_faces: int = Field(10, ge=0, description="Faces on the sample sheet of each epoch; 0: no sheet.")
-    test: bool = Field(True, description="Measure the best weights on the test split at the end.")
+    test: bool = Field(True, description="Evaluate the best weights on the test split at the end.")
     trackers: tuple[Literal["tensorboard", "wandb", "trackio"], ...] = Field(
-        (), description="Experiment trackers that get every figure, beside log.jsonl."
+        (), description="Experiment trackers to use in addition to log.jsonl."
     )
     wandb_project: str | None = Field(
         None,
         min_length=1,
-        description="Project in Weights & Biases; default: WANDB_PROJECT of the environment or .env, or else reage.",
+        description="Project in Weights & Biases; default: WANDB_PROJECT (environment or .env), or else reage.",
     )
     wandb_name: str | None = Field(
         None,
         min_length=1,
-        description="Name of the run in Weights & Biases; default: WANDB_NAME likewise, or else the folder's.",
+        description="Name of the run in Weights & Biases; default: WANDB_NAME, or else the name of the run folder.",
     )
     start_from: Path | None = Field(
         None,
-        description="Weights that this run starts from: a run folder, a file in one, or a best.pth of aging-gan.",
+        description="Initial weights: a run folder, a file in one, or a best.pth of aging-gan.",
     )
     archive: str | None = Field(
         None,
         min_length=1,
-        description="Where the run is kept, too, as run-<8 hex>: s3://bucket/prefix, or another URL of fsspec.",
+        description="Archive that gets a copy of the run, as run-<8 hex>: s3://bucket/prefix or another fsspec URL.",
     )
     terminate_instance: bool | Literal["always"] = Field(
         False,
-        description="true: end this EC2 instance once the run is complete and archived; always: after an error, too.",
+        description="true: terminate this EC2 instance when the run is complete and archived; always: also on errors.",
     )
     data: DataSettings = Field(
         default_factory=lambda: DataSettings(), description="Which faces are drawn, and how often."
@@ -183,7 +179,7 @@ def parse_recipe(text: str, source: str, overrides: list[str] | None = None) -> 
 
 
 def read_settings(run: Path) -> TrainSettings:
-    """The settings of the run folder ``run``. Raises `ConfigError` where it is none."""
+    """The settings of the run folder ``run``. Raises `ConfigError` if it is not a run folder."""
     try:
         return validate(TrainSettings, json.loads((run / "settings.json").read_text()), str(run))
     except (OSError, ValueError) as error:
@@ -191,7 +187,7 @@ def read_settings(run: Path) -> TrainSettings:
 
 
 def override_setting(stored: dict[str, Any], override: str) -> None:
-    """Change the mapping ``stored`` as ``override`` of the form ``key=value`` says; raises `ConfigError`."""
+    """Apply ``override``, of the form ``key=value``, to the mapping ``stored``; raises `ConfigError`."""
     key, sign, value = override.partition("=")
     if not sign or not key:
         raise ConfigError(f"'{override}' is not of the form key=value")
@@ -205,7 +201,7 @@ def override_setting(stored: dict[str, Any], override: str) -> None:
 
 
 def _read_yaml(text: str, complaint: str) -> Any:
-    """What ``text`` holds; raises a `ConfigError` that begins with ``complaint``."""
+    """The content of ``text``; raises a `ConfigError` that begins with ``complaint``."""
     try:
         return yaml.safe_load(text)
     except RecursionError as error:
@@ -218,7 +214,7 @@ def validate(kind: type[S], stored: dict[str, Any], where: str) -> S:
     """Check the mapping ``stored`` and return it as settings of type ``kind``.
 
     Raises:
-        ConfigError: it does not fit; the message names the setting, and starts with ``where`` it was found.
+        ConfigError: a value is invalid; the message starts with ``where`` and names the setting.
     """
     try:
         return kind.model_validate(stored)

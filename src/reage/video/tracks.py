@@ -12,38 +12,38 @@ from reage.face.apparent_age import ApparentAge
 from reage.face.sureness import Sureness
 
 SAME_PERSON, SOMEBODY_ELSE = 0.45, 0.65
-"""Distance of descriptors below which two faces are of one person, and above which they are of two. Of faces of UTKFace
-that are of two, one pair in a hundred is nearer than 0.6."""
+"""Distance of descriptors below which two faces are one person, and above which they are two. Of pairs of different
+people in UTKFace, one in a hundred is nearer than 0.6."""
 CHIP = 32
 """Side in pixels of the small pictures that are compared."""
 
 
 @dataclass(eq=False)
 class Track:
-    """One person: where the face is in which frames, and what it looks like."""
+    """A track: the face of one person in consecutive frames, with estimates and descriptors."""
 
     frames: list[int] = field(default_factory=list)
     """Numbers of frames, ascending, with gaps where the face was lost."""
     times: list[float] = field(default_factory=list)
-    """When each of them is shown, in seconds."""
+    """Time stamp of each of them, in seconds."""
     landmarks: list[Float32] = field(default_factory=list)
     """Landmarks (468, 2) in each of them, in pixels of the frame."""
     estimates: list[ApparentAge] = field(default_factory=list)
-    """Age and gender as estimated in some of them."""
+    """Estimated age and gender in some of them."""
     descriptors: list[Float32] = field(default_factory=list)
-    """Who it is, (128,), as read in the same frames."""
+    """Identity descriptors (128,) from the same frames."""
     sureness: list[Sureness] = field(default_factory=list)
-    """How sure these readings are."""
+    """Reliability of these estimates."""
     estimated: list[int] = field(default_factory=list)
-    """The numbers of these."""
+    """Numbers of these frames."""
     chips: list[UInt8] = field(default_factory=list, repr=False)
-    """The face, small and grey, in the last frames: from that on where it was last seen who it is."""
+    """The face, small and grey, in the last frames, from the last confirmed descriptor on."""
     strangers: list[Float32] = field(default_factory=list, repr=False)
-    """Descriptors (128,) read since then, of somebody else."""
+    """Descriptors (128,) since then that belong to somebody else."""
     confirmed: int = 0
-    """The number of frames when a search last found the face."""
+    """Number of frames when detection last found the face."""
     misses: int = 0
-    """Searches in a row that did not find it."""
+    """Detections in a row that did not find it."""
 
     @property
     def apparent_age(self) -> float:
@@ -71,21 +71,21 @@ class Track:
         return np.median(np.stack(self.descriptors), 0).astype(np.float32) if self.descriptors else None
 
     def add(self, frame: int, time: float, landmarks: Float32, chip: UInt8) -> None:
-        """The face in one more frame."""
+        """Add the face in one more frame."""
         self.frames.append(frame)
         self.times.append(time)
         self.landmarks.append(landmarks)
         self.chips.append(chip)
 
     def turn(self) -> int:
-        """The number of the frame from which on the face is more like that of the last frame than like that of the one
-        where it was last seen who it is."""
+        """The number of the first frame whose face is more like the last one than like that of the last confirmed
+        descriptor."""
         first, last = self.chips[0], self.chips[-1]
         nearer = [correlation(chip, last) > correlation(chip, first) for chip in self.chips]
         return self.frames[nearer.index(True) - len(nearer)]
 
     def forget_unconfirmed(self) -> None:
-        """Drop what followed upon the last search that saw the face."""
+        """Drop the frames after the last detection that found the face."""
         self.shorten(0, self.confirmed)
 
     def shorten(self, first: int, last: int) -> None:
@@ -108,12 +108,12 @@ class Track:
 
 @dataclass
 class TrackedVideo:
-    """The people of a video."""
+    """The result of tracking the people of a video."""
 
     tracks: list[Track] = field(default_factory=list)
-    """Those found."""
+    """Tracks of all people found."""
     times: list[float] = field(default_factory=list)
-    """When each frame is shown, in seconds."""
+    """Time stamp of each frame, in seconds."""
     cuts: set[int] = field(default_factory=set)
     """The numbers of frames that begin a new shot."""
     damaged: int = 0
@@ -122,7 +122,7 @@ class TrackedVideo:
     def people(self) -> list[list[Track]]:
         """The tracks of each person who was found, in the order in which they appear.
 
-        Tracks are of one person where their descriptors are near each other, and they have no frame in common.
+        Tracks belong to one person if their descriptors are near each other and they have no frame in common.
         """
         people: list[list[Track]] = []
         for track in sorted((track for track in self.tracks if track.frames), key=lambda t: t.frames[0]):
@@ -135,8 +135,10 @@ class TrackedVideo:
 
 
 def _apart(track: Track, person: Sequence[Track]) -> float:
-    """The least distance between the descriptors of a track and of one of a ``person``; infinite where both are seen at
-    the same time, or descriptors are missing."""
+    """The least distance between the descriptors of a track and those of a ``person``.
+
+    It is infinite if both are visible at the same time, or if descriptors are missing.
+    """
     frames, mine = set(track.frames), track.descriptor
     if mine is None or any(not frames.isdisjoint(other.frames) for other in person):
         return np.inf
@@ -145,7 +147,7 @@ def _apart(track: Track, person: Sequence[Track]) -> float:
 
 
 def correlation(one: UInt8, other: UInt8) -> float:
-    """How alike two such pictures are, from -1 to 1, but for their borders, where hair and background show."""
+    """Correlation of two such pictures, -1 to 1, without their borders, which show hair and background."""
     inner = (slice(4, -4), slice(4, -4))
     a, b = (chip[inner].astype(np.float32) - chip[inner].mean() for chip in (one, other))
     return float((a * b).sum() / max(1e-6, float(np.linalg.norm(a) * np.linalg.norm(b))))
