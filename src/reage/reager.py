@@ -106,14 +106,21 @@ class Reager:
             photo = read_photo(source, max_pixels=max_pixels or MAX_PIXELS)
         return self.sit(photo, watch, faces=faces)
 
-    def sit(self, photo: Photo, watch: Stopwatch | None = None, *, faces: FaceChoice = "all") -> Sitting:
-        """Like `open`, for a photo that is already decoded."""
+    def sit(
+        self,
+        photo: Photo,
+        watch: Stopwatch | None = None,
+        *,
+        faces: FaceChoice = "all",
+        most: int | None = None,
+    ) -> Sitting:
+        """Like `open`, for a photo that is already decoded; raises `PhotoError` if it has more than ``most`` faces."""
         watch = watch or Stopwatch()
         pixels = eight_bits(photo.pixels)
         with watch("detect"):
             # If hair is edited, the others have to be found, too, so that their hair is not taken for this person's.
             alone = faces == "largest" and self.bundle.manifest.reach == "face"
-            found = self.detector.detect(pixels, only_largest=alone)
+            found = self.detector.detect(pixels, only_largest=alone, most=most)
         if not found:
             raise NoFaceError(
                 "no face found; try a photo where a face is at least 40 pixels high, upright and not covered"

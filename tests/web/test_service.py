@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -124,13 +125,18 @@ def test_strip_and_film(service: Service, portrait: Path) -> None:
 
 
 def test_refusals_name_the_file_and_not_its_place(service: Service, portrait: Path, tmp_path: Path) -> None:
-    text, blank, large, heavy = (tmp_path / name for name in ("a.jpg", "b.png", "c.png", "d.png"))
+    names = ("a.jpg", "b.png", "c.png", "d.png", "e.png")
+    text, blank, large, heavy, crowd = (tmp_path / name for name in names)
     text.write_text("no picture")
     Image.new("RGB", (300, 300), (90, 120, 150)).save(blank)
     Image.new("RGB", (2100, 2100)).save(large)
     heavy.write_bytes(bytes((1 << 20) + 1))
+    service.limits = replace(service.limits, max_faces=1)
+    face = cv2.resize(read_photo(portrait).pixels, (200, 200))
+    Image.fromarray(np.tile(face, (1, 3, 1))).save(crowd)
     refusals = {
         text: "a.jpg is not an image",
+        crowd: "e.png: a photo of more than 1 faces is too much here; crop it",
         blank: "b.png: no face found",
         large: "make it smaller",
         heavy: "1 MB",

@@ -13,6 +13,7 @@ import numpy as np
 
 from reage.arrays import Float32, UInt8
 from reage.devices import Device
+from reage.errors import PhotoError
 from reage.face.alignment import apply_transform, invert_transform, warp
 from reage.face.candidates import (
     SMALLEST_FACE,
@@ -107,32 +108,35 @@ class FaceDetector:
         self._finder.load()
         self._network.load()
 
-    def detect(self, pixels: UInt8, *, only_largest: bool = False) -> list[Face]:
+    def detect(self, pixels: UInt8, *, only_largest: bool = False, most: int | None = None) -> list[Face]:
         """The faces of a photo (H, W, 3), sRGB ``uint8``, largest first; an empty list when there is none.
 
         The photo is searched coarsely first, which shows all but small faces. Where that finds a face, those are also
         looked for that are at least `SMALLEST_FACE` pixels and a sixteenth as large, but with ``only_largest`` no
         others. Faces may lean by 90 degrees. A photo without a face of high score is also searched turned by quarters
         of a circle, coarsely: a photo that is upside down works, but not a face that is upside down beside an upright
-        one. Raises ValueError for an array of another shape or type.
+        one.
+
+        Raises PhotoError once more than ``most`` faces are found (None: any number is allowed), and ValueError for an
+        array of another shape or type.
         """
         if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8 or pixels.size == 0:
             raise ValueError(f"pixels must be (H, W, 3) uint8, not {pixels.shape} {pixels.dtype}")
         copies = coarse_copies(pixels)
-        faces = self._search(pixels, copies, only_largest)
+        faces = self._search(pixels, copies, only_largest, most)
         fine = fine_copies(pixels, _worth_looking_for(faces, only_largest))
         if fine:
-            faces = self._confirm(pixels, self._finder.find(pixels, fine), faces, only_largest)
+            faces = self._confirm(pixels, self._finder.find(pixels, fine), faces, only_largest, most)
         if not any(face.score >= _UPRIGHT for face in faces):
             copies += [copy for copy in fine if max(copy.shape[:2]) <= _QUICK]
             turned = (
-                self._confirm(pixels, self._finder.find(pixels, copies, quarters), [], only_largest)
+                self._confirm(pixels, self._finder.find(pixels, copies, quarters), [], only_largest, most)
                 for quarters in (1, 2, 3)
             )
             faces = max(faces, *turned, key=lambda faces: sum(face.score for face in faces))
         return faces[:1] if only_largest else faces
 
-    def _search(self, pixels: UInt8, copies: list[UInt8], only_largest: bool) -> list[Face]:
+    def _search(self, pixels: UInt8, copies: list[UInt8], only_largest: bool, most: int | None) -> list[Face]:
         """The faces that the `coarse_copies` of a photo (H, W, 3) show, largest first.
 
         The first copy is searched only where the second does not show a face that is surely one, and as a whole.
@@ -140,10 +144,11 @@ class FaceDetector:
         extent = pixels.shape[1], pixels.shape[0]
         found = self._finder.find(pixels, copies[1:])
         if any(_is_whole(points[:2].reshape(4), extent) for points in merge_candidates(found)):
-            faces = self._confirm(pixels, found, [], only_largest)
+            faces = self._confirm(pixels, found, [], only_largest, most)
             if any(face.score >= _SURE and _is_whole(face.box_photo, extent) for face in faces):
                 return faces
-        return self._confirm(pixels, found + self._finder.find(pixels, copies[:1]), [], only_largest)
+        found = found + self._finder.find(pixels, copies[:1])
+        return self._confirm(pixels, found, [], only_largest, most)
 
     def follow(self, pixels: UInt8, landmarks: Float32) -> Face | None:
         """The face that had ``landmarks`` (468, 2) a moment ago, in the next frame (H, W, 3) of a video.
@@ -164,11 +169,17 @@ class FaceDetector:
         return Face(np.concatenate([flat.min(0), flat.max(0)]), presence, presence, flat)
 
     def _confirm(
-        self, pixels: UInt8, found: list[Candidates], known: list[Face], only_largest: bool
+        self,
+        pixels: UInt8,
+        found: list[Candidates],
+        known: list[Face],
+        only_largest: bool,
+        most: int | None,
     ) -> list[Face]:
         """Those of the candidates that prove to be faces, and those ``known``, each once, largest first.
 
         Candidates that lie where a face is are not looked at; with ``only_largest``, nor those that are smaller.
+        Raises PhotoError for more than ``most`` faces.
         """
         faces, candidates = list(known), list(merge_candidates(found))
         if only_largest:
@@ -179,6 +190,8 @@ class FaceDetector:
             if not _is_known(points, faces):
                 face = self._read(pixels, points)
                 faces += [] if face is None else [face]
+            if most is not None and len(faces) > most:
+                raise PhotoError(f"a photo of more than {most} faces is too much here; crop it")
         return drop_duplicates(faces)
 
     def _read(self, pixels: UInt8, points: Float32) -> Face | None:

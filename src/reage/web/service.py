@@ -50,6 +50,8 @@ class Limits:
 
     max_pixels: int = 50_000_000
     """Pixels of one photo."""
+    max_faces: int = 100
+    """Faces in one photo; each takes 6 MB of memory while the photo is open, and tens of milliseconds to open it."""
     max_upload: int = 40 << 20
     """Bytes of one file."""
     max_memory: int = 1 << 30
@@ -125,18 +127,20 @@ class Service:
             page: The page that it is opened on, as in `OpenPhoto`.
 
         Raises:
-            PhotoError: The file is no photo, is too large, or there is no memory left for it.
+            PhotoError: The file is no photo, is too large, has too many faces, or there is no memory left for it.
             NoFaceError: No face was found.
             BundleError: There is no such model.
         """
         reager = self._reager(model)
         try:
-            sitting = reager.sit(self._read(file))
+            pixels = self._read(file)
+            try:
+                sitting = reager.sit(pixels, most=self.limits.max_faces)
+            except (NoFaceError, PhotoError) as error:  # of several photos, whose is it?
+                raise type(error)(f"{file.name}: {error}") from error
             photo = self.store.add(
                 file.name, sitting, sitting.reduced(PREVIEW), visitor=visitor, page=page, upload=file
             )
-        except NoFaceError as error:  # of several photos, whose is it?
-            raise NoFaceError(f"{file.name}: {error}") from error
         finally:
             self.store.discard(file)
         self.before(photo).write_bytes(_shown(photo.small.photo, None))
