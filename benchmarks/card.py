@@ -26,20 +26,20 @@ TRAINING = ROOT / "docs" / "training.md"
 
 TEXT = """# Model card: {title}
 
-**What it does.** Given an aligned face, the age it looks and an age to show, it answers with an edit: a change of
+**What it does.** From an aligned face, its apparent age and a target age, the model computes an edit: a change of
 luma and colour, and a change of the face's own fine detail. reage adds that edit to the photograph.
 
-**What it is for.** Plausible pictures of the same person older or younger: for curiosity, for art, for research on
-face ageing. **What it is not for.** The output is not evidence of how a person looked or will look. Not for
-identification, investigation, or any decision about a person; not for pictures of people who did not agree; not for
-passing age checks. See `ETHICS.md`.
+**Intended use.** Plausible pictures of the same person older or younger: for curiosity, for art, for research on
+face ageing. **Forbidden use.** The output is not evidence of how a person looked or will look. Do not use it for
+identification, investigation or any decision about a person, for pictures of people who did not agree, or to
+pass age checks. See `ETHICS.md`.
 
 | | |
 | --- | --- |
 | family | `{family}`: a U-Net with FiLM, {parameters:.2f} million parameters, {megabytes:.1f} MB, ONNX |
 | resolution | {size} px aligned face; the edit is enlarged to the photograph |
 | ages | source {source[0]:g} to {source[1]:g}, target {target[0]:g} to {target[1]:g} years; others are clamped |
-| gender | the network takes a probability of "male", which `face_age.onnx` estimates unless it is given |
+| gender | the network takes a probability of "male", estimated by `face_age.onnx` unless given |
 | data | {data} |
 | teachers | {teachers} |
 | licence | {licence} |
@@ -51,23 +51,25 @@ passing age checks. See `ETHICS.md`.
 ## Scorecard
 
 {setting}
-Judges never taught this model. `reage evaluate --index INDEX` measures all of it again (`docs/scorecard.md`).
+The judges took no part in training this model. `reage evaluate --index INDEX` repeats the evaluation
+(`docs/scorecard.md`).
 
 {scores}
 
 ## Limits
 
-- Counted by eye on 40 random test faces of 200 px: at 80, forehead or cheeks get brownish or pale stains on 13 of them
-  (11 of other 40 in version 0.5), at 60 on 5 (3), nearly all on smooth or dark faces. At 20, the frames of glasses fade
-  on 2 of 7 wearers (2 of 10); no light rim shows along the jaw any more (2 of 40). On 16 portraits of 1,024 px, looked
-  at in 400 px at 80: stains on none, a fringe that keeps part of its colour on 2, a pale edge at the hairline on 1. At
-  full size, faint stains show on 2 of the 7 bundled portraits, and a pale edge at the hairline on 1.
-- Hair turns grey by a curve of age, not by what the network sees; hairlines stay, and white hair stays white at 20.
-- It moves apparent age less than asked for, at both ends. Judges of age err by years on real faces too.
-- Identity is kept partly because the shape of the head does not change, and eyes and teeth are left almost untouched on
-  purpose.
+- Flaws counted by eye on 40 random test faces of 200 px (in brackets version 0.5, on another 40 faces): at 80,
+  brownish or pale stains on forehead or cheeks of 13 (11), at 60 of 5 (3), nearly all on smooth or dark faces. At 20,
+  the frames of glasses fade on 2 of 7 wearers (2 of 10); a light rim along the jaw shows on none (2). On 16 portraits
+  of 1,024 px, viewed at 400 px, at 80: stains on none, a fringe that keeps part of its colour on 2, a pale edge at
+  the hairline on 1. At full size, faint stains show on 2 of the 7 bundled portraits, and a pale edge at the hairline
+  on 1.
+- Hair turns grey by a curve of age, not by the network; hairlines stay, and white hair stays white at 20.
+- It moves apparent age less than asked for, older and younger. Judges of age are wrong by years on real faces, too.
+- Identity is kept partly because the shape of the head does not change, and because eyes and teeth are left almost
+  unchanged on purpose.
 - Ages under 16 are not modelled.
-- Old faces are rare in the data: above 75 the model has seen few.
+- Old faces are rare in the data: the model has seen few above 75.
 - UTKFace's faces were collected from the web and are small; light, pose and make-up of its groups differ, and the
   model may have learned those differences as age.
 """

@@ -282,7 +282,7 @@ def test_the_split_to_choose_weights_on_gives_a_score_and_warns_whatever_labels_
     )
     assert done.exit_code == 0, done.output
     assert (
-        "selection score (less is better, doing nothing has 2): unknown" in done.output
+        "selection score (lower is better, doing nothing has 2): unknown" in done.output
     )  # so few faces have no KID
     assert "## Choosing weights" in (tmp_path / "report" / "report.md").read_text()
     assert "selection score" in run("compare", tmp_path / "report").output

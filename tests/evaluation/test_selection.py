@@ -56,7 +56,7 @@ def test_the_score_is_the_age_error_and_the_kid_in_parts_of_doing_nothings() -> 
 def test_weights_that_lose_the_person_or_blur_the_face_meet_an_objection() -> None:
     assert select(report()).objections == ()
     (objection,) = select(report(same_person=0.9)).objections
-    assert "90.0% taken for the same person" in objection
+    assert "90.0% accepted as the same person" in objection
     assert objection in select(report(same_person=0.9)).in_words
     assert len(select(report(sharpness=0.8)).objections) == len(select(report(sharpness=1.2)).objections) == 1
 

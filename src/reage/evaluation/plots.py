@@ -66,7 +66,7 @@ def plot_moved(reports: Sequence[Report], path: Path) -> None:
 
 def plot_trade(reports: Sequence[Report], path: Path) -> None:
     """Age error against identity, one point for each model and one for doing nothing; right and low is better."""
-    figure, axes = _figure("outputs taken for the same person, %", "age error, years")
+    figure, axes = _figure("outputs accepted as the same person, %", "age error, years")
     points = {"do nothing": reports[0].nothing, **{report.model.title: report.scores for report in reports}}
     for i, (name, scores) in enumerate(points.items()):
         error, kept = scores.everybody.age[AGE_JUDGES[0]].error, scores.everybody.identity.accepted
@@ -91,7 +91,7 @@ def plot_groups(report: Report, path: Path) -> None:
     groups = {"all": report.scores.everybody, **report.groups}
     figure = Figure(figsize=(9, 0.34 * len(groups) + 1.2), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
-    for axes, title in ((left, "age error, years"), (right, "taken for the same person, %")):
+    for axes, title in ((left, "age error, years"), (right, "accepted as the same person, %")):
         axes.set_title(title, fontsize=10)
         axes.spines[["top", "right"]].set_visible(False)
     places = range(len(groups))

@@ -104,7 +104,7 @@ class Report:
 
     @property
     def kid_ratio(self) -> float:
-        """The model's mean KID over targets in parts of doing nothing's; NaN where that is not above 0."""
+        """The model's mean KID over targets relative to doing nothing; NaN if that is not above 0."""
         nothing = self.nothing.mean_kid.value
         return self.scores.mean_kid.value / nothing if nothing > 0 else math.nan
 

@@ -21,43 +21,44 @@ from reage.evaluation.tables import (
 )
 
 PRESERVATION = {
-    "same_age_l1": "edit to the age the face looks: mean change, levels of 255",
-    "same_age_psnr": "edit to the age the face looks: PSNR, dB (100: equal)",
-    "same_age_ssim": "edit to the age the face looks: SSIM",
+    "same_age_l1": "edit to the apparent age: mean change, levels of 255",
+    "same_age_psnr": "edit to the apparent age: PSNR, dB (100: equal)",
+    "same_age_ssim": "edit to the apparent age: SSIM",
     "outside": "mean change outside the face, levels of 255",
-    "sharpness": "sharpness of the face over the input's",
+    "sharpness": "sharpness of the face relative to the input",
     "perceptual": "perceptual distance to the input, by features of EfficientNet-Lite0 (0: equal)",
 }
 
 EXPLANATION = """Two figures in a cell are those of {first} and of {second}. *Age error*: mean absolute difference
-between the estimated age and the age asked for, over all targets. *Slope*: years that the estimated age changes for
-each year asked for. *Rising*: faces whose estimated age rises from each target to the next. *Moved per year asked*: see
-the section of that name. *Same person*: outputs that the identity judge takes for the person in the photo, at the
-threshold that 1 % of different people pass. *KID*, *FID*: distance between {features} features of outputs and of real
-faces of the ages asked for; beside it, that between real faces and other real faces. Doing nothing keeps identity best,
-so no column means much alone."""
+between the estimated age and the target age, over all targets. *Slope*: change of the estimated age per year of the
+target. *Rising*: faces whose estimated age rises from each target to the next. *Moved per year asked*: see the section
+of that name. *Same person*: outputs that the identity judge accepts as the person in the photo, at a threshold that 1 %
+of the pairs of different people pass. *KID*, *FID*: distance between {features} features of outputs and of real
+faces of the target ages; the row of real faces compares them with other real faces. Doing nothing keeps identity best,
+so read the columns together."""
 
-MOVED = """Years that the estimated age moves in the direction asked, for each year asked: 1 is as asked, 0 is not at
-all. What is asked is counted from the age that the photo looks to {first}, which the model is told; the columns are the
-gaps from there to the target, in years, and shorter edits are left out. Figures of {first} / {second}."""
+MOVED = """Years that the estimated age moves in the direction asked, per year asked: 1 is as asked, 0 is no change.
+The years asked are counted from the age that {first} estimates for the photo, which the model is told; columns are the
+gaps from there to the target, in years; smaller gaps are left out. Figures of {first} / {second}."""
 
-MATCHES = """Identity distances to real photos that show the same people within {about:g} years of the target, at least
-{apart:g} years older or younger than in the edited photo. Below 0, edits come nearer to how people really looked."""
+MATCHES = """Identity distances to real photos of the same people within {about:g} years of the target, at least
+{apart:g} years older or younger than in the edited photo. Below 0, edits are nearer to how people really looked."""
 
-CALIBRATION = """{judge} estimates old people too young, and is therefore calibrated: its mean estimates of {faces} real
-faces of the split {split}, by age bands of {band:g} years and made monotone, are inverted, so that an estimate becomes
-the age of the people who are estimated so. {first} is taken as it is."""
+CALIBRATION = """{judge} underestimates old people and is therefore calibrated: its mean estimates for {faces} real
+faces of the split {split}, by age bands of {band:g} years and made monotone, are inverted, which maps an estimate to
+the age of the people who get it. {first} is not calibrated."""
 
-FEW_FIDS = """FIDs are of equally many pictures, far fewer than the features have dimensions, and therefore biased
-upwards: compare them along a row, but not with published ones. Edits of less than ten years are left out."""
+FEW_FIDS = """FIDs in a row use the same number of pictures, far fewer than the features have dimensions, and are
+therefore biased upwards: compare them within a row, but not with published ones. Edits of less than ten years are left
+out."""
 
-GROUPS = """Labels are those of the data set. Judges err differently between groups, so a difference may be theirs.
-Errors depend on the age of the photo, and groups differ in age: *all of these ages* is the error over everybody of the
-same ages as the group. What an error exceeds it by is not due to age."""
+GROUPS = """Labels are those of the data set. Judges err differently between groups, so a difference may be due to
+them. Errors depend on the age of the photo, and groups differ in age: *all of these ages* is the error over all faces
+of the same ages as the group. An excess over it is not due to age."""
 
 
 def as_markdown(report: Report) -> str:
-    """The whole report, but for its pictures."""
+    """The whole report without its pictures."""
     lines = [f"# Scorecard of {report.model.title}", "", *setting(report)]
     lines += [f"\n**Warning:** {warning}." for warning in report.warnings]
     for title, body in sections(report).items():
@@ -66,7 +67,7 @@ def as_markdown(report: Report) -> str:
 
 
 def setting(report: Report) -> list[str]:
-    """Lines that say on which faces and by which networks the model was judged."""
+    """Lines that name the faces and the judges."""
     protocol, data = report.protocol, report.data
     faces, judges = report.scores.everybody.faces, ", ".join(report.judges)
     return [
@@ -88,7 +89,7 @@ def sections(report: Report) -> dict[str, list[str]]:
         **_selection(report),
         "Years moved per year asked": _moved_lines(report),
         "Age, by target": _age_lines(report),
-        "Identity, by years between the age in the photo and the age asked for": _identity_lines(report),
+        "Identity, by years between the age in the photo and the target": _identity_lines(report),
         "Realism, by target": _realism_lines(report),
         "Preservation": _preservation_lines(report),
         "Groups": _groups_lines(report),
@@ -100,10 +101,10 @@ def sections(report: Report) -> dict[str, list[str]]:
 
 
 def _selection(report: Report) -> dict[str, list[str]]:
-    """How the model stands as a candidate; only where the split is the one to choose weights on."""
+    """The selection score of the model; only on the split for choosing weights."""
     if report.protocol.split != "val":
         return {}
-    note = "Less is better; doing nothing has 2. The rule is in `docs/scorecard.md`."
+    note = "Lower is better; doing nothing has 2. The rule is in `docs/scorecard.md`."
     return {"Choosing weights": [*selection_table([report]), "", note]}
 
 
@@ -132,7 +133,7 @@ def _moved_lines(report: Report) -> list[str]:
 
 
 def _match_lines(rows: Sequence[RealMatch]) -> list[str]:
-    """Edits beside real photos of the same people at about that age."""
+    """Edits compared with real photos of the same people at about that age."""
     head = ["real photos are", "distance of the edited photo", "of the unedited photo", "difference", "pairs"]
     cells = [
         [
@@ -169,7 +170,7 @@ def _age_lines(report: Report) -> list[str]:
 
 
 def _identity_lines(report: Report) -> list[str]:
-    """Who is still taken for the same person, by gap, beside real photos years apart where there are any."""
+    """Acceptance as the same person by gap, and for real photos years apart if there are any."""
     limit = report.threshold
     lines = [
         *_gap_table("outputs", report.identity_by_gap),
@@ -180,7 +181,7 @@ def _identity_lines(report: Report) -> list[str]:
     if report.real_pairs is None:
         return [
             *lines,
-            "The data names nobody twice, so there are no real photos of one person years apart to set beside them.",
+            "The data names nobody twice, so there are no real photos of one person years apart to compare with.",
         ]
     lines += ["", *_gap_table("pairs of real photos", report.real_pairs)]
     if report.real_matches is not None:
@@ -189,7 +190,7 @@ def _identity_lines(report: Report) -> list[str]:
 
 
 def _gap_table(pictures: str, rows: Sequence[IdentityAtGap]) -> list[str]:
-    head = ["years", f"{pictures} taken for the same person", "distance", "cosine", pictures]
+    head = ["years", f"{pictures} accepted as the same person", "distance", "cosine", pictures]
     cells = [
         [
             f"{row.gap[0]:g} to {row.gap[1]:g}",
@@ -204,7 +205,7 @@ def _gap_table(pictures: str, rows: Sequence[IdentityAtGap]) -> list[str]:
 
 
 def _realism_lines(report: Report) -> list[str]:
-    """KID and FID at each target, beside those of real faces."""
+    """KID and FID at each target, with those of real faces."""
     head = ["target", "KID of outputs", "of inputs", "of real faces", "FID of outputs", "of real faces"]
     head += ["outputs", "real faces", "reference", "pictures of an FID"]
     rows = []
@@ -219,7 +220,7 @@ def _realism_lines(report: Report) -> list[str]:
 
 
 def _preservation_lines(report: Report) -> list[str]:
-    """What an edit leaves alone."""
+    """What an edit keeps unchanged."""
     kept = report.scores.everybody.preservation
     measured = {text: getattr(kept, name) for name, text in PRESERVATION.items()}
     rows = [[text, score_text(score, 3)] for text, score in measured.items() if score.count]

@@ -20,7 +20,7 @@ MISSING = "-"
 
 
 def score_text(score: Score, digits: int = 2) -> str:
-    """A score and its interval, where it has one."""
+    """A score and its interval, if it has one."""
     value = number_text(score.value, digits)
     if math.isnan(score.low):
         return value
@@ -48,10 +48,9 @@ def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[s
 
 
 def summary_tables(reports: Sequence[Report]) -> list[str]:
-    """Two tables, of age and of everything else, with lines for doing nothing, each model, and real faces.
+    """Two tables, of age and of everything else, with rows for doing nothing, each model, and real faces.
 
-    Cells with two figures have that of the first judge of age and that of the second. What real faces score, nobody can
-    honestly beat.
+    Cells with two figures have those of the first and the second judge of age.
     """
     ways = {"do nothing": reports[0].nothing, **{report.model.title: report.scores for report in reports}}
     ordinary = span_text(ORDINARY)
@@ -94,7 +93,7 @@ def _keeping_table(ways: Mapping[str, EditScores], reports: Sequence[Report]) ->
         "model",
         "same person",
         "KID, mean over targets",
-        "in parts of doing nothing's",
+        "relative to doing nothing",
         "FID, all targets",
     ]
     head += ["same-age PSNR", "sharpness"]
@@ -152,7 +151,7 @@ def selection_table(reports: Sequence[Report]) -> list[str]:
 
 
 def preference_table(rows: Sequence[Preference]) -> list[str]:
-    """What people preferred, the best first."""
+    """Preferences of people, the best model first."""
     head = [
         "model",
         "score by people (Bradley-Terry)",
@@ -174,7 +173,7 @@ def preference_table(rows: Sequence[Preference]) -> list[str]:
 
 
 def cost_table(reports: Sequence[Report]) -> list[str]:
-    """What the model of each report costs."""
+    """The cost of each model."""
     head = ["model", "family", "size, px", "parameters, million", "GMAC a face", "ms a face", "peak MB"]
     rows = [
         [
