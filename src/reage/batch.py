@@ -182,7 +182,7 @@ def age_strip(
     ``photo`` and ``output`` may be `PIPE`.
 
     A row a face; the first column is the input. Ages that the model cannot give become the nearest that it can;
-    each is shown once. ``on_doubt`` is told of each face whose age may be misread, as by `Sitting.doubts`.
+    each is shown once. ``on_doubt`` is called for each face whose estimated age may be wrong, as in `Sitting.doubts`.
     """
     for age in ages:
         check_age(age)

@@ -14,7 +14,7 @@ from reage.errors import BundleError, NoBundleError, one_line
 from reage.files import checked_name
 
 MANIFEST = "manifest.json"
-"""The file that tells what a bundle is and which other files it has."""
+"""The file that describes a bundle and lists its other files."""
 
 Read = Callable[[str, int], bytes]
 """Reads a file of a bundle by its name; raises `BundleError` if it has more than so many bytes."""

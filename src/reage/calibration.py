@@ -8,7 +8,8 @@ table, measured after training (`reage.training.calibrate`) and stored in the ma
 - ``network_gaps``: for each source age a row of the gaps that the network is given instead; they never fall along the
   row, and are 0 where the gap asked for is 0.
 
-Between its entries it is linear, beyond them it goes on as at its border. The same age in and out stays the identity.
+Between its entries it is interpolated linearly, beyond them it continues as at its border. The same age in and out
+stays the identity.
 """
 
 from __future__ import annotations

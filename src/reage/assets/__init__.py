@@ -14,7 +14,7 @@ def asset(name: str) -> Path:
 
 
 def portraits() -> dict[Path, str]:
-    """The bundled portraits by path, and the name of the person on each; empty where they are not installed.
+    """The bundled portraits by path, and the name of the person on each; empty if they are not installed.
 
     `examples/README.md` says where they are from.
     """

@@ -159,7 +159,7 @@ max_pixels_option = click.option(
     "--max-pixels", type=click.IntRange(1), help="Refuse larger photos; in pixels (default: 200 million)."
 )
 photo_options = _together(*_PHOTO, max_pixels_option)
-"""How photographs are read and written."""
+"""Options for reading and writing photographs."""
 
 
 def make_request(given: dict[str, Any], *, targeted: bool = False) -> Request:

@@ -198,7 +198,7 @@ def train(
 
 
 def _tell_end(trainer: Trainer) -> None:
-    """Say how far the run got; the exit code tells a run that was stopped, too."""
+    """Print how far the run got; the exit code also tells whether it was stopped."""
     steps = trainer.settings.steps
     if trainer.accelerator.is_main_process:
         count = trainer.accelerator.num_processes

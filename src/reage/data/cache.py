@@ -32,7 +32,7 @@ _USUAL_THREADS = 2
 
 
 class PackedCounts(NamedTuple):
-    """What became of the kept images of an index: how many were packed, and how many left out for which reason."""
+    """The numbers of images of an index that were packed, and that were left out, by reason."""
 
     packed: int
     no_face: int

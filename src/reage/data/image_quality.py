@@ -23,7 +23,7 @@ below."""
 
 @dataclass(frozen=True)
 class Measurement:
-    """What `measure` found out about one image; of a corrupt one only ``md5`` means anything."""
+    """The measurements of one image; of a corrupt one only ``md5`` is valid."""
 
     width: int = 0
     height: int = 0
@@ -75,7 +75,7 @@ def measure_all(
 
 
 def read_file(path: Path) -> bytes:
-    """The bytes of a file; none where there is no file, or it is a device or a pipe, which may have no end."""
+    """The bytes of a file; none if there is no file, or it is a device or a pipe, which may have no end."""
     try:
         return path.read_bytes() if path.is_file() else b""
     except (OSError, ValueError):  # ValueError: no file can have that name
@@ -83,7 +83,7 @@ def read_file(path: Path) -> bytes:
 
 
 def decode(data: bytes) -> UInt8 | None:
-    """The image (H, W, 3) BGR in the bytes of a file, or None where it is none."""
+    """The image (H, W, 3) BGR in the bytes of a file, or None if it is none."""
     try:
         image: UInt8 | None = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error:  # raised for an empty buffer and for absurd sizes

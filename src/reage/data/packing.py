@@ -34,7 +34,7 @@ THREADS = 2
 
 
 class Packed(NamedTuple):
-    """What was packed: how many faces, at which quality of WebP, and how many bytes the file has."""
+    """The result of packing: number of faces, WebP quality, and size of the file in bytes."""
 
     faces: int
     quality: int

@@ -101,7 +101,7 @@ class FacePool:
         if not keep.any():
             raise DataError(f"of the faces in the cache, none is in the split {split}")
         self.left_out: dict[str, int] = {}
-        """How many faces of the split do not take part, by reason."""
+        """The number of faces of the split that are left out, by reason."""
         for condition, fits in conditions.items():
             misses = keep & ~np.asarray(fits, bool)
             keep = keep & ~misses
@@ -151,14 +151,14 @@ class FacePool:
         """Indices of the ``count`` faces of ``step``, where every face is drawn once before any is drawn again.
 
         Each pass has an order of its own, which depends on ``seed``; what is left at its end, fewer than ``count``, is
-        left out of it. Raises `DataError` where there are fewer faces than that.
+        left out of it. Raises `DataError` if there are fewer faces than that.
         """
         number, place = divmod(step, self.steps_per_pass(count))
         order = np.random.default_rng([seed, number]).permutation(len(self))
         return order[place * count : (place + 1) * count]
 
     def steps_per_pass(self, count: int) -> int:
-        """Steps of ``count`` faces in one pass of `in_pass`; raises `DataError` where there are fewer faces."""
+        """Steps of ``count`` faces in one pass of `in_pass`; raises `DataError` if there are fewer faces."""
         if len(self) < count:
             raise DataError(f"{len(self)} faces are too few for a step of {count}; make the batch smaller")
         return len(self) // count

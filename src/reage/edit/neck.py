@@ -18,7 +18,7 @@ _FEWEST = 0.35
 
 
 def find_neck(seen: HeadColours, hair: Float32 | None) -> Float32 | None:
-    """How surely each place (T, T) below the jaw is bare skin, 0 to 1; None where it is not to be trusted.
+    """How surely each place (T, T) below the jaw is bare skin, 0 to 1; None if it is not to be trusted.
 
     ``hair`` (T, T) is what `reage.edit.hair.find_hair` found.
     """

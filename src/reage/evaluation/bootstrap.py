@@ -24,14 +24,14 @@ def _nan_as_null(value: float) -> float | None:
 
 
 Number = Annotated[float, BeforeValidator(_null_as_nan), PlainSerializer(_nan_as_null, when_used="json")]
-"""A figure, NaN where there is none. JSON has no NaN: there it is null, and other figures have six decimals."""
+"""A figure, NaN if there is none. JSON has no NaN: there it is null, and other figures have six decimals."""
 
 
 @dataclass(frozen=True)
 class Score:
     """A figure over ``count`` values with the ends of its 95 % bootstrap interval.
 
-    ``value`` is NaN where there are no values; ``low`` and ``high`` are NaN where there are too few for an interval.
+    ``value`` is NaN if there are no values; ``low`` and ``high`` are NaN if there are too few for an interval.
     """
 
     value: Number

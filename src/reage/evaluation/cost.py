@@ -34,13 +34,13 @@ print(*(line.split()[1] for line in open("{_STATUS}") if line.startswith("VmHWM"
 
 @dataclass(frozen=True)
 class Cost:
-    """What one edit costs. Time and memory vary with the machine.
+    """The cost of one edit. Time and memory depend on the machine.
 
     Attributes:
         parameters: of all networks of the model together.
         multiply_adds: of convolutions and matrix products in one pass of its largest network.
         milliseconds: the median over `PASSES` edits.
-        megabytes: peak memory of a fresh process that makes one edit; None where the system does not tell it.
+        megabytes: peak memory of a fresh process that makes one edit; None if the system does not tell it.
     """
 
     parameters: int

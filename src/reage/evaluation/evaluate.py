@@ -42,7 +42,7 @@ FINDERS = ("face_detector.onnx", "face_landmarks.onnx", "selfie_mask.onnx", "fac
 stands in front of them."""
 
 WORDS = ("name", "version", "family", "data", "teachers", "training", "figures", "licence", "files", "format")
-"""What a manifest says that changes no edit."""
+"""Fields of a manifest that do not affect edits."""
 
 FALSE_ACCEPTS = 0.01
 """The share of pairs of different people that the threshold of identity accepts."""
@@ -104,7 +104,7 @@ def evaluate(
         protocol: which faces are edited, to which ages.
         cache: keeps the measurements.
         force: let networks judge that taught the model; the report then warns.
-        progress: is told how far the work is.
+        progress: called with the progress of the work.
         measurers: makes what measures the faces.
 
     Raises:
@@ -234,7 +234,7 @@ def _report(
 
 
 def _warnings(protocol: Protocol, compared: _Compared, scores: EditScores, taught: list[str]) -> list[str]:
-    """What a reader of the report has to know before its figures."""
+    """The warnings of a report."""
     warnings = []
     if taught:
         warnings.append(f"judges that taught this model: {', '.join(taught)}; their figures are worthless")

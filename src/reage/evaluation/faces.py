@@ -26,8 +26,8 @@ class RealFaces:
 
     Attributes:
         age: (N,), labelled ages in years.
-        gender: (N,), "F", "M" or None where unlabelled.
-        race: (N,), codes of the data set, or None where unlabelled.
+        gender: (N,), "F", "M" or None if unlabelled.
+        race: (N,), codes of the data set, or None if unlabelled.
         subject: (N,), the person's name, or a number of its own where the data names nobody.
         estimated_ages: (N, 2) in years, one column for each judge of age.
         male_probability: (N,), from 0 to 1.

@@ -49,7 +49,7 @@ def real_pairs_by_gap(faces: RealFaces, threshold: float) -> tuple[IdentityAtGap
         threshold: the distance below which two pictures are accepted as one person.
 
     Returns:
-        One row for each gap, or None where the data names nobody twice.
+        One row for each gap, or None if the data names nobody twice.
     """
     named = faces.where(faces.is_named())
     same = same_subject(named.subject)
@@ -77,7 +77,7 @@ def real_matches(
         targets: the T ages asked for.
 
     Returns:
-        A row for each direction that has such photos, or None where none has. Intervals are over people.
+        A row for each direction that has such photos, or None if none has. Intervals are over people.
     """
     found: dict[bool, list[tuple[str, float, float]]] = {True: [], False: []}
     for i in np.flatnonzero(faces.is_named()):

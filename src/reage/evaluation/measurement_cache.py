@@ -49,7 +49,7 @@ class MeasurementCache:
             depends_on: whatever the measurements depend on beside the images: hashes of networks, settings.
             rows: rows of an index; the column ``md5`` stands for the content of an image.
             work: measures those of the rows that the cache does not have.
-            progress: is told after each file how many rows are done, and of how many.
+            progress: called after each file with the number of rows done and their total.
 
         Returns:
             The arrays of ``work``, with one row for each of ``rows``, in their order.
@@ -77,7 +77,7 @@ def _key(depends_on: Mapping[str, Any], rows: pd.DataFrame) -> str:
 
 
 def _load(path: Path) -> Arrays | None:
-    """The arrays in a file; None where there is no such file, or only part of one."""
+    """The arrays in a file; None if there is no such file, or only part of one."""
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             return dict(stored)

@@ -44,7 +44,7 @@ Measurers = Callable[[Path, Reager, str], Measure]
 
 
 def one_by_one(root: Path, reager: Reager, features: str) -> Measure:
-    """A `Measure` in this process; raises `ReageError` where packages or weights of the features are missing."""
+    """A `Measure` in this process; raises `ReageError` if packages or weights of the features are missing."""
     measurer = Measurer(root, reager, open_extractor(features))
 
     def measure(
@@ -79,7 +79,7 @@ class Measurer:
         """Measure the photos in N rows of an index as they are.
 
         Returns:
-            Arrays by name: ``found`` (N,), whether there is a face, and where there is none the others are NaN;
+            Arrays by name: ``found`` (N,), whether there is a face, and if there is none the others are NaN;
             ``estimated_ages`` (N, 2) in years; ``male_probability`` (N,); ``descriptors`` (N, 128);
             ``features`` (N, D).
         """

@@ -19,7 +19,7 @@ Features = Float64
 
 
 def slope(targets: Float64, estimates: Float64) -> Float64:
-    """How many years the estimated age changes for each year asked for: 1 is as asked.
+    """Slope: the change of the estimated age per year of the target; 1 is as asked.
 
     Args:
         targets: (T,), ages asked for.

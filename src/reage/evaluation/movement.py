@@ -39,7 +39,7 @@ def years_moved(faces: RealFaces, edited: EditedFaces, targets: Sequence[float])
 
     Returns:
         A row for every judge, direction, band (all ages first) and gap (all gaps first). Intervals are over faces; the
-        score is `NO_SCORE` where there are no such edits.
+        score is `NO_SCORE` if there are no such edits.
     """
     source = faces.estimated_ages[:, :1]
     asked = np.asarray(targets, np.float64)[None] - source  # (N, T)
@@ -59,7 +59,7 @@ def years_moved(faces: RealFaces, edited: EditedFaces, targets: Sequence[float])
 def find_moved(
     rows: Sequence[YearsMoved], judge: str, direction: str, *, source_ages: Span = ALL_AGES, gap: Span
 ) -> Score:
-    """The score in ``rows`` of one judge, direction, band and gap; `NO_SCORE` where there is no such row."""
+    """The score in ``rows`` of one judge, direction, band and gap; `NO_SCORE` if there is no such row."""
     for row in rows:
         if (row.judge, row.direction, row.source_ages, row.gap) == (judge, direction, source_ages, gap):
             return row.moved

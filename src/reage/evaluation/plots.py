@@ -114,7 +114,7 @@ def _bar(axes: Axes, place: int, score: Score, scale: float = 1) -> None:
 
 
 def _interval(score: Score, scale: float = 1) -> list[list[float]] | None:
-    """How far the ends of an interval are from its value, as matplotlib takes it; None where there is no interval."""
+    """How far the ends of an interval are from its value, as matplotlib takes it; None if there is no interval."""
     if math.isnan(score.low):
         return None
     return [[scale * (score.value - score.low)], [scale * (score.high - score.value)]]

@@ -44,7 +44,7 @@ class DataFacts:
 
 @dataclass(frozen=True)
 class CalibrationFacts:
-    """How a judge of age was calibrated: on how many real faces, in bands of how many years, and the curve."""
+    """The calibration of a judge of age: number of real faces, width of the age bands, and the curve."""
 
     judge: str
     faces: int
@@ -70,8 +70,8 @@ class Report:
         judges: SHA-256 of each judging network, by file name.
         versions: versions of the packages that took part, by name.
         warnings: sentences, without their full stops.
-        real_pairs: real photos of one person years apart; None where the data names nobody twice.
-        real_matches: edits beside real photos of the person at that age; None where there are none.
+        real_pairs: real photos of one person years apart; None if the data names nobody twice.
+        real_matches: edits beside real photos of the person at that age; None if there are none.
         scores: the model's.
         nothing: those of doing nothing.
         years_moved: the model's, by judge, direction, age of the source and gap.

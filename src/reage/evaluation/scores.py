@@ -12,7 +12,7 @@ from reage.evaluation.bootstrap import NO_SCORE, Number, Score
 
 @dataclass(frozen=True)
 class AgeScores:
-    """What one judge of age finds, in years.
+    """The scores by one judge of age, in years.
 
     Attributes:
         error: mean absolute difference between the estimated age and the age asked for, over all targets.
@@ -74,7 +74,7 @@ class Realism:
 
 @dataclass(frozen=True)
 class Preservation:
-    """What an edit leaves alone.
+    """How much an edit keeps unchanged.
 
     Attributes:
         same_age_l1, same_age_psnr, same_age_ssim: of the edit to the very age that the face looks, against the input,

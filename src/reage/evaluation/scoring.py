@@ -193,7 +193,7 @@ class Scorer:
 
 
 def mean_kid(kids: Sequence[Kid]) -> Kid:
-    """The mean of the KIDs at several targets, leaving out targets that have none; NaN where no target has one.
+    """The mean of the KIDs at several targets, leaving out targets that have none; NaN if no target has one.
 
     Its error takes those of the targets for independent. It is too small as far as the outputs of one face at several
     targets resemble each other.
@@ -209,7 +209,7 @@ def label_doubts(faces: RealFaces, split: str) -> list[str]:
     """Reasons to think that the labels of real ``faces`` of a ``split`` are wrong; then no score means much.
 
     Returns:
-        Sentences without their full stops; none where judges and labels agree well enough.
+        Sentences without their full stops; none if judges and labels agree well enough.
     """
     doubts, subject = [], f"the real faces of {split}"
     guess = np.abs(faces.age - np.median(faces.age)).mean()

@@ -34,7 +34,7 @@ the base of the nose (left and right of the person shown), in a square of side 1
 
 @dataclass(frozen=True)
 class ApparentAge:
-    """How old a face looks, and of which gender."""
+    """The apparent age and gender of a face."""
 
     age: float
     """In years, 0 to 116."""

@@ -153,7 +153,7 @@ class FaceDetector:
     def follow(self, pixels: UInt8, landmarks: Float32) -> Face | None:
         """The face that had ``landmarks`` (468, 2) a moment ago, in the next frame (H, W, 3) of a video.
 
-        None where the landmark network sees none. Finds faces that moved by 0.4 of their side, not twice that.
+        None if the landmark network sees none. Finds faces that moved by 0.4 of their side, not twice that.
         """
         size = float(np.ptp(landmarks, axis=0).max())
         before = landmarks

@@ -90,7 +90,7 @@ def pull(model: HubModel) -> Bundle:
 
 
 def push(model: HubModel, bundle: Bundle, *, private: bool = False) -> HubModel:
-    """Publish ``bundle`` as one commit, making the repository where there is none; returns its name with the commit.
+    """Publish ``bundle`` as one commit, making the repository if there is none; returns its name with the commit.
 
     ``README.md`` becomes the model card with the metadata that the Hub reads; the other files go as they are. The
     token is that of ``HF_TOKEN`` or ``hf auth login``. ``private`` is for a repository that is made now.

@@ -32,10 +32,10 @@ _SAMPLES = 3
 
 @dataclass
 class Summary:
-    """What a run did: how many photographs are done, had been done before, and failed."""
+    """The result of a batch: the numbers of photographs done, already done, and failed."""
 
     results: str
-    """Where the table of results is."""
+    """The place of the table of results."""
     done: int = 0
     kept: int = 0
     failed: int = 0
@@ -59,7 +59,7 @@ class Summary:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run would do, as far as a few photographs tell."""
+    """The estimate of a batch, measured with a few photographs."""
 
     photos: int
     kept: int
@@ -100,20 +100,19 @@ def run_batch(
     address: str | None = None,
     progress: Progress | None = None,
 ) -> Summary:
-    """Age all photographs of ``source`` into ``target``, as ``reage photo`` would, on many cores.
+    """Edit all photographs of ``source`` like ``reage photo``, on many cores, and write them to ``target``.
 
-    What became of each is a row of ``results.parquet`` in the target; a photograph that cannot be aged is a row with
-    the reason. Photographs whose content and settings are those of a result that is there are not aged again.
+    ``results.parquet`` in the target gets a row for each, with the reason if it failed. Photographs with an existing
+    result of the same content and settings are not edited again.
 
     Args:
         source: as `reage.scale.sources.find_rows` takes it.
-        target: a folder, here or in an object store; it is made if it is missing.
-        request: what is asked of all photographs.
-        options: with which model, and how files are read and written. ``overwrite`` lets the target be a folder that
-            holds other files.
-        workers: how many processes of one core each; None is as many as there are cores.
-        address: of a Ray cluster; None is ``RAY_ADDRESS``, and without that Ray is started on this machine.
-        progress: is told how many photographs are through.
+        target: a local folder or one in an object store; created if it is missing.
+        request: the edit of all photographs.
+        options: the model, and how files are read and written. With ``overwrite`` the target may contain other files.
+        workers: number of processes of one core each; None: the number of cores.
+        address: of a Ray cluster; None: ``RAY_ADDRESS``, or else Ray is started on this machine.
+        progress: called with the number of finished photographs.
 
     Raises:
         BatchError: source, target or cluster cannot be reached, or the target is not one of a batch.

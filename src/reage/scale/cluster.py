@@ -17,10 +17,10 @@ import pyarrow as pa
 from reage.errors import BatchError, one_line
 
 _TASK_RETRIES = 1
-"""How often a block is tried again whose worker ended: by then the cause lies in the block, or in one beside it."""
+"""How often a block is tried again after its worker ended; then the cause is in the block, or in one beside it."""
 _KNOCK_SECONDS = 10.0
 ENDED = "the process that worked on it alone ended, several times; it may need more memory than there is"
-"""What became of a row that `map_rows` does not answer."""
+"""The error of a row that `map_rows` does not return."""
 
 Worker = Callable[..., Callable[[pa.Table], pa.Table]]
 """A class whose objects take a block of rows and answer with one row or more; each lives in a process of its own."""
@@ -28,7 +28,7 @@ Worker = Callable[..., Callable[[pa.Table], pa.Table]]
 
 @contextmanager
 def connected(address: str | None, workers: int | None) -> Iterator[int]:
-    """A connection to Ray and the number of workers to use there; started, and stopped again, where there is none."""
+    """A connection to Ray and the number of workers to use there; started, and stopped again, if there is none."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing about this archive is told to anybody
     os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")  # prints no line of what nodes tell
     import ray
@@ -94,7 +94,7 @@ def _is_standard_error(file: TextIO | None) -> bool:
 
 
 def _knock(address: str) -> None:
-    """Raises `BatchError` where nobody listens at ``address``, which Ray itself finds out after many minutes only."""
+    """Raises `BatchError` if nobody listens at ``address``, which Ray itself finds out after many minutes only."""
     host, _, port = address.rpartition("://")[2].rpartition(":")
     if host and port.isdigit():
         try:
@@ -124,7 +124,7 @@ def map_rows(
     block: int,
     workers: int,
 ) -> Iterator[pa.Table]:
-    """What workers answer to ``rows``, block by block, in whatever order they are ready.
+    """The results of workers for ``rows``, block by block, in the order in which they are ready.
 
     Ray Data gives a worker several blocks at a time, and counts its end as a failure of each of them. So rows that are
     lost with their worker are done again by workers that hold one row each; and those that are lost even so, perhaps
@@ -163,7 +163,7 @@ def _one_by_one(
     arguments: tuple[Any, ...],
     workers: int,
 ) -> Iterator[pa.Table]:
-    """What workers that hold one row each answer to ``rows``; nothing for a row whose worker ends."""
+    """The results of workers with one row each for ``rows``; nothing for a row whose worker ends."""
     if not rows:
         return
     import ray
@@ -196,7 +196,7 @@ def _by_blocks(
     block: int,
     workers: int,
 ) -> Iterator[pa.Table]:
-    """What workers of Ray Data answer to each block of ``rows``; nothing for a block whose worker ends."""
+    """The results of Ray Data workers for each block of ``rows``; nothing for a block whose worker ends."""
     if not rows:
         return
     import ray

@@ -27,7 +27,7 @@ from reage.scale.storage import (
 SCHEMA = pa.schema(
     [
         ("path", pa.string()),  # the photograph
-        ("output", pa.string()),  # its result, within the target; empty where none was tried
+        ("output", pa.string()),  # its result, within the target; empty if none was tried
         ("status", pa.string()),  # done, or failed
         ("message", pa.string()),  # why it failed, in a sentence; else empty
         ("faces", pa.int32()),  # how many were edited

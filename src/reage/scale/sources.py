@@ -36,7 +36,7 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".heic", 
 """The files in a folder that are taken for photographs."""
 _TABLES = {".csv", ".parquet"}
 _CELLS = {"to": "to", "by": "by", "from": "source", "strength": "strength"}
-"""What columns of a table say, as fields of `Request`."""
+"""The columns of a table, and their fields of `Request`."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Row:
 
     photo: str
     output: str
-    """Within the target; empty where there is a problem."""
+    """Within the target; empty if there is a problem."""
     asked: dict[str, float]
     """Fields of `Request` that its row of the table names."""
     size: int = 0
@@ -55,7 +55,7 @@ class Row:
 
 
 def find_rows(source: str, target: str, request: Request) -> list[Row]:
-    """What is to be done for ``source``, each row with an output of its own.
+    """The rows of ``source``, each with its own output.
 
     Args:
         source: a folder (with all folders in it), a pattern such as ``s3://bucket/*.jpg``, a photograph, or a table.

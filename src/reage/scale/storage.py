@@ -78,7 +78,7 @@ def exists(place: str) -> bool:
 
 
 def list_files(place: str) -> dict[str, int]:
-    """The files in the folder ``place`` itself and their sizes in bytes; none where there is no such folder."""
+    """The files in the folder ``place`` itself and their sizes in bytes; none if there is no such folder."""
     return _sizes(place, maxdepth=1)
 
 

@@ -38,14 +38,14 @@ INPUT = pa.schema(
         *((name, pa.float64()) for name in ("to", "by", "source", "strength")),
     ]
 )
-"""The rows that a worker takes; the last four are of `reage.scale.sources.Row.asked`, null where it says nothing."""
+"""The rows that a worker takes; the last four are of `reage.scale.sources.Row.asked`, null if it says nothing."""
 _TRANSFERS = 4
 """Threads that fetch and deliver; they wait for the store nearly all of their time."""
 
 
 @dataclass(frozen=True)
 class Work:
-    """What all rows have in common."""
+    """The settings that all rows share."""
 
     target: str
     request: Request
@@ -69,7 +69,7 @@ class Worker:
         self._meter = _Meter()
 
     def __call__(self, rows: pa.Table) -> pa.Table:
-        """What became of ``rows`` (`INPUT`), as a table of `SCHEMA`, where the status may also be `KEPT`."""
+        """The results of ``rows`` (`INPUT`), as a table of `SCHEMA`, whose status may also be `KEPT`."""
         with (
             ThreadPoolExecutor(_TRANSFERS) as transfers,
             tempfile.TemporaryDirectory(prefix="reage-") as scratch,

@@ -1,7 +1,7 @@
 """Signs outputs with Content Credentials (C2PA), which record the edit, the original and the signer.
 
-A file is signed last, as a whole: whoever changes one byte of it afterwards breaks the signature. The pixels stay as
-they are. c2pa-python does the work; see the specification at https://c2pa.org/specifications.
+The complete file is signed at the end: changing one byte afterwards makes the signature invalid. Signing does not
+change pixels. c2pa-python does the work; see the specification at https://c2pa.org/specifications.
 """
 
 from __future__ import annotations
@@ -65,14 +65,14 @@ def c2pa_module() -> Any:
 
 @dataclass(frozen=True)
 class Signer:
-    """Somebody's certificate and private key, checked and ready to sign files; made by `Signer.load`."""
+    """A certificate with its private key, checked and ready to sign files; made by `Signer.load`."""
 
     name: str
-    """Whom the certificate names."""
+    """The name in the certificate."""
     algorithm: str
     """C2PA's name of the kind of signature, ``es256`` for example."""
     chain: bytes = field(repr=False)
-    """The certificate and those that vouch for it, in PEM form."""
+    """The certificate and the chain of its issuers, in PEM form."""
     key: bytes = field(repr=False)
     """The private key, not encrypted, in PEM form (PKCS #8)."""
 
@@ -84,16 +84,16 @@ class Signer:
         *,
         passphrase: str | None = None,
     ) -> Signer:
-        """Read a certificate and its private key, and try them.
+        """Read a certificate and its private key, and test them.
 
         Args:
-            certificate: a PEM file with the certificate, followed by those that vouch for it; the root may be left out.
-            key: a PEM file with the private key: on the curve P-256, P-384 or P-521, Ed25519, or RSA.
-            passphrase: what the key is encrypted with, if it is.
+            certificate: a PEM file with the certificate, followed by the chain of its issuers; the root may be left
+            out. key: a PEM file with the private key: ECDSA on P-256, P-384 or P-521, Ed25519, or RSA. passphrase: of
+            the key, if it is encrypted.
 
         Raises:
-            SignatureError: the files cannot be read, do not belong together, are expired or not yet valid, or make
-                no certificate that Content Credentials may be signed with; or the extra ``sign`` is not installed.
+            SignatureError: the files cannot be read or do not belong together, or the certificate is expired, not yet
+                valid or not suitable for Content Credentials; or the extra ``sign`` is not installed.
         """
         c2pa_module()
         chain = read_certificates(certificate)
@@ -211,7 +211,7 @@ def _thumbnail(original: Photo) -> bytes:
 
 
 def read_certificates(path: str | os.PathLike[str]) -> list[Certificate]:
-    """The certificates in a PEM file; raises `SignatureError` where there are none."""
+    """The certificates in a PEM file; raises `SignatureError` if there are none."""
     from cryptography import x509
 
     try:

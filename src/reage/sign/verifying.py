@@ -20,14 +20,14 @@ _PROBLEMS = {
     "assertion.dataHash.mismatch": "the file was changed after it was signed",
     "assertion.bmffHash.mismatch": "the file was changed after it was signed",
     "assertion.boxesHash.mismatch": "the file was changed after it was signed",
-    "assertion.hashedURI.mismatch": "what the credentials say was changed after they were signed",
+    "assertion.hashedURI.mismatch": "the credentials were changed after they were signed",
     "claimSignature.mismatch": "the signature does not belong to these credentials",
-    "claimSignature.outsideValidity": "the certificate was not valid when it signed",
-    "signingCredential.expired": "the certificate has expired, and no trusted clock says when the file was signed",
-    "signingCredential.invalid": "the certificate is not one that Content Credentials may be signed with",
-    "signingCredential.revoked": "the certificate was withdrawn by its issuer",
+    "claimSignature.outsideValidity": "the certificate was not valid at the time of signing",
+    "signingCredential.expired": "the certificate has expired, and there is no trusted time stamp of the signature",
+    "signingCredential.invalid": "the certificate is not suitable for signing Content Credentials",
+    "signingCredential.revoked": "the certificate was revoked by its issuer",
 }
-"""What c2pa's codes of failure mean, in plain words."""
+"""c2pa's failure codes in plain words."""
 _UNTRUSTED = "signingCredential.untrusted"
 _WORDS = {
     "trusted": "the file is unchanged since it was signed, and an authority that you trust vouches for the signer",
@@ -56,13 +56,13 @@ class Credentials:
     """Whom the certificate names."""
     organisation: str
     steps: tuple[str, ...]
-    """What was done, in order, in words."""
+    """The steps of editing, in order."""
     originals: tuple[Original, ...]
 
 
 @dataclass(frozen=True)
 class Statement:
-    """What one file says of its making."""
+    """The provenance of one file."""
 
     file: Path
     mark: dict[str, Any] | None
@@ -73,7 +73,7 @@ class Statement:
 
     @property
     def is_contradicted(self) -> bool:
-        """Whether the file was changed after it was signed, or its signature cannot be relied on for other reasons."""
+        """Whether the file was changed after it was signed, or its signature is invalid for another reason."""
         return self.credentials is not None and self.credentials.state == "invalid"
 
     def as_dict(self) -> dict[str, Any]:
@@ -88,7 +88,7 @@ class Statement:
 
 
 def verify_file(path: str | os.PathLike[str], *, trust: str | os.PathLike[str] | None = None) -> Statement:
-    """Read what a picture, film or video says of its making; nothing is fetched from the network.
+    """Read the provenance of a picture, film or video; nothing is fetched from the network.
 
     Args:
         path: any file that reage or c2pa reads.

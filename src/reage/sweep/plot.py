@@ -112,5 +112,5 @@ def _best(trials: Sequence[FrozenTrial]) -> FrozenTrial:
 
 
 def _reached(trial: FrozenTrial) -> float | None:
-    """The least figure of a trial; None where it has none."""
+    """The least figure of a trial; None if it has none."""
     return min(trial.intermediate_values.values(), default=None)

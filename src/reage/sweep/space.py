@@ -99,7 +99,7 @@ def require_searchable(settings: TrainSettings, searched: Sequence[Searched]) ->
 
 
 def recipe_text(settings: TrainSettings, values: Mapping[str, Value]) -> str:
-    """A recipe of ``settings`` with some ``values`` by key. Raises `ConfigError` where there is no such group."""
+    """A recipe of ``settings`` with some ``values`` by key. Raises `ConfigError` if there is no such group."""
     overrides = [f"{key}={_text(value)}" for key, value in values.items()]
     stored = yaml.safe_dump(settings.model_dump(mode="json", exclude_defaults=True))
     changed = parse_recipe(stored, "the recipe", overrides)

@@ -97,7 +97,7 @@ class Sweep:
             raise ConfigError(f"{folder} contains a sweep with other settings: choose another folder")
 
     def run(self, trials: int) -> Path | None:
-        """Go on until there are as many ``trials``; returns the recipe of the best, None where none has succeeded.
+        """Go on until there are as many ``trials``; returns the recipe of the best, None if none has succeeded.
 
         Raises:
             ConfigError: a trial ended before its first step; it is tried again when the sweep goes on.
@@ -211,7 +211,7 @@ def finished(study: optuna.Study) -> list[FrozenTrial]:
 def _locked(folder: Path) -> Iterator[int | None]:
     """While the block runs, no other sweep works in ``folder``; yields what a trial inherits to hold the lock, too.
 
-    Raises `ReageError` where another one does. Systems without such locks have none.
+    Raises `ReageError` if another one does. Systems without such locks have none.
     """
     try:
         import fcntl

@@ -21,7 +21,7 @@ from reage.files import writing
 
 
 def read_about(path: Path) -> dict[str, Any]:
-    """The header of a file of `save_weights` or `save_checkpoint`. Raises `ConfigError` where it is none."""
+    """The header of a file of `save_weights` or `save_checkpoint`. Raises `ConfigError` if it is none."""
     try:
         with safe_open(path, "pt") as file:
             return _about(file)
@@ -46,7 +46,7 @@ def load_weights(path: Path, networks: Mapping[str, nn.Module]) -> dict[str, Any
     """Fill ``networks`` from a file of `save_weights` or `save_checkpoint`; returns its header.
 
     Networks in the file that are not in ``networks`` are ignored; where a checkpoint has the average of one, that is
-    taken. Raises `ConfigError` where one is missing or does not fit.
+    taken. Raises `ConfigError` if one is missing or does not fit.
     """
     tensors, about = read_tensors(path)
     averages = _under(tensors, "average.")
@@ -59,7 +59,7 @@ def load_weights(path: Path, networks: Mapping[str, nn.Module]) -> dict[str, Any
 def copy_weights(source: Mapping[str, nn.Module], networks: Mapping[str, nn.Module], path: Path) -> None:
     """Fill ``networks`` from those of the same names in ``source``, which were read from ``path``.
 
-    Raises `ConfigError` where one is missing or does not fit.
+    Raises `ConfigError` if one is missing or does not fit.
     """
     _fill(networks, _flatten(source), path)
 
@@ -101,7 +101,7 @@ def load_checkpoint(
 ) -> dict[str, Any]:
     """Fill networks and optimisers from a file of `save_checkpoint`; returns its header.
 
-    Learning rates are not stored, since the schedule gives them for every step. Raises `ConfigError` where the file
+    Learning rates are not stored, since the schedule gives them for every step. Raises `ConfigError` if the file
     does not fit.
     """
     tensors, about = read_tensors(path)

@@ -15,7 +15,7 @@ def say(line: str) -> None:
 
 
 def epoch_line(step: int, settings: TrainSettings) -> str:
-    """``Starting epoch 2/50``, or, where ``step`` is in the midst of an epoch, that the run goes on in it."""
+    """``Starting epoch 2/50``, or, if ``step`` is in the middle of an epoch, that the run resumes there."""
     epoch, taken = divmod(step, settings.steps_per_epoch)
     verb = "Going on in" if taken else "Starting"
     return f"{verb} epoch {epoch + 1}/{settings.epochs}"

@@ -26,7 +26,7 @@ EYES = ((0.3052, 0.3010), (0.6806, 0.3009))
 
 
 class DlibAge:
-    """The network, for faces in the aligned frame. Raises `ConfigError` where the file at ``path`` is not it."""
+    """The network, for faces in the aligned frame. Raises `ConfigError` if the file at ``path`` is not it."""
 
     def __init__(self, path: Path) -> None:
         try:

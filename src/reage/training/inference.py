@@ -38,7 +38,7 @@ from reage.training.painting import enlarge, largest_face, require_enlargeable, 
 
 
 class Models(NamedTuple):
-    """Encoder E, age embedding A (None where the model is not conditional), generator G and discriminator D."""
+    """Encoder E, age embedding A (None if the model is not conditional), generator G and discriminator D."""
 
     E: Encoder | OriginalEncoder
     A: AgeEmbedding | OriginalAgeEmbedding | None
@@ -175,7 +175,7 @@ def infer_image(
 
 
 def _paint(models: Models, face: UInt8, age: float) -> UInt8:
-    """What the networks make of an aligned face (S, S, 3) at ``age`` in years: (S, S, 3)."""
+    """The picture that the networks paint of an aligned face (S, S, 3) at ``age`` in years: (S, S, 3)."""
     networks: dict[str, nn.Module] = {"encoder": models.E, "generator": models.G}
     if models.A is not None:
         networks["age_embedding"] = models.A

@@ -34,7 +34,7 @@ def largest_face(image_path: str | os.PathLike[str], size: int, zoom: float = 1.
 
 
 def require_enlargeable(size: int, upscale: int | None) -> None:
-    """Raises `ConfigError` where pictures of ``size`` px cannot be enlarged to ``upscale`` px (None: as they are)."""
+    """Raises `ConfigError` if pictures of ``size`` px cannot be enlarged to ``upscale`` px (None: as they are)."""
     if upscale is not None and not size <= upscale <= LARGEST:
         raise ConfigError(f"upscale must be {size} to {LARGEST} px for this picture, not {upscale}")
 

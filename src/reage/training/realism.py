@@ -19,7 +19,7 @@ class RealismMeter:
     """Measures a distance between edited and real faces, and keeps the features of the real ones for the next time."""
 
     name: str
-    """What it measures: kid or fid."""
+    """The metric: kid or fid."""
     extract: Extractor
     distance: Callable[[Float64, Float64], float]
     """Takes the features of edited and of real faces, each (N, D)."""
@@ -56,7 +56,7 @@ class RealismMeter:
 def realism_meters(settings: TrainSettings, family: Family) -> list[RealismMeter]:
     """What a run measures of realism: the KID if its features are installed, and the FID if it is asked for.
 
-    Nothing where the family makes no pictures. Raises `ReageError` where the features of the FID are not installed.
+    Nothing where the family makes no pictures. Raises `ReageError` if the features of the FID are not installed.
     """
     if not family.directions():
         return []

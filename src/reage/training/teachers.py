@@ -109,7 +109,7 @@ class Teacher:
 def calibrator(path: Path, pool: FacePool, device: torch.device) -> Curve:
     """The age network at ``path`` with its curve: a run folder, or the file of dlib's (`DlibAge`).
 
-    Raises `ConfigError` where it is neither. The other arguments are those of `Curve`.
+    Raises `ConfigError` if it is neither. The other arguments are those of `Curve`.
     """
     return (
         Curve(DlibAge(path), pool, device)
@@ -119,7 +119,7 @@ def calibrator(path: Path, pool: FacePool, device: torch.device) -> Curve:
 
 
 def read_age_net(run: Path) -> AgeNet:
-    """The age network of the run folder ``run``, in eval mode and frozen. Raises `ConfigError` where it is none."""
+    """The age network of the run folder ``run``, in eval mode and frozen. Raises `ConfigError` if it is none."""
     try:
         widths = json.loads((run / "settings.json").read_text())["options"]["widths"]
     except (OSError, ValueError, KeyError) as error:

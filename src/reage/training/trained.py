@@ -35,9 +35,9 @@ class Trained:
     """Side of the faces in pixels."""
     exported: Exported
     training: dict[str, Any]
-    """What a manifest says of the training."""
+    """The training settings for the manifest."""
     settings: TrainSettings | None = None
-    """Of the run, where there is one."""
+    """Settings of the run, if there is one."""
 
 
 def is_trained(place: Path) -> bool:

@@ -128,7 +128,7 @@ class Trainer:
         self._archiving.complete = self.step == self.settings.steps
 
     def test(self) -> dict[str, Any]:
-        """Measure the best weights, or where there are none yet those the run starts from, on the test split.
+        """Measure the best weights, or if there are none yet those the run starts from, on the test split.
 
         Returns:
             What ``metrics/test_metrics.json`` then holds. Nothing else that a run left in the folder changes, but for
@@ -347,7 +347,7 @@ class Trainer:
 def resolved(settings: TrainSettings, family: Family, processes: int = 1) -> TrainSettings:
     """``settings`` with every option of the family written out, defaults among them, and with the steps of an epoch.
 
-    Raises `DataError` where an epoch is to be one pass over the faces, and they are fewer than a step takes.
+    Raises `DataError` if an epoch is to be one pass over the faces, and they are fewer than a step takes.
     """
     steps = settings.steps_per_epoch
     if not steps:

@@ -35,7 +35,7 @@ def write_webp(frames: Iterable[UInt8], durations: Sequence[int], path: Path, ma
         frames: pictures (H, W, 3).
         durations: how long each is shown, in milliseconds.
         path: the file to write.
-        mark: what the file says about its making.
+        mark: the AI-edited mark of the file.
     """
     with open(path, "wb") as file:
         _save(

@@ -19,7 +19,7 @@ KEEPS_TURNS = hasattr(av.VideoStream, "set_display_rotation")
 
 @dataclass(frozen=True)
 class Coding:
-    """How the frames of a video are shown, and what the file says about itself."""
+    """The encoding, display and tags of a video."""
 
     width: int
     height: int

@@ -47,8 +47,10 @@ class EditPlan:
         *,
         smooth: bool = True,
     ) -> list[tuple[AlignedFace, Edit]]:
-        """What to composite in frame ``number`` (H, W, 3), shown at ``time`` seconds, the edit of the face being the
-        last: frames in order. ``others`` are the transforms (2, 3) to the aligned frames of other faces in it."""
+        """The edits to composite in frame ``number`` (H, W, 3), shown at ``time`` seconds, that of the face last.
+
+        Call it for the frames in order. ``others`` are the transforms (2, 3) to the aligned frames of its other faces.
+        """
         pose, step = self.poses[number], time - self.time
         face = reager.align(pixels, pose.matrix, pose.landmarks)
         steady = partial(self.mask_smoother.next, step=step, fresh=pose.fresh) if smooth else None
@@ -64,7 +66,7 @@ class EditPlan:
 
     @property
     def memory(self) -> dict[str, Float32]:
-        """What it remembers of the frames before, to go on in another process."""
+        """Its state, to continue in another process."""
         parts = {
             "edit": self.smoother.memory,
             "mask": self.mask_smoother.memory,
@@ -82,7 +84,7 @@ class EditPlan:
 def plan_edits(
     reager: Reager, followed: TrackedVideo, request: Request, *, smooth: bool = True
 ) -> list[EditPlan]:
-    """What is to be done with whom; raises `NoFaceError` where no face was found."""
+    """An `EditPlan` for each track to edit; raises `NoFaceError` if no face was found."""
     people = followed.people()
     if not people:
         raise NoFaceError("no face found in the video; a face must be at least 40 pixels high in some frames")

@@ -49,7 +49,7 @@ _SAMPLES = 6
 
 @dataclass(frozen=True)
 class Look:
-    """How a film looks, whatever is asked of the face."""
+    """The format of a film: length, size, labels."""
 
     seconds: float = 6.0
     fps: float = 24.0
@@ -79,7 +79,7 @@ PLAIN = Look()
 
 @dataclass(frozen=True)
 class _Scene:
-    """What all frames of a film share: the picture, the face in it, and its edits at some ages."""
+    """The data that all frames of a film share: the picture, the face in it, and its edits at some ages."""
 
     base: UInt8
     areas: list[AlignedFace]
@@ -120,7 +120,7 @@ def write_film(
 
     The suffix of ``path`` names the format: .mp4, .gif or .webp. The face is the one that ``request`` names, or the
     largest. Ages beyond what the model was trained on are clamped, so that no part of the film stands still.
-    ``signer`` signs it with Content Credentials; ``progress`` is told frames done and their number.
+    ``signer`` signs it with Content Credentials; ``progress`` is called with the frames done and their number.
 
     Raises `AgeError`, `NoFaceError` for a face that there is not, `ExistsError` if ``path`` exists (unless
     ``overwrite``), `SignatureError` if it cannot be signed, and `VideoError` for what else cannot be done.
@@ -213,7 +213,7 @@ def _scene(
     look: Look,
     usual_side: int,
 ) -> tuple[_Scene, float]:
-    """What all frames of the film between two ``ages`` share, and the age that the face has in the photo."""
+    """The `_Scene` of a film between two ``ages``, and the age of the face in the photo."""
     source, male = request.source_age(face.apparent_age), request.gender(face.male_probability)
     base, matrix = _picture(sitting.photo, face, look.side, usual_side, look.whole)
     knots, edits = _knots(*ages, source), []
@@ -230,7 +230,7 @@ def _scene(
 def _picture(
     photo: Photo, face: SittingFace, side: int | None, usual: int, whole: bool
 ) -> tuple[UInt8, Float32]:
-    """What the film shows, unedited, (H, W, 3) of even sides; and the transform (2, 3) from it to the photo."""
+    """The unedited picture of the film, (H, W, 3) with even sides, and the transform (2, 3) from it to the photo."""
     head = head_box(face.face.landmarks_photo, photo.pixels.shape)
     x0, y0, x1, y1 = (0, 0, photo.width, photo.height) if whole else head
     crop = np.ascontiguousarray(eight_bits(photo.pixels[y0:y1, x0:x1]))

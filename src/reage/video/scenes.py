@@ -104,7 +104,7 @@ class ShotDetector:
 
 
 def _is_other(before: _Seen, now: _Seen) -> bool:
-    """Whether two frames are of different shots."""
+    """Whether two frames belong to different shots."""
     if cv2.absdiff(now.thumb, before.thumb).mean() < _CHANGE:
         return False
     distance = cv2.compareHist(_histogram(now.thumb), _histogram(before.thumb), cv2.HISTCMP_BHATTACHARYYA)

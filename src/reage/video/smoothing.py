@@ -58,7 +58,7 @@ def smoothed(values: npt.NDArray[Any], times: Float64, width: float) -> Float32:
 
 @dataclass(frozen=True)
 class Pose:
-    """Where a face is in one frame of a video, and how much of its edit is shown."""
+    """The position of a face in one frame of a video, and the weight of its edit."""
 
     matrix: Float32
     """The similarity (2, 3) from the frame to the aligned frame."""
@@ -67,7 +67,7 @@ class Pose:
     weight: float
     """The part of the edit that is shown, 0 to 1."""
     fresh: bool
-    """Whether the smoothing of edits begins anew here, because the face was not there just before."""
+    """Whether the smoothing of edits starts again here, because the face was not visible just before."""
 
 
 def poses(
@@ -166,7 +166,7 @@ class EditSmoother:
 
     @property
     def memory(self) -> dict[str, Float32]:
-        """What it remembers of the frames before, to go on in another process."""
+        """Its state, to continue in another process."""
         if self._edit is None or self._face is None:
             return {}
         return {"delta": self._edit.delta, "gain": self._edit.gain, "face": self._face}
@@ -207,7 +207,7 @@ class MaskSmoother:
 
     @property
     def memory(self) -> dict[str, Float32]:
-        """What it remembers of the frames before, to go on in another process."""
+        """Its state, to continue in another process."""
         if self._masks is None or self._found is None:
             return {}
         found = {f"found_{name}": mask for name, mask in vars(self._found).items()}

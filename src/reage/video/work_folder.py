@@ -72,7 +72,7 @@ class WorkFolder:
         _save(self._faces, arrays)
 
     def done(self) -> tuple[int, Arrays]:
-        """How many parts are there, from the first one on, and what was kept with the last of them."""
+        """The number of consecutive parts from the first one on, and the arrays stored with the last."""
         self._forget("frames-", kept=self._kind)
         number = 0
         memory: Arrays = {}
@@ -148,7 +148,7 @@ def _save(path: Path, arrays: Mapping[str, Any]) -> None:
 
 
 def _load(path: Path) -> Arrays | None:
-    """The arrays in a file; None where there is none, or it is damaged."""
+    """The arrays in a file; None if there is none, or it is damaged."""
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             return {name: stored[name] for name in stored.files}

@@ -163,7 +163,7 @@ def create_video(
         place: the file to write, whatever its name.
         suffix: one of `WRITABLE_SUFFIXES`, which names the format.
         coding: how the frames are shown.
-        mark: what the file says about its making.
+        mark: the AI-edited mark of the file.
         crf: quality, where 0 is best and 51 is worst.
         copied: streams of another video whose packets are going to be copied.
         attached: attachments of another video, for formats that can hold them: see `can_attach`.

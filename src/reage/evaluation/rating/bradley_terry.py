@@ -17,7 +17,7 @@ _ITERATIONS = 50
 
 @dataclass(frozen=True)
 class Preference:
-    """How people like a model beside the others.
+    """The score of a model by the votes of people.
 
     ``score`` is the logarithm of its strength, the mean of all models being 0: it wins a share ``1 / (1 + exp(-d))`` of
     the votes against a model whose score is lower by d. ``score.count`` is how many votes it took part in.

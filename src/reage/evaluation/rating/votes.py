@@ -37,7 +37,7 @@ class Vote(BaseModel):
 
 
 def read_votes(path: Path) -> list[Vote]:
-    """The votes in a file, in order; none where there is no file yet.
+    """The votes in a file, in order; none if there is no file yet.
 
     Raises:
         ReageError: it cannot be read, or a line of it is no vote.

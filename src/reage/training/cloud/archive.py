@@ -74,7 +74,7 @@ class Archive:
                 raise self._error("read", error) from error
 
     def names(self) -> list[str]:
-        """The names of all files, sorted; none where there is no such folder."""
+        """The names of all files, sorted; none if there is no such folder."""
         try:
             self._files.invalidate_cache()
             found = self._files.find(self._root)

@@ -63,7 +63,7 @@ class Instance:
         self._terminate(dry_run=True)
 
     def terminate(self) -> None:
-        """Let EC2 end the instance, which takes a while. Raises `ConfigError` where it refuses."""
+        """Let EC2 end the instance, which takes a while. Raises `ConfigError` if it refuses."""
         self._terminate(dry_run=False)
 
     def _terminate(self, *, dry_run: bool) -> None:
@@ -84,7 +84,7 @@ class Instance:
 
 
 def require_boto3() -> None:
-    """Raises `ConfigError` where boto3 is not installed."""
+    """Raises `ConfigError` if boto3 is not installed."""
     if find_spec("boto3") is None:
         raise ConfigError("terminate_instance needs boto3: pip install 'reage[cloud]'")
 

@@ -17,13 +17,13 @@ from reage.training.cloud.archive import Archive
 from reage.training.console import say
 
 PLACE = "archive.json"
-"""The file in a run folder that says where the run is kept."""
+"""The file in a run folder with the URL of its archive."""
 PAUSES = (1.0, 4.0, 16.0)
 """Seconds to wait before each further attempt at what failed."""
 
 
 def place_of(folder: Path) -> str | None:
-    """The URL where the run in ``folder`` is kept, as far as it says one."""
+    """The URL of the archive of the run in ``folder``, if there is one."""
     try:
         return str(json.loads((folder / PLACE).read_text())["url"])
     except (OSError, ValueError, KeyError, TypeError):
@@ -129,7 +129,7 @@ class Synchroniser:
         self._wanted.set()
 
     def finish(self) -> ArchiveError | None:
-        """Copy what is missing, and wait for that; returns why something is missing still, None where nothing is."""
+        """Copy what is missing, and wait for that; returns why something is missing still, None if nothing is."""
         self._ending.set()
         self._wanted.set()
         self._thread.join()
@@ -143,7 +143,7 @@ class Synchroniser:
             ended = self._ending.is_set()  # asked before the copying, so that the last one has everything
             self._failure = self._attempt_all()
             if self._failure and not ended:
-                self._warn(f"warning: {self._failure}; training goes on, and it will be tried again")
+                self._warn(f"warning: {self._failure}; training continues, and the copy will be tried again")
 
     def _attempt_all(self) -> ArchiveError | None:
         """Copy what changed, in several attempts; returns the last failure."""
