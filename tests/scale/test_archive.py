@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow.parquet
@@ -21,6 +22,7 @@ from PIL import Image
 
 from reage.cli.main import main
 from reage.photo.files import read_provenance
+from reage.scale.cluster import _connection
 
 pytestmark = [  # of Ray and what it brings
     pytest.mark.filterwarnings(f"ignore::{kind}")
@@ -213,6 +215,19 @@ def test_a_batch_that_is_killed_goes_on_where_it_was(archive: Path, killed: Path
     assert f"{42 - len(told)} aged, {len(told)} already done, 0 failed" in result.output
     assert {name: (killed / name).stat().st_mtime_ns for name in told} == before
     assert len(table(killed)) == 42
+
+
+def test_ray_s_answer_to_sigterm_does_not_replace_that_of_reage() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    ray = SimpleNamespace(
+        init=lambda **_: signal.signal(signal.SIGTERM, lambda number, _: sys.exit(number)),
+        shutdown=lambda: None,
+    )
+    try:
+        with _connection(ray, None, 1):
+            assert signal.getsignal(signal.SIGTERM) == before
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def one_line(result: Result) -> str:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import socket
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -48,6 +50,7 @@ def connected(address: str | None, workers: int | None) -> Iterator[int]:
 @contextmanager
 def _connection(ray: Any, address: str | None, count: int) -> Iterator[None]:
     quiet = {"log_to_driver": False, "logging_level": logging.CRITICAL}
+    on_sigterm = signal.getsignal(signal.SIGTERM)
     try:
         if address:
             ray.init(address=address, **quiet)
@@ -56,6 +59,8 @@ def _connection(ray: Any, address: str | None, count: int) -> Iterator[None]:
     except Exception as error:  # ConnectionError, RuntimeError, ValueError and others
         where = f"cannot join the Ray cluster at {address}" if address else "Ray cannot start on this machine"
         raise BatchError(f"{where}: {one_line(error)}") from error
+    if threading.current_thread() is threading.main_thread() and on_sigterm is not None:
+        signal.signal(signal.SIGTERM, on_sigterm)  # Ray's own ends the process with another exit code
     try:
         yield
     finally:
