@@ -1,4 +1,4 @@
-"""Ages a bundled portrait to several ages with the embedded model, and says where the pictures are."""
+"""Edits a bundled portrait to several ages with the embedded model, and prints where the pictures are."""
 
 from pathlib import Path
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Trains the flagship for some minutes on a machine with a GPU, from a packed cache; called again, it goes on.
+# Trains recipes/delta.yaml for some minutes on a machine with a GPU, from a packed cache; repeat it to continue.
 #
 #   reage data pack work/cache128 -o faces.npz --min-sharpness 32        on your own machine
 #   recipes/on_gpu.sh faces.npz 9 [key=value]...                         in a checkout of this project on the other
