@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from reage import Reager
-from reage.evaluation.judges import Judgement, Judges, judges_that_taught
+from reage.evaluation.judges import Judgement, Judges, judges_among_teachers
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 
@@ -74,9 +74,9 @@ def test_gender_is_estimated_as_it_is_known(
 
 
 def test_a_judge_among_the_teachers_is_found() -> None:
-    assert judges_that_taught(["reage age network (UTKFace train split)"], "lite0") == []
-    assert judges_that_taught(["faceres.onnx", "Inception-v3"], "lite0") == ["faceres.onnx"]
-    assert judges_that_taught(["EfficientNet-Lite0", "face_age"], "lite0") == [
+    assert judges_among_teachers(["reage age network (UTKFace train split)"], "lite0") == []
+    assert judges_among_teachers(["faceres.onnx", "Inception-v3"], "lite0") == ["faceres.onnx"]
+    assert judges_among_teachers(["EfficientNet-Lite0", "face_age"], "lite0") == [
         "face_age.onnx",
         "EfficientNet-Lite0",
     ]

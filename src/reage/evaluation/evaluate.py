@@ -25,7 +25,7 @@ from reage.evaluation.cost import Cost
 from reage.evaluation.faces import EditedFaces, RealFaces, do_nothing, edited_faces, groups_of
 from reage.evaluation.features import weights_file
 from reage.evaluation.identity import identity_by_gap, real_matches, real_pairs_by_gap
-from reage.evaluation.judges import AGE_JUDGES, JUDGES, judges_that_taught
+from reage.evaluation.judges import AGE_JUDGES, JUDGES, judges_among_teachers
 from reage.evaluation.measurement_cache import Arrays, MeasurementCache
 from reage.evaluation.measurer import Measure, Measurers, one_by_one
 from reage.evaluation.metrics import Calibration, acceptance_threshold, calibrate
@@ -38,8 +38,7 @@ from reage.progress import Progress
 from reage.reager import Reager
 
 FINDERS = ("face_detector.onnx", "face_landmarks.onnx", "selfie_mask.onnx", "face_occlusions.npz")
-"""Networks that judge nothing, but find the faces that are judged, the hair and neck that follow their edits, and what
-stands in front of them."""
+"""Networks that do not judge, but find faces, hair, neck and occlusions."""
 
 WORDS = ("name", "version", "family", "data", "teachers", "training", "figures", "licence", "files", "format")
 """Fields of a manifest that do not affect edits."""
@@ -61,7 +60,7 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class _Measured:
-    """What was measured: rows of the index and arrays by split, and of the edited faces their rows and arrays.
+    """The measurements: rows of the index and arrays by split, and those of the edited faces.
 
     ``positions`` are those of the edited faces among the rows of the judged split.
     """
@@ -96,23 +95,23 @@ def evaluate(
     progress: Progress,
     measurers: Measurers = one_by_one,
 ) -> Evaluation:
-    """Judge a model on a data set. The same call gives the same report, but for its cost.
+    """Evaluate a model on a data set. The same call gives the same report, except for the cost.
 
     Args:
         bundle: the model.
         index_path: the index of the data set (`reage data index`).
         protocol: which faces are edited, to which ages.
         cache: keeps the measurements.
-        force: let networks judge that taught the model; the report then warns.
+        force: accept judges that took part in training the model; the report then warns.
         progress: called with the progress of the work.
         measurers: makes what measures the faces.
 
     Raises:
-        JudgeError: a judge taught the model, and ``force`` is false.
+        JudgeError: a judge took part in training the model, and ``force`` is false.
         ReageError: the packages or weights of the features are missing.
         DataError: the index or its images cannot be read, or too few faces are usable.
     """
-    taught = judges_that_taught(bundle.manifest.teachers, protocol.features)
+    taught = judges_among_teachers(bundle.manifest.teachers, protocol.features)
     if taught and not force:
         raise JudgeError(
             f"{', '.join(taught)} would judge {bundle.manifest.title}, but took part in its training"
@@ -197,7 +196,7 @@ def _compare_with_real(protocol: Protocol, measured: _Measured, seen: Int64) -> 
 def _report(
     bundle: Bundle, protocol: Protocol, data: DataFacts, compared: _Compared, taught: list[str]
 ) -> Report:
-    """All scores in a report; ``taught`` are the judges that taught the model."""
+    """All scores in a report; ``taught`` are the judges that took part in training the model."""
     faces, edited, scorer = compared.faces, compared.edited, compared.scorer
     scores = scorer.edit_scores(faces, edited)
     races = dict(enumerate(UTKFACE_RACES)) if data.dataset == "utkface" else {}
@@ -253,7 +252,7 @@ def _warnings(protocol: Protocol, compared: _Compared, scores: EditScores, taugh
 
 
 def _real_faces(rows: pd.DataFrame, measured: Arrays) -> RealFaces:
-    """The photos in rows of an index with what was measured of them."""
+    """The photos in rows of an index with their measurements."""
 
     def label(name: str) -> npt.NDArray[Any]:
         column = rows[name].astype(object)
@@ -282,7 +281,7 @@ def _calibrated_ages(ages: Float64, calibration: Calibration) -> Float64:
 
 
 def _behaviour(bundle: Bundle) -> dict[str, Any]:
-    """Everything in a bundle that its edits depend on."""
+    """Everything in a bundle that affects its edits."""
     manifest = asdict(bundle.manifest)
     networks = {way: bundle.manifest.files[file] for way, file in bundle.manifest.networks.items()}
     return {**{name: value for name, value in manifest.items() if name not in WORDS}, "networks": networks}

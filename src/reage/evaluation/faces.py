@@ -22,13 +22,13 @@ GENDERS = {"F": "women", "M": "men"}
 
 @dataclass(frozen=True)
 class RealFaces:
-    """N photos of real people: their labels, and what the judges see in them.
+    """N photos of real people: their labels, and the measurements of the judges.
 
     Attributes:
         age: (N,), labelled ages in years.
         gender: (N,), "F", "M" or None if unlabelled.
         race: (N,), codes of the data set, or None if unlabelled.
-        subject: (N,), the person's name, or a number of its own where the data names nobody.
+        subject: (N,), the person's name, or a unique number if the data has no names.
         estimated_ages: (N, 2) in years, one column for each judge of age.
         male_probability: (N,), from 0 to 1.
         descriptors: (N, 128), for comparing identities.
@@ -56,7 +56,7 @@ class RealFaces:
         return (self.age >= age - half_band) & (self.age < age + half_band)
 
     def is_named(self) -> Bool:
-        """Mask (N,) of the faces of which the data says who it is."""
+        """Mask (N,) of the faces whose person the data names."""
         return np.array([isinstance(subject, str) for subject in self.subject], bool)
 
 
@@ -92,7 +92,7 @@ class EditedFaces:
 
 
 def edited_faces(faces: RealFaces, measured: Arrays, estimated_ages: Float64) -> EditedFaces:
-    """Compare what was measured of edits with the photos they were made of.
+    """Compare the measurements of edits with those of the source photos.
 
     Args:
         faces: the N photos.
@@ -114,7 +114,7 @@ def edited_faces(faces: RealFaces, measured: Arrays, estimated_ages: Float64) ->
 
 
 def do_nothing(faces: RealFaces, targets: Sequence[float]) -> EditedFaces:
-    """The edit that answers with its input whatever the target: perfect at keeping the face, useless at ageing it."""
+    """The edit that returns its input for every target, as a baseline."""
     shape = (len(faces), len(targets))
     return EditedFaces(
         estimated_ages=np.repeat(faces.estimated_ages[:, None], len(targets), 1),

@@ -35,7 +35,7 @@ Extractor = Callable[[UInt8], Float64]
 """Takes N pictures (N, H, W, 3), sRGB, and answers with their features (N, D)."""
 
 NAMES = {"lite0": "Lite0", "inception": "Inception"}
-"""Names to print beside KID and FID, which mean nothing without the name of their features."""
+"""Names of the features, to print with KID and FID."""
 
 
 def open_extractor(name: str) -> Extractor:
@@ -86,10 +86,11 @@ def lite0_features(images: UInt8) -> Float64:
 
 @torch.no_grad()
 def perceptual_distances(ours: UInt8, theirs: UInt8) -> Float64:
-    """How different pictures look, place by place: an LPIPS whose features are those of EfficientNet-Lite0.
+    """Perceptual distances of pictures: an LPIPS with the features of EfficientNet-Lite0.
 
-    Zhang et al., "The Unreasonable Effectiveness of Deep Features as a Perceptual Metric", 2018, without weights that
-    people taught: the mean over layers and places of ``|f / |f| - g / |g||^2``, f and g being the features of a place.
+    Zhang et al., "The Unreasonable Effectiveness of Deep Features as a Perceptual Metric", 2018, without weights
+    learned from people: the mean over layers and places of ``|f / |f| - g / |g||^2``, f and g being the features of a
+    place.
 
     Args:
         ours: (N, H, W, 3), sRGB; the network sees them resized to 224 px.

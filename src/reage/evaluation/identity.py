@@ -22,7 +22,7 @@ GAPS = (0, 10, 20, 30, 40, 116)
 ABOUT = 5.0
 """A real photo shows a person at about the target age if it was taken within so many years of it."""
 APART = 10.0
-"""Years by which the ages in the two photos differ at least, for the edit to have something to do."""
+"""Smallest difference in years between the ages in the two photos."""
 
 
 def identity_by_gap(

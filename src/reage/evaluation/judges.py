@@ -20,7 +20,7 @@ JUDGES = (*AGE_JUDGES, IDENTITY_JUDGE)
 
 @dataclass(frozen=True)
 class Judgement:
-    """What the judges see in N pictures of one face.
+    """The estimates of the judges for N pictures of one face.
 
     Attributes:
         ages: (N, 2), estimated ages in years, one column for each of `AGE_JUDGES`, as the networks give them.
@@ -62,8 +62,8 @@ class Judges:
         return Judgement(ages, descriptors, np.array([face.male_probability for face in first]))
 
 
-def judges_that_taught(teachers: Sequence[str], features: str) -> list[str]:
-    """Names of judging networks that stand among the teachers of a model.
+def judges_among_teachers(teachers: Sequence[str], features: str) -> list[str]:
+    """Names of judges that are among the teachers of a model.
 
     Args:
         teachers: what the manifest of the model says, in whatever words.

@@ -1,5 +1,4 @@
-"""A cache of measurements on disk, so that a stopped evaluation goes on, and reports share what is measured of real
-faces."""
+"""A cache of measurements on disk, so that a stopped evaluation can continue and reports share measurements."""
 
 from __future__ import annotations
 
@@ -17,7 +16,7 @@ import pandas as pd
 from reage.files import writing
 
 CHUNK = 20
-"""Faces in one file: the most that a stopped evaluation has to measure again."""
+"""Faces per file, and the most that a stopped evaluation measures again."""
 
 VERSION = 3
 """Version of the measurements; raise it when their meaning changes, and no file of an earlier one is used again."""
@@ -42,7 +41,7 @@ class MeasurementCache:
         work: Work,
         progress: Callable[[int, int], None],
     ) -> Arrays:
-        """The measurements of the images in ``rows``, from the cache as far as it has them.
+        """The measurements of the images in ``rows``, from the cache if it has them.
 
         Args:
             kind: begins the names of the files, for people who look into the folder.

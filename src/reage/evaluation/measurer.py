@@ -35,7 +35,7 @@ class Measure(Protocol):
     ) -> Iterator[tuple[int, Arrays]]:
         """Measure the faces as they are, or edited to ``targets``.
 
-        Yields the number of each list, and what `Measurer` says of it, in whatever order they are ready.
+        Yields the number of each list and its measurements by `Measurer`, in the order in which they are ready.
         """
 
 
@@ -57,7 +57,7 @@ def one_by_one(root: Path, reager: Reager, features: str) -> Measure:
 
 
 class Measurer:
-    """Opens and edits photos with a `Reager`, and lets the judges and a feature extractor look at them.
+    """Opens and edits photos with a `Reager`, and measures them with the judges and a feature extractor.
 
     Args:
         root: folder that the paths of an index start from.

@@ -23,14 +23,14 @@ SOURCE_AGES: tuple[Span, ...] = ((0.0, 30.0), (30.0, 45.0), (45.0, 60.0), (60.0,
 """Bands of the age that the photo looks, in years."""
 ALL_AGES: Span = (0.0, MAX_AGE)
 ORDINARY: Span = GAPS[1]
-"""The gap of the commonest wishes, which stands in summaries."""
+"""The most common gap, which is shown in summaries."""
 
 
 def years_moved(faces: RealFaces, edited: EditedFaces, targets: Sequence[float]) -> tuple[YearsMoved, ...]:
     """Years moved for each year asked, over edits in one direction, from one age band, over one gap.
 
-    An edit is asked to go from the age that the photo looks to the first judge, which is what the model is told, to
-    the target. It moves by what a judge estimates in the output minus what the same judge estimates in the photo.
+    The years asked are the target minus the first judge's estimate of the photo, which the model is told. The years
+    moved are a judge's estimate of the output minus its estimate of the photo.
 
     Args:
         faces: N faces.

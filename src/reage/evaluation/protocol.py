@@ -15,7 +15,7 @@ from reage.request import check_age
 
 @dataclass(frozen=True)
 class Protocol:
-    """Everything that a report depends on beside the model and the images.
+    """All settings of an evaluation besides the model and the images.
 
     Attributes:
         split: the faces that are edited.
@@ -51,7 +51,7 @@ class Protocol:
     def reference_split(self) -> str:
         """The split of the real faces that outputs are compared with: never the one whose faces are edited.
 
-        Nor is it ever the split test, so that nothing which chooses between models has seen its faces.
+        It is never the split test either, so that a choice between models never uses its faces.
         """
         return "train" if self.split == "val" else "val"
 

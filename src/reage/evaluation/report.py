@@ -55,7 +55,7 @@ class CalibrationFacts:
 
 @dataclass(frozen=True)
 class ThresholdFacts:
-    """Below which distance two pictures are accepted as one person, and the share of different people that are."""
+    """The distance below which two pictures are accepted as one person, and the share of different people accepted."""
 
     distance: float
     false_accepts: float
@@ -64,7 +64,7 @@ class ThresholdFacts:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything that an evaluation says. All but ``cost`` is the same whenever the evaluation is repeated.
+    """The result of an evaluation. All but ``cost`` is the same when the evaluation is repeated.
 
     Attributes:
         judges: SHA-256 of each judging network, by file name.

@@ -26,7 +26,7 @@ from reage.evaluation.scores import (
 )
 
 NEAR = 10.0
-"""Years from the age that a face looks: a shorter edit is not judged for realism, being nearly the photo itself."""
+"""Smallest gap in years of edits in the realism scores; smaller edits are nearly the photo itself."""
 FEWEST = 20
 """With fewer pictures a side no KID or FID is given."""
 FEW = 100
@@ -35,7 +35,7 @@ FEW = 100
 
 @dataclass(frozen=True)
 class Scorer:
-    """Takes every score of edited faces.
+    """Computes all scores of edited faces.
 
     Attributes:
         targets: the T ages asked for.
@@ -206,7 +206,7 @@ def mean_kid(kids: Sequence[Kid]) -> Kid:
 
 
 def label_doubts(faces: RealFaces, split: str) -> list[str]:
-    """Reasons to think that the labels of real ``faces`` of a ``split`` are wrong; then no score means much.
+    """Warnings that the labels of the real ``faces`` of a ``split`` may be wrong, which makes scores unreliable.
 
     Returns:
         Sentences without their full stops; none if judges and labels agree well enough.

@@ -1,7 +1,7 @@
 """Detects the faces of a photo, of any size, position and roll, with 468 landmarks each.
 
-`reage.face.candidates` proposes places. Each must then convince twice more: the detector network, in a second look at
-the face alone, upright and of a comfortable size, and the landmark network.
+`reage.face.candidates` proposes candidates. Two checks confirm each: the detector network runs again on the face alone,
+upright and at a suitable size, and the landmark network must find a face, too.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from reage.face.candidates import (
 from reage.face.landmarks import CROP, LandmarkNetwork, crop_transform
 
 _CANDIDATE = 0.3
-"""Score that earns a second look. Small faces score low at first, like many things that are no face."""
+"""Score from which a candidate is checked again. Small faces score low at first, as do many other things."""
 _WIDER = 3.0
 """Side of the crop of the second look, in sides of the candidate's box."""
 _AGREES = 0.2
@@ -47,9 +47,9 @@ _SETTLED = 0.1
 _FILLS = 0.6
 """A face as long as this part of the photo fills it, so that the detector may see only parts of it."""
 _BYSTANDER = 16.0
-"""Faces that are so many times smaller than the largest one are not looked for."""
+"""Faces this many times smaller than the largest one are not searched for."""
 _QUICK = 512
-"""Longer side of the copies that are quickly searched, and so again and again, turned."""
+"""Longer side of the copies that are fast to search, and are therefore also searched rotated."""
 _SAME_PLACE = 0.5
 """A candidate whose box overlaps that of a face by more than this (intersection over union) is that face."""
 _LARGER = 1.5

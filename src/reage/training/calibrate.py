@@ -1,6 +1,7 @@
 """Measures the calibration of a trained generator: the target age to give it so that its output has the age asked for.
 
-What shows is what an age network estimates of edited training faces: best one that taught nothing, else the teachers.
+The age of an output is the estimate of an age network for edited training faces: preferably one that was not a teacher,
+else the teachers.
 No network and no face of the evaluation takes part.
 """
 

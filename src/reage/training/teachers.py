@@ -29,10 +29,10 @@ Estimate = Callable[[Tensor], Tensor]
 
 
 class Curve:
-    """What an age network estimates, on average, of real faces of each year of age.
+    """The mean estimate of an age network for real faces of each age.
 
-    A network that is unsure, as robust ones are, draws its estimates towards the middle ages. The curve tells what it
-    estimates of real people of 80, and of people of which age it estimates 60.
+    An uncertain network, such as a robust one, pulls its estimates towards middle ages. The curve gives its mean
+    estimate for real people of 80, for example, and the age of people for whom it estimates 60.
 
     Args:
         estimate: the network.
@@ -46,17 +46,17 @@ class Curve:
         """Its estimates (101,), strictly rising."""
 
     def at(self, age: Tensor) -> Tensor:
-        """What the network estimates of people of ``age`` (B,) years, interpolated linearly: (B,)."""
+        """The mean estimate (B,) for people of ``age`` (B,) years, interpolated linearly."""
         low = age.clamp(0, BINS - 1.001).floor()
         part = age.clamp(0, BINS - 1.001) - low
         return self.estimates[low.long()] * (1 - part) + self.estimates[low.long() + 1] * part
 
     def read(self, face: Tensor) -> Tensor:
-        """The ages of real people of whom it estimates what it estimates of ``face`` (B, 3, S, S): (B,), in years."""
+        """The ages (B,) in years of real people who get the same estimates as ``face`` (B, 3, S, S)."""
         return self.age_of(self.estimate(face))
 
     def age_of(self, estimate: Tensor) -> Tensor:
-        """The age of people of whom the network estimates ``estimate`` (B,), in years: the inverse of the curve."""
+        """The age of people for whom the network estimates ``estimate`` (B,), in years: the inverse of the curve."""
         found = np.interp(estimate.cpu().numpy(), self.estimates.cpu().numpy(), np.arange(BINS))
         return torch.from_numpy(found).to(estimate)
 
@@ -77,9 +77,10 @@ class Curve:
 
 
 class Teacher:
-    """An age network with its curve. An edit should be estimated to be as old as real people of the target age are.
+    """An age network with its curve.
 
-    Otherwise the loss would ask for more than people of 80 show, where the network estimates less than 80 of them.
+    The target for an edit is the mean estimate for real people of the target age. If it were the age itself, the loss
+    would ask for more than people of 80 show, since the network estimates less than 80 for them.
 
     Args:
         net: a trained network; it is moved to ``device``.
@@ -102,7 +103,7 @@ class Teacher:
         return age_distance(logits, self.curve.at(age) + surplus, scale)
 
     def surplus(self, logits: Tensor, age: Tensor) -> Tensor:
-        """How much older than others of their ``age`` (B,) the network finds faces, in its own estimate: (B,)."""
+        """How much older than the mean of their ``age`` (B,) the network estimates faces: (B,)."""
         return expected_age(logits) - self.curve.at(age)
 
 

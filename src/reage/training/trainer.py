@@ -128,7 +128,7 @@ class Trainer:
         self._archiving.complete = self.step == self.settings.steps
 
     def test(self) -> dict[str, Any]:
-        """Measure the best weights, or if there are none yet those the run starts from, on the test split.
+        """Evaluate the best weights on the test split, or without any, the initial weights.
 
         Returns:
             What ``metrics/test_metrics.json`` then holds. Nothing else that a run left in the folder changes, but for
@@ -152,7 +152,7 @@ class Trainer:
         return metrics
 
     def stop(self, signal_number: int) -> None:
-        """Let the run end after the step under way."""
+        """Stop the run after the current step."""
         self.stopped_by = signal_number
 
     def _prepare(self, *, measured: bool = False) -> None:

@@ -79,7 +79,7 @@ class Updater:
 
     @property
     def shards(self) -> int:
-        """Into how many equal parts the faces of a step are cut: batches accumulated, times processes."""
+        """Number of equal parts of the faces of a step: accumulated batches times processes."""
         return self._settings.accumulate * int(self._accelerator.num_processes)
 
     def update(self, step: int) -> dict[str, Tensor]:
@@ -148,7 +148,7 @@ class Updater:
         }
 
     def learning_rate_factor(self, step: int) -> float:
-        """What learning rates are multiplied by at ``step``: a linear rise, a plateau, a linear fall."""
+        """The factor of all learning rates at ``step``: a linear rise, a plateau, a linear fall."""
         settings = self._settings
         rise = min(1.0, (step + 1) / max(1, settings.warmup))
         done = step / settings.steps
@@ -196,7 +196,7 @@ def update_average(average: nn.Module, network: nn.Module, decay: float, step: i
 
 
 def autocast(precision: str, device: torch.device) -> Callable[[], AbstractContextManager[Any]]:
-    """What makes a context in which networks compute in mixed ``precision``, or in full where ``device`` lacks it."""
+    """Makes a context of mixed ``precision``, or of fp32 if ``device`` does not support it."""
     dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(usable_precision(precision))
     return nullcontext if dtype is None else partial(torch.autocast, device.type, dtype=dtype)
 

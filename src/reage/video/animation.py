@@ -29,7 +29,7 @@ def frame_milliseconds(count: int, fps: float, unit: int) -> list[int]:
 
 
 def write_webp(frames: Iterable[UInt8], durations: Sequence[int], path: Path, mark: Provenance) -> None:
-    """Write an animated WebP that repeats for ever.
+    """Write an animated WebP that loops forever.
 
     Args:
         frames: pictures (H, W, 3).
@@ -47,7 +47,7 @@ def write_webp(frames: Iterable[UInt8], durations: Sequence[int], path: Path, ma
 def write_gif(
     frames: Iterable[UInt8], samples: Sequence[UInt8], durations: Sequence[int], path: Path, mark: Provenance
 ) -> None:
-    """Write an animated GIF that repeats for ever; arguments as in `write_webp`.
+    """Write an animated GIF that loops forever; arguments as in `write_webp`.
 
     All frames share one palette, made for ``samples``, which are some of them. They are dithered by a fixed pattern, so
     that the dots stand still where the picture does. (With error diffusion, one changed pixel would change all dots to

@@ -40,7 +40,7 @@ SUFFIXES = (".mp4", ".gif", ".webp")
 _SIDES = {".mp4": 720, ".gif": 400, ".webp": 480}
 """Longest sides in pixels, unless another is asked for; a photo with fewer pixels gives fewer."""
 _KNOT_YEARS = 2.5
-"""The network is asked every so many years; what lies between is interpolated."""
+"""The network runs every so many years; edits in between are interpolated."""
 _REST = 0.5
 """Seconds for which the first and the last age stand still, in films that are long enough."""
 _SAMPLES = 6
@@ -162,7 +162,7 @@ def film_photo(
 
     ``photo`` and ``output`` may be `reage.pipes.PIPE`; what is sent is of the default format.
 
-    ``on_doubt`` is told of each face whose age may be misread, as by `Sitting.doubts`.
+    ``on_doubt`` is called for each face whose estimated age may be wrong, as in `Sitting.doubts`.
     """
     usual = ".mp4" if _can_write_mp4() else ".webp"
     place = output or place_beside(photo, f"{photo.stem}-film{usual}")

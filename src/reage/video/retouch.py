@@ -62,11 +62,11 @@ def age_video(
     crf: int = CRF,
     progress: Progress | None = None,
 ) -> VideoOutcome:
-    """Do what ``request`` asks to the people in ``video``, in every frame.
+    """Apply ``request`` to the people in ``video``, in every frame.
 
-    ``request.faces`` is "all" or "largest": then only whoever fills most of the picture over the whole video.
-    The output (default: beside the input) appears when it is complete. If the work is interrupted, the same call goes
-    on where it was. Raises `ReageError`.
+    ``request.faces`` is "all" or "largest", the person whose face is largest over the whole video. The output (default:
+    beside the input) appears when it is complete. After an interruption, the same call continues the work. Raises
+    `ReageError`.
     """
     place = _check(video, request, output, options)
     reager = Reager.from_bundle(options.model)
@@ -103,7 +103,7 @@ def age_video(
 
 
 def _work_folder(video: Path, place: Path, request: Request, reager: Reager, crf: int) -> WorkFolder:
-    """The work that an earlier call may have left, if it was about the same video, and asked for the same."""
+    """The folder for the work, which an interrupted call for the same video and request may have left."""
     file = os.stat(video)
     about = [__version__, os.path.realpath(video), file.st_size, file.st_mtime_ns]
     return WorkFolder(place, about, [asdict(request), crf, reager.bundle.manifest.as_json()])
@@ -117,7 +117,7 @@ def _edit(
     crf: int,
     tell: Callable[[int], object],
 ) -> None:
-    """The second pass: edit and code what is not kept yet, in parts."""
+    """The second pass: edit and encode the missing parts."""
     part, memory = kept.done()
     for number, plan in enumerate(plans if part else ()):
         plan.memory = beginning_with(f"{number}_", memory)
@@ -145,7 +145,7 @@ def _edit(
 
 
 def _check(video: Path, request: Request, output: Path | None, options: FileOptions) -> Path:
-    """Where the output goes; raises `ReageError` for what can be said to be wrong before any work."""
+    """The output path; raises `ReageError` for errors that can be found before any work."""
     if request.faces not in (None, "all", "largest"):
         raise NoFaceError(f"faces '{request.faces}': for a video, give all or largest")
     if output and os.path.isdir(output):
@@ -185,7 +185,7 @@ def retouch(
 
 
 def _copied(source: VideoReader, place: Path) -> tuple[list[Any], list[str]]:
-    """The streams to copy, and what is to be said about others; raises `VideoError` for sound that does not fit."""
+    """The streams to copy, and notes on the others; raises `VideoError` for sound that does not fit."""
     copied = []
     notes = [
         f"its {stream.type} (stream {stream.index}) was left out: FFmpeg has no decoder for it"

@@ -20,9 +20,9 @@ _COLOURS = 0.45
 """Bhattacharyya distance of two frames' colour histograms, 0 to 1, above which such a change is a cut. Between the
 bundled portraits it is 0.6 and more; after a pan by 15 % of the width or a zoom by 30 % it is up to 0.32."""
 _WINDOWS = (0.6, 1.0, 2.0, 3.2)
-"""Seconds within which dissolves are looked for, with a rest before and after them."""
+"""Seconds that are searched for dissolves, with still moments before and after them."""
 _REST = 0.2
-"""Seconds of that rest."""
+"""Seconds of such a still moment."""
 _NEAR = 0.06
 """How much of the other shot, 0 to 1, frames seem to show which show one alone."""
 _TINY = (8, 5)

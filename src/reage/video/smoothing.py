@@ -18,11 +18,11 @@ from reage.face.alignment import align_landmarks, apply_transform, invert_transf
 from reage.video.tracks import Track
 
 _BRIDGE = 0.13
-"""A face that is lost for at most so many seconds, a blurred frame or two, is taken to have moved evenly meanwhile."""
+"""Longest gap in seconds, a blurred frame or two, that is bridged by assuming even movement."""
 _FADE = 0.3
 """Seconds over which an edit fades in after a face is found, and fades out before it is lost."""
 _FIND_EVERY = 0.1
-"""Seconds after which hair and neck are looked for again. The head frame follows the face in between."""
+"""Seconds between segmentations of hair and neck. In between, the head frame moves with the face."""
 _TIME = 0.25
 """Time constant in seconds of the smoothing of edits, while the face looks the same."""
 _MOTION = 0.2
@@ -34,7 +34,7 @@ _PLACE, _SHAPE = 0.08, 0.05
 
 
 def smoothed(values: npt.NDArray[Any], times: Float64, width: float) -> Float32:
-    """Values over time without their jitter, by local quadratic regression.
+    """Smooths values over time by local quadratic regression.
 
     At each time a parabola is fitted to the values around it, under Gaussian weights (Savitzky and Golay, "Smoothing
     and differentiation of data by simplified least squares procedures", 1964; Cleveland, "Robust locally weighted
@@ -198,7 +198,7 @@ class EditSmoother:
 
 
 class MaskSmoother:
-    """Smooths where the hair and the neck of one person are over time, in the head frame."""
+    """Smooths the masks of hair and neck of one person over time, in the head frame."""
 
     def __init__(self) -> None:
         self._masks: Masks | None = None

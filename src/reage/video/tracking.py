@@ -38,11 +38,11 @@ _MOST_ESTIMATES = 25
 
 
 class Tracker(TrackedVideo):
-    """Follows faces through the frames of a video, which `feed` is given in order.
+    """Tracks faces through the frames of a video, which are given to `feed` in order.
 
-    In each frame, landmarks are read from where they were in the frame before. Searches at intervals find new faces and
-    confirm known ones. Who leaves for longer than two seconds, or is seen again in another shot, gets another track; in
-    the end, `people` tells by their descriptors which tracks are of one person.
+    In each frame, landmarks are read near their last position. Detection at intervals finds new faces and confirms
+    known ones. A person who leaves for more than two seconds, or appears in another shot, gets another track; in the
+    end, `people` groups tracks by descriptors.
     """
 
     def __init__(self, detector: FaceDetector, reader: AgeReader, identity: IdentityReader) -> None:
@@ -103,7 +103,7 @@ class Tracker(TrackedVideo):
         return after
 
     def _follow(self, pixels: UInt8, time: float, cut: bool) -> None:
-        """Go on with each active track whose face is still there."""
+        """Continue each active track whose face is still there."""
         for track in list(self._active):
             face = self._detector.follow(pixels, track.landmarks[-1])
             alike = _ALIKE_OVER_CUT if cut else _ALIKE
@@ -118,7 +118,7 @@ class Tracker(TrackedVideo):
                 self._lose(track)
 
     def _search(self, pixels: UInt8, time: float) -> None:
-        """Search the frame: confirm tracks, go on with lost ones, begin new ones."""
+        """Detect faces in the frame: confirm tracks, resume lost ones, start new ones."""
         missing = list(self._active)
         for face in self._detector.detect(pixels):
             track = _overlapping(face, missing)
@@ -140,7 +140,7 @@ class Tracker(TrackedVideo):
                 self._lose(track)
 
     def _look(self, track: Track, pixels: UInt8) -> None:
-        """Read who is followed, and how old they look; somebody else gets a track of their own."""
+        """Read the descriptor and age of tracked faces; a different person gets a new track."""
         descriptor = self._identity.read([pixels], track.landmarks[-1])[0]
         known = track.descriptor
         if known is not None and np.linalg.norm(descriptor - known) > SOMEBODY_ELSE:

@@ -47,7 +47,7 @@ class WorkFolder:
         self._kind = f"frames-{_hash([video, edit])}-"
 
     def followed(self) -> TrackedVideo | None:
-        """The people whom the first pass found; None if it has not been done."""
+        """The result of the first pass; None if it is not done."""
         stored = _load(self._faces)
         if stored is None:
             return None
@@ -59,7 +59,7 @@ class WorkFolder:
             return None
 
     def keep_followed(self, followed: TrackedVideo) -> None:
-        """Keep the result of the first pass, in place of any other; raises `WriteError`."""
+        """Store the result of the first pass, replacing any other; raises `WriteError`."""
         arrays: dict[str, Any] = {
             "tracks": len(followed.tracks),
             "times": np.array(followed.times),
@@ -81,7 +81,7 @@ class WorkFolder:
         return number, memory
 
     def keep_part(self, number: int, frames: Sequence[CodedFrame], memory: Arrays) -> None:
-        """Keep the coded ``frames`` of a part, and the ``memory`` that the next one needs; raises `WriteError`."""
+        """Store the encoded ``frames`` of a part, and the ``memory`` that the next part needs; raises `WriteError`."""
         coded = {
             "coded_data": np.frombuffer(b"".join(frame.data for frame in frames), np.uint8),
             "coded_sizes": np.array([len(frame.data) for frame in frames], np.int64),
@@ -120,7 +120,7 @@ class WorkFolder:
                 at += size
 
     def remove(self) -> None:
-        """Remove everything, when the output stands."""
+        """Remove everything, once the output is complete."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _parts(self) -> Iterator[Arrays]:

@@ -17,7 +17,7 @@ from reage.evaluation.report_folder import random_faces
 from reage.sheets import cut_sheet
 
 ALIKE = 0.5
-"""Outputs that differ by less than this on average, in levels of 255, are not compared: nobody tells them apart."""
+"""Outputs that differ by less than this on average, in levels of 255, are not compared, since they look identical."""
 
 
 @dataclass(frozen=True)

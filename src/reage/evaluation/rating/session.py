@@ -20,7 +20,7 @@ from reage.evaluation.rating.votes import Choice, Vote, add_vote, read_votes
 
 @dataclass
 class Question:
-    """What is shown now: three pictures under names that tell nothing of the models.
+    """The pair shown now: three pictures under names that do not reveal the models.
 
     Attributes:
         id: names the question in the vote.
@@ -38,7 +38,7 @@ class Question:
 
 
 class Session:
-    """The pairs in an order drawn by chance, without those that ``rater`` has voted on already.
+    """The pairs in random order, without those that ``rater`` has already voted on.
 
     Args:
         pairs: what is compared.

@@ -16,23 +16,23 @@ Choice = Literal["left", "right", "tie"]
 
 
 class Vote(BaseModel):
-    """What somebody preferred: the output of the model on the ``left``, of that on the ``right``, or neither."""
+    """A vote: for the output of the model on the ``left``, of that on the ``right``, or for neither."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     rater: str = Field(max_length=100)
-    """Who; empty if nobody said."""
+    """Name of the rater; empty if not given."""
     face: str
     target: float
     left: str
     right: str
     choice: Choice
     time: float
-    """When, in seconds since 1970."""
+    """Time of the vote, in seconds since 1970."""
 
     @property
     def question(self) -> tuple[str, float, frozenset[str]]:
-        """What was asked, whichever side the models were on."""
+        """The pair, independent of the sides of the models."""
         return self.face, self.target, frozenset((self.left, self.right))
 
 
