@@ -10,6 +10,7 @@ import pytest
 
 from reage import Reager
 from reage.edit.masks import REGIONS
+from reage.edit.surroundings import survey
 from reage.errors import AgeError, ExistsError, NoFaceError, RegionError
 from reage.photo.files import Photo, read_photo, read_provenance
 from reage.reager import Sitting
@@ -203,3 +204,17 @@ def test_a_turned_photo_gets_the_same_edit(reager: Reager, portrait: Path) -> No
     expected = cv2.warpAffine(change, turn, (width, height))
     found = turned.age(to=75, source=40).pixels.astype(float) - leaning
     assert np.corrcoef(expected.ravel(), found.ravel())[0, 1] > 0.7
+
+
+def test_hair_and_neck_are_kept_of_few_people_and_found_again_in_crowds(
+    reager: Reager, portrait: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    searches, aged = [], []
+    monkeypatch.setattr("reage.reager.survey", lambda *given: searches.append(given) or survey(*given))
+    for crowd in (64, 0):
+        monkeypatch.setattr("reage.reager._CROWD", crowd)
+        sitting = reager.open(portrait)
+        sitting.age(to=30)
+        aged.append(sitting.age(to=70).pixels)
+    assert len(searches) == 1 + 2
+    assert np.array_equal(*aged)

@@ -40,6 +40,9 @@ from reage.request import FaceChoice, Request, Target
 from reage.result import FaceChange, Result, SittingFace, no_surroundings
 from reage.stopwatch import Stopwatch
 
+_CROWD = 64
+"""Faces in a photo up to which hair and neck, once found, are kept: they take 5 MB for each face."""
+
 
 class Reager:
     """A model bundle and the networks that find and analyse faces. Reusable; loads each network once.
@@ -177,7 +180,9 @@ class Reager:
         look_around: Callable[[], Surroundings | None] = no_surroundings
         if self.bundle.manifest.reach == "head":
             others = [*matrices[:index], *matrices[index + 1 :]]
-            look_around = cache(partial(self.survey, photo.pixels, aligned, landmarks, others))
+            look_around = partial(self.survey, photo.pixels, aligned, landmarks, others)
+            if len(matrices) <= _CROWD:
+                look_around = cache(look_around)
         sureness = read_sureness(pixels, face.landmarks_photo)
         seen = estimate.age, estimate.male_probability, sureness
         return SittingFace(index, face, *seen, aligned, look_around)
@@ -255,43 +260,54 @@ class Sitting:
             raise AgeError("nothing is asked of any face; choose an age first")
         watch, manifest = Stopwatch(), self.reager.bundle.manifest
         out = self.photo.pixels.copy()
-        edited = []
+        changes = []
         for index, request in asked.items():
             face = self.faces[index]
-            source, male = request.source_age(face.apparent_age), request.gender(face.male_probability)
+            source = request.source_age(face.apparent_age)
             goal = request.goal(source, manifest)
-            with meanwhile(face.look_around) as looking:
-                with watch("network"):
-                    edit = self.reager.edit(face.aligned, to=goal, source=source, male=male)
-                with watch("surroundings"):
-                    around = looking.result()
+            edits = self._edits(face, request, watch)
             with watch("composite"):
-                white = greying(source, manifest.reached(source, goal))
-                edits = tuple(
-                    request.applied(face.aligned, edit, face.landmarks_aligned, around, greying=white)
-                )
                 for area, part in edits:
                     composite(self.photo.pixels, out, area, part, detail_sigma=manifest.detail_sigma)
-            edited.append((face, source, goal, male, edits))
-        changes = tuple(
-            FaceChange(
-                face=face,
-                source_age=source,
-                asked_age=goal,
-                target_age=manifest.reached(source, goal),
-                male=male,
-                edits=edits,
-                read_again=partial(self.reager.read_age, out, face.face),
+            changes.append(
+                FaceChange(
+                    face=face,
+                    source_age=source,
+                    asked_age=goal,
+                    target_age=manifest.reached(source, goal),
+                    male=request.gender(face.male_probability),
+                    edit_again=partial(self._edits, face, request, Stopwatch()),
+                    read_again=partial(self.reager.read_age, out, face.face),
+                )
             )
-            for face, source, goal, male, edits in edited
-        )
         mark = joint_mark(
             asked[change.face.index].mark(self.reager.bundle.title, [(change.source_age, change.target_age)])
             for change in changes
         )
         return Result(
-            self.photo.with_pixels(out), self.photo, changes, mark, manifest.detail_sigma, watch.seconds
+            self.photo.with_pixels(out),
+            self.photo,
+            tuple(changes),
+            mark,
+            manifest.detail_sigma,
+            watch.seconds,
         )
+
+    def _edits(
+        self, face: SittingFace, request: Request, watch: Stopwatch
+    ) -> tuple[tuple[AlignedFace, Edit], ...]:
+        """What ``request`` composites for a face: edits of hair and neck, if there are any, then that of the face."""
+        manifest = self.reager.bundle.manifest
+        source, male = request.source_age(face.apparent_age), request.gender(face.male_probability)
+        goal = request.goal(source, manifest)
+        with meanwhile(face.look_around) as looking:
+            with watch("network"):
+                edit = self.reager.edit(face.aligned, to=goal, source=source, male=male)
+            with watch("surroundings"):
+                around = looking.result()
+        with watch("composite"):
+            white = greying(source, manifest.reached(source, goal))
+            return tuple(request.applied(face.aligned, edit, face.landmarks_aligned, around, greying=white))
 
     def cropped(self, box: tuple[int, int, int, int]) -> Sitting:
         """A sitting on a crop of the photo, x0, y0, x1, y1 in pixels, which shares the photo's memory.

@@ -88,7 +88,7 @@ def _moved(look_around: Callable[[], Surroundings | None], transform: Float32) -
 
 @dataclass(frozen=True)
 class FaceChange:
-    """The edit of one face: the ages asked for and estimated, and what was composited.
+    """The edit of one face: the ages asked for and estimated, and how to find what was composited.
 
     ``target_age`` is ``asked_age`` clamped to the model's range.
     """
@@ -98,10 +98,18 @@ class FaceChange:
     asked_age: float
     target_age: float
     male: float
-    edits: tuple[tuple[AlignedFace, Edit], ...]
-    """The edit of the face comes last, after those of hair and neck if there are any."""
+    edit_again: Callable[[], tuple[tuple[AlignedFace, Edit], ...]]
+    """Computes `edits`."""
     read_again: Callable[[], float]
     """Computes `apparent_after`."""
+
+    @property
+    def edits(self) -> tuple[tuple[AlignedFace, Edit], ...]:
+        """What was composited: the edit of the face comes last, after those of hair and neck if there are any.
+
+        Computed each time: they take 7 MB for each face, and a photo can have hundreds.
+        """
+        return self.edit_again()
 
     @cached_property
     def apparent_after(self) -> float:
