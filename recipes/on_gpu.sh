@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Trains recipes/delta.yaml for some minutes on a machine with a GPU, from a packed cache; repeat it to continue.
 #
-#   reage data pack work/cache128 -o faces.npz --min-sharpness 32        on your own machine
+#   reage data pack work/cache160 -o faces.npz --min-sharpness 32        on your own machine
 #   recipes/on_gpu.sh faces.npz 9 [key=value]...                         in a checkout of this project on the other
 #
 # It needs torch and this project's extra `train`, or its packages on PYTHONPATH. The folder named by OUT (default:
