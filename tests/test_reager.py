@@ -181,7 +181,7 @@ def test_16_bits_give_what_8_bits_give(reager: Reager, portrait: Path) -> None:
     shallow = reager.sit(photo).age(to=70)
     apart = np.abs(result.pixels / 257 - shallow.pixels)
     assert np.percentile(apart, 99.9) < 3
-    assert apart.max() < 16  # where hair begins, by its colours, may differ by a little
+    assert apart.max() < 24  # where hair begins, by its colours, may differ by a little
 
 
 def test_a_black_and_white_photo_stays_black_and_white(reager: Reager, portrait: Path) -> None:
