@@ -24,6 +24,7 @@ MOVE = f"""async (token, face, everybody, view, compare, age, strength, gender, 
     return [pair, shown && beside ? {{...after, ...file}} : undefined, told, can(undo), can(redo)];
   }};
   if (!token) return answered(null, '{texts.NOTHING_OPEN}');
+  window.reageChanges += 1;
   const mine = window.reageMoves = (window.reageMoves || 0) + 1;
   await window.reageMoving;
   if (mine !== window.reageMoves) return answered();
@@ -54,7 +55,7 @@ SAVE = """(file) => {
   link.href = file.url;
   link.download = file.orig_name || '';
   link.click();
-  window.reageSaved = window.reageShown()?.src;
+  window.reageSaved = window.reageChanges;
 }"""
 """Hands a file that is ready to the browser, so that one click downloads."""
 
@@ -82,12 +83,19 @@ KEEP_WORK = """() => {
     const shown = [...document.querySelectorAll('#picture img, #after img')].filter(image => image.checkVisibility());
     return shown.at(-1);
   };
+  window.reageChanges = 0;
+  document.addEventListener('click', event => {
+    if (event.target.closest('#presets button, button#undo, button#redo')) window.reageChanges += 1;
+  });
   window.addEventListener('beforeunload', event => {
     const undo = document.querySelector('button#undo');
-    if (undo && !undo.disabled && window.reageShown()?.src !== window.reageSaved) event.preventDefault();
+    if (undo && !undo.disabled && window.reageChanges !== window.reageSaved) event.preventDefault();
   });
 }"""
 """Asks before the page is left with changes that were neither downloaded nor shared."""
+
+CHANGE = "() => { window.reageChanges += 1; }"
+"""Counts a change of the picture; moves and buttons count themselves."""
 
 ON_LOAD = f"() => {{ ({NAME_PICTURES})(); ({KEEP_WORK})(); }}"
 
@@ -121,7 +129,7 @@ SHARE = f"""async () => {{
       await navigator.clipboard.write([new ClipboardItem({{'image/png': copied}})]);
       say('{texts.COPIED}');
     }}
-    window.reageSaved = picture.src;
+    window.reageSaved = window.reageChanges;
   }} catch (error) {{
     if (error.name !== 'AbortError') say('{texts.NEITHER}');
   }}

@@ -7,7 +7,7 @@ from typing import Any
 
 from reage.web.controls import Controls
 from reage.web.handlers import Handlers
-from reage.web.looks import EMPTY, MOVE, SAVE, SHARE, SHOW_RESULT
+from reage.web.looks import CHANGE, EMPTY, MOVE, SAVE, SHARE, SHOW_RESULT
 from reage.web.service import Service
 
 WORKERS = {"open": 1, "preview": 2, "work": 1}
@@ -88,6 +88,7 @@ class Page:
             chosen.success(fn=None, js=SHOW_RESULT, api_visibility="private")
         controls.share.click(fn=None, js=SHARE, api_visibility="private")
         ranges = {controls.first, controls.last, *controls.presets.values()}
+        controls.model.input(fn=None, js=CHANGE, api_visibility="private")
         controls.model.input(
             **_event(
                 "open",
