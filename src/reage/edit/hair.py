@@ -39,6 +39,8 @@ _LIKE_SKIN = (0.4, 0.8)
 """Where on the way from the hue of hair to that of skin a place is: up to the first hair, from the second on skin."""
 _LIGHTER = (5.0, 12.0)
 """How much lighter than hair skin in deep shade is, in CIELAB lightness."""
+_ALIKE = 0.1
+"""If more of the hair than this looks like skin in deep shade even far from the face, the two cannot be told apart."""
 _ROUGH = (1.0, 2.5)
 """Texture in parts of that of the cheeks: up to the first it is skin's, from the second on hair's."""
 _CROWN = 2.2
@@ -98,6 +100,8 @@ def _without_shade(seen: HeadColours, hair: Float32) -> Float32:
     lighter = seen.lab[..., 0] - float(theirs[0])
     rough = seen.texture / float(percentile(seen.texture[seen.at.cheeks], 50))
     shade = rise(along, *_LIKE_SKIN) * rise(lighter, *_LIGHTER) * (1 - rise(rough, *_ROUGH))
+    if shade[sure & (seen.at.beyond > 0.5)].mean() > _ALIKE:
+        return hair
     return np.asarray(hair * (1 - shade * (1 - rise(seen.at.beyond, 0.2, 0.5))), np.float32)
 
 
