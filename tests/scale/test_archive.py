@@ -251,8 +251,8 @@ def test_a_dry_run_says_how_long_and_writes_nothing(archive: Path, tmp_path: Pat
 def test_files_of_others_are_not_written_over(archive: Path, tmp_path: Path) -> None:
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "mine.txt").write_text("")
-    assert "no batch wrote" in one_line(reage("batch", archive, "-o", tmp_path / "full", "--to", 70))
-    assert "no batch wrote" in one_line(reage("batch", archive, "-o", archive, "--to", 70))
+    assert "not from a batch" in one_line(reage("batch", archive, "-o", tmp_path / "full", "--to", 70))
+    assert "not from a batch" in one_line(reage("batch", archive, "-o", archive, "--to", 70))
 
 
 @pytest.mark.usefixtures("environment")

@@ -190,6 +190,8 @@ def survey(
         skin = skin.mixed(strands.inverse(), sure)
         person = np.maximum(matte.at(pixels), skin.at(pixels))[..., None]
         alone = person * pixels + (1 - person) * enlarged(to_rgb(hair.broad))
+        if face.is_grey:  # rounding would leave a trace of colour
+            alone = np.repeat(alone[..., :1], 3, 2)
         hair = replace(hair, matte=matte, pixels=np.asarray(alone, np.float32))
     return Surroundings(head.matrix, pixels, skin, hair, neck)
 

@@ -1,4 +1,4 @@
-"""Quantises networks to 8 bits: half the time, with edits that differ by a level or two of 255.
+"""Quantises networks to 8 bits: 0.5 to 0.6 of the time, with edits that differ by a level or two of 255.
 
 Only the wide convolutions do, which take nearly all of the time. ONNX Runtime's static quantisation rounds their
 weights to 7 bits, with a scale for each channel, so that pairs of products fit into 16 bits on processors without VNNI;
