@@ -100,7 +100,8 @@ def _without_shade(seen: HeadColours, hair: Float32) -> Float32:
     lighter = seen.lab[..., 0] - float(theirs[0])
     rough = seen.texture / float(percentile(seen.texture[seen.at.cheeks], 50))
     shade = rise(along, *_LIKE_SKIN) * rise(lighter, *_LIGHTER) * (1 - rise(rough, *_ROUGH))
-    if shade[sure & (seen.at.beyond > 0.5)].mean() > _ALIKE:
+    far = sure & (seen.at.beyond > 0.5)
+    if far.any() and shade[far].mean() > _ALIKE:
         return hair
     return np.asarray(hair * (1 - shade * (1 - rise(seen.at.beyond, 0.2, 0.5))), np.float32)
 

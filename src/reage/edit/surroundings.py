@@ -180,10 +180,11 @@ def survey(
         part(masks.hair, masks.hair * off_face, True),
         part(masks.neck, np.maximum(masks.neck * off_face, _CHEEKS * at.cheeks), False),
     )
-    skin = fit_matte(front * (1 - enlarged(masks.hair)), pixels)
+    covered = enlarged(masks.hair)
+    skin = fit_matte(front * (1 - covered), pixels)
     hair, neck = parts
     if hair:
-        found = enlarged(masks.hair) * masks.front
+        found = covered * masks.front
         outline = tell_apart(found, 1 - masks.front, pixels, _OUTLINE * UNIT)
         strands, sure = tell_apart(found, skin.at(pixels), pixels, _STRANDS * UNIT)
         matte = hair.matte.mixed(*outline).mixed(strands, sure)

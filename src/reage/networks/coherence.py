@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from reage.networks.layers import double
+
 LEVELS = 4
 """Bands of the pyramid. What is broader, more than about a sixteenth of the side, is left as it is: tone and shape."""
 COHERENT = (0.3, 0.8)
@@ -39,11 +41,11 @@ class LineFilter(nn.Module):
         bands = []
         for _ in range(LEVELS):
             lower = F.avg_pool2d(self._blur(maps), 2)
-            bands.append(maps - _double(lower))
+            bands.append(maps - double(lower))
             maps = lower
         for band in reversed(bands[1:]):
-            maps = band * self._kept(band) + _double(maps)
-        return bands[0] + _double(maps)
+            maps = band * self._kept(band) + double(maps)
+        return bands[0] + double(maps)
 
     def _kept(self, band: Tensor) -> Tensor:
         """The part of ``band`` (B, 1, h, w) that is kept, at each place: (B, 1, h, w) in [0, 1]."""
@@ -64,7 +66,3 @@ class LineFilter(nn.Module):
         taps = self.taps.to(maps.dtype).expand(channels, 1, 5)
         maps = F.conv2d(F.pad(maps, (0, 0, 2, 2), mode="replicate"), taps[..., None], groups=channels)
         return F.conv2d(F.pad(maps, (2, 2, 0, 0), mode="replicate"), taps[:, :, None], groups=channels)
-
-
-def _double(maps: Tensor) -> Tensor:
-    return F.interpolate(maps, scale_factor=2.0, mode="bilinear", align_corners=False)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from reage.networks.coherence import LineFilter
 from reage.networks.conditioning import AgePairEmbedding
-from reage.networks.layers import BinomialBlur, FiLMResBlock, GroupNorm
+from reage.networks.layers import BinomialBlur, FiLMResBlock, GroupNorm, double
 
 MAX_LUMA = 0.8
 """Largest change of luma, in units of an image in [-1, 1]."""
@@ -91,26 +91,22 @@ class DeltaUNet(nn.Module):
         for block in self.middle:
             h = block(h, c)
         chroma = self.chroma(h)  # (B, 2, S/16, S/16)
-        h = self.up2(torch.cat([_double(h), d2], 1), c)
-        h = self.up1(torch.cat([_double(h), d1], 1), c)
+        h = self.up2(torch.cat([double(h), d2], 1), c)
+        h = self.up1(torch.cat([double(h), d1], 1), c)
         h = self.narrow(h)
-        h = torch.cat([_double(h), face.to(h.dtype)], 1)  # (B, 16 + 3, S, S)
+        h = torch.cat([double(h), face.to(h.dtype)], 1)  # (B, 16 + 3, S, S)
         luma, gain = self.blur(self.head(F.leaky_relu(self.mix(h), 0.1))).float().chunk(2, 1)
         years = (target - source).abs()[:, None, None, None]
         far = ((years - FAR[0]) / (FAR[1] - FAR[0])).clamp(0, 1)
         ramp = (1 - torch.exp(-years / 10.0)) * (1 + self.emphasis * far)
         for _ in range(4):
-            chroma = _double(chroma)  # four smooth doublings leave no facets; one bilinear step of 16 would
+            chroma = double(chroma)  # four smooth doublings leave no facets; one bilinear step of 16 would
         luma = MAX_LUMA * torch.tanh(luma)
         if self.lines is not None:
             older = (target > source)[:, None, None, None]
             luma = torch.where(older, self.lines(luma), luma)
         delta = luma + _chroma_to_rgb(MAX_CHROMA * torch.tanh(chroma.float()))
         return ramp * delta, ramp * MAX_GAIN * torch.tanh(gain)
-
-
-def _double(x: Tensor) -> Tensor:
-    return F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
 
 
 def _chroma_to_rgb(chroma: Tensor) -> Tensor:

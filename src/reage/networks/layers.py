@@ -51,6 +51,11 @@ class FiLMResBlock(nn.Module):
         return torch.add(self.skip(x), h)
 
 
+def double(maps: Tensor) -> Tensor:
+    """Maps (B, C, H, W) enlarged bilinearly to (B, C, 2 H, 2 W)."""
+    return F.interpolate(maps, scale_factor=2.0, mode="bilinear", align_corners=False)
+
+
 class BinomialBlur(nn.Module):
     """The fixed 3x3 binomial filter (1 2 1)/4 in both directions, edges replicated.
 
