@@ -1,4 +1,4 @@
-"""Keeping the lines of an edit and taking its spots away, without any weights.
+"""Keeps the lines of an edit and removes its spots, by a filter without weights.
 
 Age shows in folds, wrinkles and contours, which run along lines. Where a generator is unsure it paints blotches, which
 lead nowhere. The coherence of the structure tensor (Bigün and Granlund, "Optimal Orientation Detection of Linear
@@ -26,9 +26,9 @@ _TINY = 1e-6
 
 
 class LineFilter(nn.Module):
-    """Takes spots out of maps and leaves lines: (B, 1, S, S) -> (B, 1, S, S), S a multiple of 16.
+    """Removes spots from maps and keeps lines: (B, 1, S, S) -> (B, 1, S, S), S a multiple of 16.
 
-    The finest band, pores and noise of one or two pixels, is left, too.
+    The finest band, which holds pores and noise of one or two pixels, is not filtered.
     """
 
     taps: Tensor
