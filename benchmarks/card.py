@@ -65,7 +65,8 @@ The judges took no part in training this model. `reage evaluate --index INDEX` r
   1, a pale patch beside an ear on 1, a pale edge at the hairline on 2.
 - Figures and eyes disagree: its KID is higher than that of version 0.6 (0.45 instead of 0.36 of doing nothing's, most
   of the difference at 60 to 80), although it looks better and comes nearer to the ages asked for.
-- Hair turns grey by a curve of age, not by the network; hairlines stay, and white hair stays white at 20.
+- Hair turns grey, and grey hair dark again, by a curve of age, not by the network. Hairlines stay; what colour grey
+  hair once had is a guess, and thin white hair stays white at 20.
 - It moves apparent age less than asked for, older and younger. Judges of age are wrong by years on real faces, too.
 - Identity is kept partly because the shape of the head does not change, and because eyes and teeth are left almost
   unchanged on purpose.

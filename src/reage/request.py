@@ -120,8 +120,8 @@ class Request:
         """The areas and edits to composite for the network's ``edit`` of ``face``, with this request's factors.
 
         ``weight`` is a further factor. ``landmarks`` (468, 2+), in the aligned frame, locate the regions. If hair and
-        neck are known (``around``), their edits come first and that of the face last; ``greying`` is the part of the
-        hair that turns grey in addition.
+        neck are known (``around``), their edits come first and that of the face last; ``greying`` is how much
+        of the hair turns grey in addition, or gets its colour back (`reage.edit.greying`).
         """
         strength = weight * self.strength
         if around is None:

@@ -342,7 +342,7 @@ def test_layers_of_a_head_give_the_output(sittings: dict[str, Sitting], tmp_path
     assert not (result.pixels != result.original.pixels)[mask == 0].any()
 
 
-def test_dark_hair_turns_grey_as_its_age_does_and_white_hair_stays(portraits: list[Path]) -> None:
+def test_dark_hair_turns_grey_with_age_and_white_hair_dark_without_it(portraits: list[Path]) -> None:
     def hair(name: str, to: float, **wishes: Any) -> tuple[float, float]:
         """The mean luma of certain hair, in levels of 255, and its chroma."""
         sitting = Reager.default().open(next(p for p in portraits if name in p.name))
@@ -356,3 +356,15 @@ def test_dark_hair_turns_grey_as_its_age_does_and_white_hair_stays(portraits: li
     assert hair("grace-meng", 85, regions={"hair": 0})[0] == pytest.approx(hair("grace-meng", 33)[0], abs=12)
     assert hair("eileen-collins", 85)[1] < 0.7 * hair("eileen-collins", 40)[1]
     assert hair("grace-napolitano", 85)[0] == pytest.approx(hair("grace-napolitano", 82)[0], abs=6)
+    young, middle, old = (hair("grace-napolitano", age)[0] for age in (20, 55, 82))
+    assert young + 10 < middle < old - 40
+    assert hair("grace-napolitano", 20, regions={"hair": 0})[0] == pytest.approx(old, abs=12)
+
+
+def test_skin_beside_white_hair_that_turns_dark_stays_light(portraits: list[Path]) -> None:
+    sitting = Reager.default().open(next(p for p in portraits if "grace-napolitano" in p.name))
+    changed = [sitting.age(to=20, regions={"hair": hair}).pixels.astype(int) for hair in (0.0, 1.0)]
+    middle = sitting.faces[0].face.landmarks_photo[9, :2]  # between the brows
+    x, y = (round(float(each)) for each in middle)
+    skin = np.s_[y - 12 : y + 4, x - 12 : x + 12]
+    assert np.abs(changed[1] - changed[0])[skin].mean() < 2

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from reage.arrays import Float32, percentile
 from reage.edit.compositing import Edit
-from reage.edit.greying import greyed
+from reage.edit.greying import coloured, greyed, saturation
 from reage.edit.head import SIDE, UNIT
 from reage.edit.head_colours import SMALL
 from reage.edit.masks import rise
@@ -31,6 +31,17 @@ _NEAR = 0.35
 _ENOUGH = (0.005, 0.03)
 """Areas of hair or neck inside the face mask, in squared eye distances: from the first on the mean change is applied
 in part, from the second on fully."""
+_UNLIKE = (0.05, 0.12)
+"""Saturation above that of most of the hair up to which a place is hair, and from which on it is skin."""
+_STRANDED = (0.15, 0.4)
+"""Fine detail, in parts of that of most of the hair, up to which a place is skin, and from which on it is hair."""
+_MOST = (0.55, 0.8)
+"""Part of the hair that is certain to be hair, up to which none of it turns dark, and from which on all does."""
+_UNCLEAR = (0.24, 0.3)
+"""Part of the area that is neither clearly hair nor clearly something else, because scalp shows between the strands, up
+to which all of the hair turns dark, and from which on none does."""
+_ISLAND = 0.1
+"""Areas that are smaller than this part of the largest one are shine on the forehead, and no hair."""
 _TO_YUV = np.array([[0.299, -0.299, 0.701], [0.587, -0.587, -0.587], [0.114, 0.886, -0.114]], np.float32)
 """From RGB to luma (ITU-R BT.601) and the differences of blue and red from it."""
 _TO_RGB = np.linalg.inv(_TO_YUV).astype(np.float32)
@@ -71,7 +82,7 @@ def enlarged(maps: npt.NDArray[Any]) -> Float32:
 def hair_edit(change: Float32, mask: Float32, hair: Part, strength: float, greying: float) -> Edit:
     """The ``change`` (T, T, 3) of colours where ``mask`` (T, T) is, done to all of the ``hair``.
 
-    The part ``greying`` of it turns grey besides; ``strength`` multiplies both.
+    The part ``greying`` of it turns grey besides, or gets its colour back (`coloured`); ``strength`` multiplies both.
     """
     known = (hair.weight * mask) ** 2
     delta, fade = np.zeros_like(change), 0.0
@@ -80,14 +91,52 @@ def hair_edit(change: Float32, mask: Float32, hair: Part, strength: float, greyi
         # The pixels themselves lose their chroma, not the broad colours: deep shade has none that could be lost.
         delta = trust * strength * recolouring(hair.broad * np.array([1, 0, 0], np.float32))
         fade = -trust * strength * float(recolouring.slope[1])
-    grey, gain, paler = greyed(hair.broad[..., 0] + delta[..., 0], hair.weight, min(1.0, greying * strength))
+    share = float(np.clip(greying * strength, -1, 1))
+    if share < 0:
+        certain = _certainly_hair(hair)
+        regained, gain = coloured(hair.broad, certain > 0.5, -share * _clearness(hair, certain))
+        return _edit(delta + certain[..., None] * regained, gain * enlarged(certain), fade)
+    grey, gain, paler = greyed(hair.broad[..., 0] + delta[..., 0], hair.weight, share)
     delta = delta * np.array([1, 1 - paler, 1 - paler], np.float32) + grey
     return _edit(delta, gain, 1 - (1 - fade) * (1 - paler))
 
 
-def _edit(delta: Float32, gain: float = 0.0, fade: float = 0.0) -> Edit:
-    """An edit of the head frame: ``delta`` (T, T, 3) of luma and the differences from it; ``gain`` and ``fade`` are the
-    same everywhere."""
+def _clearness(hair: Part, certain: Float32) -> float:
+    """How well it is known what is hair, 0 to 1: a wrong place that turns dark is worse than hair that stays grey."""
+    weight = hair.weight
+    unclear = np.mean((weight > 0.1) & (weight < 0.8)) / (np.mean(weight > 0.02) + 1e-6)
+    known = (certain * weight).sum() / (weight.sum() + 1e-6)
+    return float(rise(np.float32(known), *_MOST) * (1 - rise(np.float32(unclear), *_UNCLEAR)))
+
+
+def _certainly_hair(hair: Part) -> Float32:
+    """How certainly each place (T, T) is hair, and not the skin beside it or behind it, when light hair turns dark.
+
+    Skin that light hair lets through, or that shines as white as it, has another saturation or no strands.
+    """
+    where = hair.weight > 0.5
+    if not where.any():
+        return np.zeros_like(hair.weight)
+    chroma = saturation(hair.broad)
+    luma = to_luma(hair.pixels)[..., 0]
+    strands = cv2.GaussianBlur(np.abs(luma - cv2.GaussianBlur(luma, (0, 0), 2)), (0, 0), 3)
+    strands = cv2.resize(strands, (SMALL, SMALL), interpolation=cv2.INTER_AREA)
+    alike = 1 - rise(chroma - percentile(chroma[where], 50), *_UNLIKE)
+    alike *= rise(strands / percentile(strands[where], 50), *_STRANDED)
+    small, disc = (cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)) for side in (3, 5))
+    body = cv2.morphologyEx((alike * hair.weight > 0.4).astype(np.uint8), cv2.MORPH_OPEN, small)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(body)
+    areas = stats[1:, cv2.CC_STAT_AREA]
+    large = np.flatnonzero(areas >= _ISLAND * areas.max(initial=1)) + 1
+    body = cv2.dilate(np.isin(labels, large).astype(np.float32), disc)
+    # Beyond the mask the change goes on, since a blurred border would leave a light rim.
+    beyond = np.maximum(body, hair.support * (cv2.dilate(hair.weight, disc, iterations=2) < 0.05))
+    return np.asarray(cv2.GaussianBlur(beyond, (0, 0), 1.0), np.float32)
+
+
+def _edit(delta: Float32, gain: float | Float32 = 0.0, fade: float = 0.0) -> Edit:
+    """An edit of the head frame: ``delta`` (T, T, 3) of luma and the differences from it; ``fade`` is the same
+    everywhere, ``gain`` too if it is one number, and not (S, S)."""
     everywhere = np.ones((SIDE, SIDE), np.float32)
     colour = enlarged(to_rgb(np.asarray(delta, np.float32)))
     return Edit(colour, gain * everywhere, fade * everywhere if fade else None)

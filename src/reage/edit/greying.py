@@ -1,16 +1,19 @@
-"""Turns hair grey: the share of grey hair at an age, and its colours.
+"""Turns hair grey, and gives grey hair its colour back: the share of grey hair at an age, and its colours.
 
 The networks hardly change hair, since they see little of it; what they leave out is added from a curve. It follows 95
 portraits of members of the US Congress: the median luma of hair, by the age that they look, is -0.68 in their thirties,
 -0.61, -0.43, -0.44, and 0.19 in their seventies (of an image in [-1, 1]). From 70 on it was lowered by eye, since dark
 hair made as light as theirs looked flat.
+
+Which colour grey hair once had cannot be seen; it gets that of its darkest strands, or a brown.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from reage.arrays import Float32
+from reage.arrays import Bool, Float32, percentile
+from reage.edit.masks import rise
 
 _AGES = (30.0, 45.0, 55.0, 65.0, 75.0, 85.0)
 """Ages of the entries of the curve, in years."""
@@ -24,12 +27,30 @@ _SHADE = 0.6
 """How much less light hair gains in the shade: from 0, as much as elsewhere, to 1, in proportion to the light there."""
 _STRANDS = 1.0
 """How much more strands stand out where dark hair turns grey, since grey and dark ones lie side by side."""
+_BROWN = np.array([-0.5, -0.12, 0.12], np.float32)
+"""Hair that gets its colour back, if none of it is darker: luma, and the differences of blue and red from it."""
+_DARKEST = -0.72
+"""The least luma that it gets."""
+_TURNED = (42.0, 56.0)
+"""Up to the first age light hair is taken for fair, from the second on for grey, if it has no chroma either."""
+_LIGHT = (-0.65, -0.15)
+"""Luma of hair up to which it is not grey, and from which on it may be."""
+_FAIR = (0.22, 0.36)
+"""Saturation up to which light hair is grey, and from which on it is fair."""
+_FLATTER = 0.45
+"""How much less strands stand out where hair grows darker, in parts of how much darker it grows."""
 
 
 def greying(source: float, target: float) -> float:
-    """What part of the hair that still has its colour at age ``source`` has lost it at age ``target``: 0 to 1."""
+    """How much of the hair changes between coloured and grey from age ``source`` to ``target``, in years: -1 to 1.
+
+    Above 0 it is the part, of the hair that still has its colour, that loses it. Below 0 it is the part of the grey
+    hair that gets its colour back, once `coloured` has found that it is grey.
+    """
     before, after = np.interp([source, target], _AGES, _GREY)
-    return float(max(0.0, (after - before) / (1 - before)))
+    if after >= before:
+        return float((after - before) / (1 - before))
+    return float((after - before) / before * rise(np.float32(source), *_TURNED))
 
 
 def greyed(luma: Float32, weight: Float32, share: float) -> tuple[Float32, float, float]:
@@ -48,3 +69,30 @@ def greyed(luma: Float32, weight: Float32, share: float) -> tuple[Float32, float
     fade = min(1.0, _PALER * share)
     change = np.dstack([lighter, np.broadcast_to(fade * _WHITE[1:], (*luma.shape, 2))])
     return np.asarray(change, np.float32), _STRANDS * share * float(np.clip(_WHITE[0] - mean, 0, 1)), fade
+
+
+def saturation(broad: Float32) -> Float32:
+    """Chroma of broad colours (T, T, 3), as in `coloured`, in parts of the light there: (T, T)."""
+    return np.asarray(
+        np.hypot(broad[..., 1], broad[..., 2]) / np.maximum(broad[..., 0] + 1, 0.2), np.float32
+    )
+
+
+def coloured(broad: Float32, hair: Bool, share: float) -> tuple[Float32, float]:
+    """What changes when ``share`` of the hair gets its colour back, as far as it is grey.
+
+    Returns the change of its broad colours (T, T, 3) and the gain of detail. ``broad`` (T, T, 3) are these colours, as
+    luma and the differences of blue and red from it, in units of an image in [-1, 1]; ``hair`` (T, T) says where it is
+    for certain.
+    """
+    if not (share and hair.any()):
+        return np.zeros_like(broad), 0.0
+    luma = broad[..., 0]
+    middle, least = (float(percentile(luma[hair], part)) for part in (50, 5))
+    typical = percentile(saturation(broad)[hair], 50)
+    share *= float(rise(np.float32(middle), *_LIGHT) * (1 - rise(typical, *_FAIR)))
+    dark = float(np.clip(least, _DARKEST, _BROWN[0]))
+    darker = min(0.0, share * (dark - middle) / (middle + 1))
+    change = darker * (broad + np.array([1, 0, 0], np.float32))
+    change[..., 1:] += share * _BROWN[1:] * (dark + 1) / (_BROWN[0] + 1)
+    return np.asarray(change, np.float32), _FLATTER * darker
