@@ -115,6 +115,8 @@ class FacePool:
         self.ages = rows["age"].to_numpy(np.float32)[self.positions]
         male = np.where(labelled, np.asarray(rows["gender"] == "M"), 0.5)
         self.male = male.astype(np.float32)[self.positions]
+        self.race = rows["race"].fillna(-1).to_numpy(np.int64)[self.positions]
+        """Race codes as the data set gives them, or -1."""
         self._evenness = evenness
         self._reach: Reach = reach
         self._weigh()
@@ -137,6 +139,7 @@ class FacePool:
         kept = np.sort(np.random.default_rng(seed).choice(len(self), count, replace=False))
         pool = copy(self)
         pool.positions, pool.ages, pool.male = self.positions[kept], self.ages[kept], self.male[kept]
+        pool.race = self.race[kept]
         if count < len(self):
             pool.left_out = {**self.left_out, f"at random, to have {count:,}": len(self) - count}
         pool._weigh()

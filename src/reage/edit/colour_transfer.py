@@ -125,7 +125,7 @@ def _certainly_hair(hair: Part) -> Float32:
     alike *= rise(strands / percentile(strands[where], 50), *_STRANDED)
     small, disc = (cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)) for side in (3, 5))
     body = cv2.morphologyEx((alike * hair.weight > 0.4).astype(np.uint8), cv2.MORPH_OPEN, small)
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(body)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(body)
     areas = stats[1:, cv2.CC_STAT_AREA]
     large = np.flatnonzero(areas >= _ISLAND * areas.max(initial=1)) + 1
     body = cv2.dilate(np.isin(labels, large).astype(np.float32), disc)

@@ -73,9 +73,7 @@ def greyed(luma: Float32, weight: Float32, share: float) -> tuple[Float32, float
 
 def saturation(broad: Float32) -> Float32:
     """Chroma of broad colours (T, T, 3), as in `coloured`, in parts of the light there: (T, T)."""
-    return np.asarray(
-        np.hypot(broad[..., 1], broad[..., 2]) / np.maximum(broad[..., 0] + 1, 0.2), np.float32
-    )
+    return np.asarray(np.hypot(broad[..., 1], broad[..., 2]) / np.maximum(broad[..., 0] + 1, 0.2), np.float32)
 
 
 def coloured(broad: Float32, hair: Bool, share: float) -> tuple[Float32, float]:

@@ -123,9 +123,9 @@ class Surroundings:
         """What to composite besides ``edit`` of ``face``: the same change of hair and neck beyond its mask.
 
         ``edit`` is the network's own; ``hair`` and ``neck`` say how strongly each of them follows. ``greying`` is
-        how much of the hair, inside that mask and beyond it, turns grey on top of this edit, or below 0, gets its colour
-        back (`reage.edit.greying`). For the same
-        ``face`` there are always the same parts, in the same order; one of which too little is seen changes nothing.
+        how much of the hair, inside that mask and beyond it, turns grey on top of this edit, or gets its colour back
+        (`reage.edit.greying`). For the same ``face`` there are always the same parts, in the same order; one of which
+        too little is seen changes nothing.
         """
         there = compose(self.matrix, invert_transform(face.matrix))
         small = compose(resizing((SIDE, SIDE), (SMALL, SMALL)), there)

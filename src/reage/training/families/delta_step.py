@@ -20,6 +20,9 @@ BLOTCHES = 0.15
 NEAR = 25
 """Near targets lie within so many years of the source's age."""
 
+JITTER = 7
+"""Largest shift of what VGG16 sees, in pixels: half of the spacing of its coarsest map."""
+
 
 @dataclass
 class Shown:
@@ -86,10 +89,14 @@ class Step:
     """Other real people of the target ages."""
     shifts: tuple[tuple[int, int], tuple[int, int]]
     """Shifts of what the critics see: while the generator learns, and while they learn themselves."""
+    jitter: tuple[int, int]
+    """Shift of what VGG16 sees."""
     covering: Tensor
     """Opacity (B, 1, S, S) of what was drawn before the sources; zero for most."""
     inner: Tensor
     """Masks (B, 1, S, S) of the face without hair."""
+    race: Tensor
+    """Race codes of the sources (B,), or -1."""
     target: Tensor
     """Ages to edit to (B,), in years."""
     wrong: Tensor
@@ -139,12 +146,16 @@ def draw_step(
     source = Batch(pool.take(chosen, mirrored), device)
     peer = Batch(pool.take(peers), device)
     inner = pool.masks(chosen, mirrored, reach="face")[:, None]
+    race = pool.race[chosen]
     things = torch.from_numpy(pool.coverings(chosen, mirrored, shard.slice(seeds))).to(device)
     colour, covering = things[:, :3], things[:, 3:]
     source.face = source.face + covering * (colour - source.face)
     shifts = draw_shift(rng, reach=reach), draw_shift(rng, reach=reach)
-    drawn = (inner, *(shard.slice(each) for each in (targets, wrong, affine, blotches)), coins)
-    return Step(source, peer, shifts, covering, *(torch.from_numpy(part).to(device) for part in drawn))
+    jitter = draw_shift(rng, reach=JITTER)
+    drawn = (inner, race, *(shard.slice(each) for each in (targets, wrong, affine, blotches)), coins)
+    return Step(
+        source, peer, shifts, jitter, covering, *(torch.from_numpy(part).to(device) for part in drawn)
+    )
 
 
 def far_ages(ages: Float32, targets: tuple[float, float], rng: np.random.Generator, *, gap: float) -> Float32:

@@ -1,0 +1,148 @@
+"""How real faces change with age, on average, as a perceptual network sees it: what edits should change, too.
+
+The means of a network's features over people of 25 and of 75 differ by what ageing does, once gender and race are
+accounted for. The mean change that edits make can be held against that: if it contains anything else, such as a stain
+or a streak, or lacks anything, such as the loss of sharp contours, that is a difference of two vectors. Nothing in it
+can be outrun, unlike a critic, since it does not learn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from reage.data.sampling import FacePool
+from reage.networks.vgg import Vgg16, pooled
+from reage.training.editing import to_tensor
+
+FACES = 2000
+"""Faces that the regression is made from, at most; half as many do as well for ages that are common."""
+KNOTS = (18.0, 25.0, 32.0, 40.0, 50.0, 60.0, 70.0, 80.0)
+"""Ages, in years, between which the regression of features on age interpolates."""
+KNOT_WIDTH = 8.0
+"""Standard deviation of the Gaussian at each knot, in years."""
+RACES = 5
+"""Race codes of UTKFace; other codes, and unknown ones, count as none of them."""
+RIDGE = 2.0
+"""Faces without any features that the regression adds, so that rare groups do not get wild coefficients."""
+FLOOR = 1.0
+"""What is added to the correlation of each feature with itself, before the inverse is taken."""
+RARELY = 0.05
+"""Least deviation of a feature, in parts of the mean; a channel that is hardly ever active would count too much."""
+SPAN = 25.0, 70.0
+"""Years between which a difference in features counts as 1."""
+NEAR_TARGET, NEAR_CHANGE = 10.0, 12.0
+"""Edits whose targets, and whose years of change, differ by about so many years are averaged together."""
+
+Features = Callable[[Tensor, Tensor], Tensor]
+"""Takes faces (B, 3, S, S) in [-1, 1] and masks (B, 1, S, S); returns features (B, F)."""
+
+
+class Perceived:
+    """What VGG16 sees in faces: mean and deviation of each channel over the mask: (B, F)."""
+
+    def __init__(self, vgg: Vgg16, autocast: Callable[[], AbstractContextManager[None]]) -> None:
+        self._vgg, self._autocast = vgg, autocast
+
+    def __call__(self, face: Tensor, mask: Tensor) -> Tensor:
+        with self._autocast():
+            maps = self._vgg(face)
+        return pooled(maps, mask)
+
+
+class Population:
+    """Mean features of real faces by age, gender and race, and how much people of one kind vary.
+
+    Args:
+        features: of which network.
+        pool: real faces; `FACES` of them are measured, evenly drawn over ages.
+        device: where it computes.
+    """
+
+    def __init__(self, features: Features, pool: FacePool, device: torch.device) -> None:
+        rng = np.random.default_rng(0)
+        chosen = np.unique(pool.choose(2 * FACES, rng)[0])
+        chosen = np.sort(rng.permutation(chosen)[:FACES])
+        parts = []
+        with torch.no_grad():
+            for part in np.array_split(chosen, max(1, len(chosen) // 16)):
+                faces = pool.take(part)
+                masks = torch.from_numpy(faces.masks)[:, None]
+                images = to_tensor(torch.from_numpy(faces.images))
+                parts.append(features(images.to(device), masks.to(device)).float())
+        seen = torch.cat(parts)
+        kinds = [torch.from_numpy(each[chosen]).to(device) for each in (pool.ages, pool.male, pool.race)]
+        design = _design(*kinds)
+        ridge = RIDGE * torch.eye(design.shape[1], device=device)
+        self._weights = torch.linalg.solve(design.T @ design + ridge, design.T @ seen)
+        rest = seen - design @ self._weights
+        scale = rest.std(0)
+        scale = scale.clamp(min=float(RARELY * scale.mean()))
+        rest = rest / scale
+        correlation = rest.T @ rest / len(rest)
+        precision = torch.linalg.inv(correlation + FLOOR * torch.eye(len(correlation), device=device))
+        self.precision = precision / scale / scale[:, None]
+        """The inverse (F, F) of the covariance of features among people of one age, gender and race, scaled so that the
+        squared length of the mean change over `SPAN` is 1."""
+
+        age, target = (torch.full((2,), each, device=device) for each in SPAN)
+        male, race = torch.tensor([0.0, 1.0], device=device), torch.full((2,), -1, device=device)
+        wanted = self.change(age, target, male, race).mean(0)
+        self.precision /= wanted @ self.precision @ wanted
+
+    def change(self, age: Tensor, target: Tensor, male: Tensor, race: Tensor) -> Tensor:
+        """The mean change of features from people of ``age`` to people of ``target`` years: (B,) each -> (B, F)."""
+        difference: Tensor = (_design(target, male, race) - _design(age, male, race)) @ self._weights
+        return difference
+
+
+def _design(age: Tensor, male: Tensor, race: Tensor) -> Tensor:
+    """What the regression knows of a person, each (B,): (B, K)."""
+    knots = torch.tensor(KNOTS, device=age.device)
+    by_age = F.normalize(torch.exp(-0.5 * ((age[:, None] - knots) / KNOT_WIDTH) ** 2), p=1, dim=1)
+    gender = 2 * male[:, None] - 1
+    by_race = (race[:, None] == torch.arange(RACES, device=race.device)).float()
+    return torch.cat([by_age, by_age * gender, by_race, by_race * gender], 1)
+
+
+class RecentChanges(nn.Module):
+    """Keeps what the last edits changed, so that a mean over similar ones can be told.
+
+    It is a module without parameters, so that a checkpoint holds it.
+
+    Args:
+        capacity: edits that are kept.
+        features: length of what is kept of each.
+    """
+
+    changes: Tensor
+    years: Tensor
+    count: Tensor
+
+    def __init__(self, capacity: int, features: int) -> None:
+        super().__init__()
+        self.register_buffer("changes", torch.zeros(capacity, features))
+        self.register_buffer("years", torch.zeros(capacity, 2))
+        self.register_buffer("count", torch.zeros((), dtype=torch.long))
+
+    @torch.no_grad()
+    def mean_like(self, changes: Tensor, age: Tensor, target: Tensor) -> Tensor:
+        """Keeps ``changes`` (B, F), of faces of ``age`` (B,) to ``target`` (B,) years.
+
+        Returns the means of those kept that are similar to each: (B, F).
+        """
+        capacity = len(self.changes)
+        places = (int(self.count) + torch.arange(len(changes))) % capacity
+        self.changes[places] = changes
+        self.years[places] = torch.stack([target, target - age], 1)
+        self.count += len(changes)
+        kept = slice(0, min(int(self.count), capacity))
+        scale = torch.tensor([NEAR_TARGET, NEAR_CHANGE], device=changes.device)
+        apart = (torch.stack([target, target - age], 1)[:, None] - self.years[kept]) / scale
+        weight = torch.exp(-0.5 * apart.square().sum(2))
+        return (weight / weight.sum(1, keepdim=True)) @ self.changes[kept]
