@@ -58,13 +58,11 @@ The judges took no part in training this model. `reage evaluate --index INDEX` r
 
 ## Limits
 
-- Flaws counted by eye on 40 random test faces of 200 px (in brackets version 0.6, on the same faces): at 80, streaks,
-  stains or pale patches on forehead or cheeks of 13 (13), at 60 of 3 (5), nearly all on young and smooth faces, pale
-  or dark; they are lines rather than blotches now. At 20, the frames of glasses fade on 3 of 7 wearers (2). On 15
-  portraits of 1,024 px, viewed at 400 px, at 80: streaks or stains on none, a piece of hair that keeps its colour on
-  1, a pale patch beside an ear on 1, a pale edge at the hairline on 2.
-- Figures and eyes disagree: its KID is higher than that of version 0.6 (0.45 instead of 0.36 of doing nothing's, most
-  of the difference at 60 to 80), although it looks better and comes nearer to the ages asked for.
+- Flaws counted by eye on 40 random test faces of 200 px (in brackets version 0.7, on the same faces): at 80, streaks or
+  pale patches on forehead or cheeks of 7 (13), at 60 of 2 (3), nearly all on young and smooth faces, pale or dark. At
+  20, the upper rims of glasses fade on 2 of 6 wearers (3), and a jaw turns grey or smooth on 2. On 15 portraits of
+  1,024 px, viewed at 400 px, at 80: streaks or stains on none, a piece of hair that keeps its colour on 1, a pale edge
+  at the hairline on 1.
 - Hair turns grey, and grey hair dark again, by a curve of age, not by the network. Hairlines stay; what colour grey
   hair once had is a guess, and thin white hair stays white at 20.
 - It moves apparent age less than asked for, older and younger. Judges of age are wrong by years on real faces, too.

@@ -16,6 +16,8 @@ BLOCKS = ((3, 64, 64), (64, 128, 128), (128, 256, 256, 256), (256, 512, 512, 512
 """Channels before and after each convolution of a block; blocks are separated by 2x2 maximum pooling."""
 LOOKED_AT = (1, 2, 3, 4)
 """Blocks whose last maps are returned: a half to a sixteenth of the side."""
+POOLED = 2 * sum(BLOCKS[block][-1] for block in LOOKED_AT)
+"""Features that `pooled` makes of the maps."""
 MEAN = (103.939, 116.779, 123.68)
 """Mean of blue, green and red that the network expects to be subtracted, of 0 to 255."""
 
@@ -73,7 +75,7 @@ class Vgg16(nn.Module):
 
 
 def pooled(maps: list[Tensor], mask: Tensor) -> Tensor:
-    """Mean and standard deviation of each channel of ``maps`` over a mask (B, 1, S, S): (B, 2 * channels)."""
+    """Mean and standard deviation of each channel of ``maps`` over a mask (B, 1, S, S): (B, `POOLED`)."""
     parts = []
     for each in maps:
         each = each.float()

