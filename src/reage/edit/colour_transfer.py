@@ -8,6 +8,7 @@ that mean, so that there is no jump where the edit ends.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import cv2
@@ -63,6 +64,31 @@ class Part:
     """(S, S, 3) in [-1, 1]: the head, of whose detail the gain is; around hair with the colours of hair in place of the
     background, so that there are no edges."""
 
+    @cached_property
+    def certain(self) -> Float32:
+        """(T, T) in [0, 1]: how certainly each place is hair, and not skin beside it or behind it; for hair alone.
+
+        Skin that light hair lets through, or that shines as white as it, has another saturation or no strands.
+        """
+        where = self.weight > 0.5
+        if not where.any():
+            return np.zeros_like(self.weight)
+        chroma = saturation(self.broad)
+        luma = to_luma(self.pixels)[..., 0]
+        strands = cv2.GaussianBlur(np.abs(luma - cv2.GaussianBlur(luma, (0, 0), 2)), (0, 0), 3)
+        strands = cv2.resize(strands, (SMALL, SMALL), interpolation=cv2.INTER_AREA)
+        alike = 1 - rise(chroma - percentile(chroma[where], 50), *_UNLIKE)
+        alike *= rise(strands / percentile(strands[where], 50), *_STRANDED)
+        small, disc = (cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)) for side in (3, 5))
+        body = cv2.morphologyEx((alike * self.weight > 0.4).astype(np.uint8), cv2.MORPH_OPEN, small)
+        _, labels, stats, _ = cv2.connectedComponentsWithStats(body)
+        areas = stats[1:, cv2.CC_STAT_AREA]
+        large = np.flatnonzero(areas >= _ISLAND * areas.max(initial=1)) + 1
+        body = cv2.dilate(np.isin(labels, large).astype(np.float32), disc)
+        # Beyond the mask the change goes on, since a blurred border would leave a light rim.
+        beyond = np.maximum(body, self.support * (cv2.dilate(self.weight, disc, iterations=2) < 0.05))
+        return np.asarray(cv2.GaussianBlur(beyond, (0, 0), 1.0), np.float32)
+
 
 def to_luma(colours: Float32) -> Float32:
     """RGB colours (H, W, 3) as luma (ITU-R BT.601) and the differences of blue and red from it."""
@@ -93,45 +119,19 @@ def hair_edit(change: Float32, mask: Float32, hair: Part, strength: float, greyi
         fade = -trust * strength * float(recolouring.slope[1])
     share = float(np.clip(greying * strength, -1, 1))
     if share < 0:
-        certain = _certainly_hair(hair)
-        regained, gain = coloured(hair.broad, certain > 0.5, -share * _clearness(hair, certain))
-        return _edit(delta + certain[..., None] * regained, gain * enlarged(certain), fade)
+        regained, gain = coloured(hair.broad, hair.certain > 0.5, -share * _clearness(hair))
+        return _edit(delta + hair.certain[..., None] * regained, gain * enlarged(hair.certain), fade)
     grey, gain, paler = greyed(hair.broad[..., 0] + delta[..., 0], hair.weight, share)
     delta = delta * np.array([1, 1 - paler, 1 - paler], np.float32) + grey
     return _edit(delta, gain, 1 - (1 - fade) * (1 - paler))
 
 
-def _clearness(hair: Part, certain: Float32) -> float:
+def _clearness(hair: Part) -> float:
     """How well it is known what is hair, 0 to 1: a wrong place that turns dark is worse than hair that stays grey."""
     weight = hair.weight
     unclear = np.mean((weight > 0.1) & (weight < 0.8)) / (np.mean(weight > 0.02) + 1e-6)
-    known = (certain * weight).sum() / (weight.sum() + 1e-6)
+    known = (hair.certain * weight).sum() / (weight.sum() + 1e-6)
     return float(rise(np.float32(known), *_MOST) * (1 - rise(np.float32(unclear), *_UNCLEAR)))
-
-
-def _certainly_hair(hair: Part) -> Float32:
-    """How certainly each place (T, T) is hair, and not the skin beside it or behind it, when light hair turns dark.
-
-    Skin that light hair lets through, or that shines as white as it, has another saturation or no strands.
-    """
-    where = hair.weight > 0.5
-    if not where.any():
-        return np.zeros_like(hair.weight)
-    chroma = saturation(hair.broad)
-    luma = to_luma(hair.pixels)[..., 0]
-    strands = cv2.GaussianBlur(np.abs(luma - cv2.GaussianBlur(luma, (0, 0), 2)), (0, 0), 3)
-    strands = cv2.resize(strands, (SMALL, SMALL), interpolation=cv2.INTER_AREA)
-    alike = 1 - rise(chroma - percentile(chroma[where], 50), *_UNLIKE)
-    alike *= rise(strands / percentile(strands[where], 50), *_STRANDED)
-    small, disc = (cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)) for side in (3, 5))
-    body = cv2.morphologyEx((alike * hair.weight > 0.4).astype(np.uint8), cv2.MORPH_OPEN, small)
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(body)
-    areas = stats[1:, cv2.CC_STAT_AREA]
-    large = np.flatnonzero(areas >= _ISLAND * areas.max(initial=1)) + 1
-    body = cv2.dilate(np.isin(labels, large).astype(np.float32), disc)
-    # Beyond the mask the change goes on, since a blurred border would leave a light rim.
-    beyond = np.maximum(body, hair.support * (cv2.dilate(hair.weight, disc, iterations=2) < 0.05))
-    return np.asarray(cv2.GaussianBlur(beyond, (0, 0), 1.0), np.float32)
 
 
 def _edit(delta: Float32, gain: float | Float32 = 0.0, fade: float = 0.0) -> Edit:
