@@ -119,7 +119,8 @@ def hair_edit(change: Float32, mask: Float32, hair: Part, strength: float, greyi
         fade = -trust * strength * float(recolouring.slope[1])
     share = float(np.clip(greying * strength, -1, 1))
     if share < 0:
-        regained, gain = coloured(hair.broad, hair.certain > 0.5, -share * _clearness(hair))
+        sure = (hair.certain > 0.5) & (hair.weight > 0.5)
+        regained, gain = coloured(hair.broad, sure, -share * _clearness(hair))
         return _edit(delta + hair.certain[..., None] * regained, gain * enlarged(hair.certain), fade)
     grey, gain, paler = greyed(hair.broad[..., 0] + delta[..., 0], hair.weight, share)
     delta = delta * np.array([1, 1 - paler, 1 - paler], np.float32) + grey
