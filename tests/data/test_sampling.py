@@ -23,7 +23,9 @@ def cache_of(ages: list[float], **columns: Any) -> Cache:
     images[:, 0, 0, 0], images[:, 0, 0, 1] = np.arange(count) % 256, np.arange(count) // 256
     mesh = rescale_points(utkface_template().mesh, 200, SIZE)
     mesh = mesh * np.array([0.8, 1.0], np.float32) + np.array([1.0, 0.0], np.float32)  # left of the middle
-    plain = {"age": np.array(ages, float), "gender": "F", "sharpness": 100.0, "gray": False, "split": "train"}
+    plain = {
+        "age": np.array(ages, float), "gender": "F", "race": 0, "sharpness": 100.0, "gray": False, "split": "train",
+    }  # fmt: skip
     rows = pd.DataFrame({**plain, **columns}, index=range(count))
     return Cache(images, np.repeat(mesh[None], count, 0).astype(np.float16), rows)
 
@@ -121,6 +123,14 @@ def test_faces_without_a_gender_take_part_unless_one_is_asked_for() -> None:
     faces = FacePool(cache).take(np.arange(3))
     assert faces.male.tolist() == [1, 0.5, 0]
     assert FacePool(cache, gender=True).take(np.arange(2)).male.tolist() == [1, 0]
+
+
+def test_a_pool_knows_the_races_of_its_faces_where_the_data_set_says_them() -> None:
+    races = pd.array([2, None, 0, 4], "Int8")
+    pool = FacePool(cache_of([30.0, 40.0, 50.0, 60.0], race=races, split=["train", "train", "val", "train"]))
+    assert pool.race.tolist() == [2, -1, 4]
+    kept = pool.subset(2, seed=0)
+    assert kept.race.tolist() == [int(pool.race[pool.ages == age][0]) for age in kept.ages]
 
 
 def test_a_flip_mirrors_image_and_mask_together() -> None:
