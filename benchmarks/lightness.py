@@ -1,8 +1,8 @@
 """How edits change the lightness of skin, by race code of the data set: whether anybody is made paler by ageing.
 
-`python benchmarks/lightness.py INDEX` edits test faces of people of 18 to 50 years of the index, prints the mean change of
-CIELAB lightness and chroma over the outline of the face, and writes benchmarks/lightness.json, from which ETHICS.md has
-its figures. Hair is left as it is.
+`python benchmarks/lightness.py INDEX` edits test faces of people of 18 to 50 years of the index, prints the mean change
+of CIELAB lightness and chroma within the outline of the face, and writes benchmarks/lightness.json, from which ETHICS.md
+has its figures. Hair is left as it is.
 """
 
 from __future__ import annotations
@@ -43,10 +43,8 @@ def main(index: Path) -> None:
                 for axis, m, e in zip("Lab", mean, error, strict=True)
             }
             stored["change"][f"{name} to {target}"] = figures
-            click.echo(
-                f"{name:8s} to {target}: "
-                + "  ".join(f"{k} {m:+.2f} ± {e:.2f}" for k, (m, e) in figures.items())
-            )
+            told = "  ".join(f"{axis} {m:+.2f} ± {e:.2f}" for axis, (m, e) in figures.items())
+            click.echo(f"{name:8s} to {target}: {told}")
     (HERE / "lightness.json").write_text(json.dumps(stored, indent=2) + "\n")
 
 
