@@ -1,8 +1,8 @@
 """How edits change the lightness of skin, by race code of the data set: whether anybody is made paler by ageing.
 
 `python benchmarks/lightness.py INDEX` edits test faces of people of 18 to 50 years of the index, prints the mean change
-of CIELAB lightness and chroma within the outline of the face, and writes benchmarks/lightness.json, from which ETHICS.md
-has its figures. Hair is left as it is.
+of CIELAB lightness and chroma within the outline of the face, and writes benchmarks/lightness.json, from which
+ETHICS.md has its figures. Hair is left as it is.
 """
 
 from __future__ import annotations
