@@ -16,6 +16,7 @@ import numpy as np
 
 from reage import Reager
 from reage.data.catalog import read_index
+from reage.photo.lab import to_lab
 
 HERE = Path(__file__).parent
 RACES = {0: "White", 1: "Black", 2: "Asian", 3: "Indian"}
@@ -57,10 +58,7 @@ def _changes(reager: Reager, path: Path, target: int) -> list[np.ndarray]:
     landmarks = sitting.faces[0].face.landmarks_photo[:, :2].astype(np.int32)
     cv2.fillConvexPoly(outline, cv2.convexHull(landmarks), 1)
     edited = sitting.age(to=target, regions={"hair": 0}).pixels
-    before, after = (
-        cv2.cvtColor(np.float32(pixels) / 255, cv2.COLOR_RGB2LAB)[outline > 0]
-        for pixels in (sitting.photo.pixels, edited)
-    )
+    before, after = (to_lab(pixels)[outline > 0] for pixels in (sitting.photo.pixels, edited))
     return [(after - before).mean(0)]
 
 

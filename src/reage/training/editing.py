@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from reage.data.sampling import FacePool
 
 
 def to_tensor(images: Tensor) -> Tensor:
     """Pictures uint8 (B, H, W, 3) -> float32 (B, 3, H, W) in [-1, 1], in channels-last memory format."""
     return images.permute(0, 3, 1, 2).float().div(127.5).sub(1).contiguous(memory_format=torch.channels_last)
+
+
+def in_parts(
+    pool: FacePool, chosen: npt.NDArray[np.intp], device: torch.device, *, size: int = 32, masks: bool = False
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """The faces of ``pool`` with the indices ``chosen`` (N,), ``size`` at a time: (B, 3, S, S) in [-1, 1].
+
+    With ``masks``, their masks (B, 1, S, S) come with them; else these have no size.
+    """
+    for start in range(0, len(chosen), size):
+        faces = pool.take(chosen[start : start + size], masks=masks)
+        face = to_tensor(torch.from_numpy(faces.images).to(device))
+        yield face, torch.from_numpy(faces.masks)[:, None].to(device)
 
 
 def to_uint8(faces: Tensor) -> Tensor:

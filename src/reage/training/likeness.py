@@ -11,7 +11,7 @@ from torch import Tensor
 from reage.data.sampling import FacePool
 from reage.errors import ConfigError
 from reage.training.checkpoint import read_about
-from reage.training.editing import to_tensor
+from reage.training.editing import in_parts
 from reage.training.teachers import read_age_net
 
 FACES = 500
@@ -58,12 +58,8 @@ class Likeness:
 
     @torch.no_grad()
     def _statistics(self, pool: FacePool, device: torch.device) -> tuple[Tensor, Tensor]:
-        chosen = pool.evenly_spaced(FACES)
-        parts = []
-        for start in range(0, len(chosen), 32):
-            images = pool.take(chosen[start : start + 32], masks=False).images
-            parts.append(self._features(to_tensor(torch.from_numpy(images).to(device))))
-        features = torch.cat(parts)
+        parts = in_parts(pool, pool.evenly_spaced(FACES), device)
+        features = torch.cat([self._features(face) for face, _ in parts])
         return features.mean(0), features.std(0, correction=0) + 1e-6
 
     def embed(self, face: Tensor) -> Tensor:

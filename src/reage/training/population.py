@@ -1,9 +1,10 @@
-"""How real faces change with age, on average, as a perceptual network sees it: what edits should change, too.
+"""Measures how the features of real faces change with age, on average; the features of edits should change alike.
 
-The means of a network's features over people of 25 and of 75 differ by what ageing does, once gender and race are
-accounted for. The mean change that edits make can be held against that: if it contains anything else, such as a stain
-or a streak, or lacks anything, such as the loss of sharp contours, that is a difference of two vectors. Nothing in it
-can be outrun, unlike a critic, since it does not learn.
+The features are those of a network that knows photographs, VGG16. Their means over people of 25 and over people of 75
+differ by what ageing does, among people of one gender and race. An edit from 25 to 75 should make the same difference
+on average. If edits also add stains or streaks, or leave out the sagging of contours, the two differences are not the
+same, and how far they are apart is a loss. Critics can fall behind the generator; this measure cannot, since it does
+not learn.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ from torch import Tensor, nn
 
 from reage.data.sampling import FacePool
 from reage.networks.vgg import Vgg16, pooled
-from reage.training.editing import to_tensor
+from reage.training.editing import in_parts
 
 FACES = 2000
-"""Faces that the regression is made from, at most; half as many do as well for ages that are common."""
+"""Faces that the regression is made from, at most."""
 KNOTS = (18.0, 25.0, 32.0, 40.0, 50.0, 60.0, 70.0, 80.0)
 """Ages, in years, between which the regression of features on age interpolates."""
 KNOT_WIDTH = 8.0
@@ -29,13 +30,13 @@ KNOT_WIDTH = 8.0
 RACES = 5
 """Race codes of UTKFace; other codes, and unknown ones, count as none of them."""
 RIDGE = 2.0
-"""Faces without any features that the regression adds, so that rare groups do not get wild coefficients."""
+"""Weight of the squared coefficients of the regression, so that rare groups do not get wild ones."""
 FLOOR = 1.0
 """What is added to the correlation of each feature with itself, before the inverse is taken."""
 RARELY = 0.05
 """Least deviation of a feature, in parts of the mean; a channel that is hardly ever active would count too much."""
 SPAN = 25.0, 70.0
-"""Years between which a difference in features counts as 1."""
+"""Ages, in years, between which the mean difference of real people counts as a distance of 1."""
 NEAR_TARGET, NEAR_CHANGE = 10.0, 12.0
 """Edits whose targets, and whose years of change, differ by about so many years are averaged together."""
 
@@ -68,14 +69,9 @@ class Population:
         rng = np.random.default_rng(0)
         chosen = np.unique(pool.choose(2 * FACES, rng)[0])
         chosen = np.sort(rng.permutation(chosen)[:FACES])
-        parts = []
+        parts = in_parts(pool, chosen, device, size=16, masks=True)
         with torch.no_grad():
-            for part in np.array_split(chosen, max(1, len(chosen) // 16)):
-                faces = pool.take(part)
-                masks = torch.from_numpy(faces.masks)[:, None]
-                images = to_tensor(torch.from_numpy(faces.images))
-                parts.append(features(images.to(device), masks.to(device)).float())
-        seen = torch.cat(parts)
+            seen = torch.cat([features(face, mask).float() for face, mask in parts])
         kinds = [torch.from_numpy(each[chosen]).to(device) for each in (pool.ages, pool.male, pool.race)]
         design = _design(*kinds)
         ridge = RIDGE * torch.eye(design.shape[1], device=device)
@@ -138,11 +134,11 @@ class RecentChanges(nn.Module):
         """
         capacity = len(self.changes)
         places = (int(self.count) + torch.arange(len(changes))) % capacity
-        self.changes[places] = changes
-        self.years[places] = torch.stack([target, target - age], 1)
+        years = torch.stack([target, target - age], 1)
+        self.changes[places], self.years[places] = changes, years
         self.count += len(changes)
         kept = slice(0, min(int(self.count), capacity))
         scale = torch.tensor([NEAR_TARGET, NEAR_CHANGE], device=changes.device)
-        apart = (torch.stack([target, target - age], 1)[:, None] - self.years[kept]) / scale
+        apart = (years[:, None] - self.years[kept]) / scale
         weight = torch.exp(-0.5 * apart.square().sum(2))
         return (weight / weight.sum(1, keepdim=True)) @ self.changes[kept]

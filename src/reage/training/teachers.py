@@ -15,7 +15,7 @@ from reage.errors import ConfigError
 from reage.networks.age_net import BINS, AgeNet, expected_age
 from reage.training.checkpoint import load_weights
 from reage.training.dlib_age import DlibAge
-from reage.training.editing import to_tensor
+from reage.training.editing import in_parts
 from reage.training.losses import age_distance
 
 CURVE_FACES = 1500
@@ -64,10 +64,7 @@ class Curve:
     def _estimates(self, pool: FacePool, device: torch.device) -> Tensor:
         chosen = pool.evenly_spaced(CURVE_FACES)
         chosen = chosen[np.argsort(pool.ages[chosen], kind="stable")]
-        parts = []
-        for part in np.array_split(chosen, max(1, len(chosen) // 32)):
-            faces = to_tensor(torch.from_numpy(pool.take(part, masks=False).images).to(device))
-            parts.append(self.estimate(faces).float().cpu().numpy())
+        parts = [self.estimate(face).float().cpu().numpy() for face, _ in in_parts(pool, chosen, device)]
         estimates, ages = np.concatenate(parts), pool.ages[chosen]
         years = np.arange(BINS)[:, None]
         weights = np.exp(-0.5 * ((years - ages) / CURVE_WIDTH) ** 2) + 1e-12
