@@ -15,9 +15,9 @@ from torch import Tensor
 
 from reage.data.sampling import Faces, Shard
 from reage.errors import ConfigError
-from reage.networks.vgg import BLOCKS, Vgg16, pooled
+from reage.networks.vgg import BLOCKS, LOOKED_AT, WHOLE, Vgg16, pooled
 from reage.training.families.delta import DeltaFamily
-from reage.training.population import Population, RecentChanges
+from reage.training.population import FLOOR, Population, RecentChanges
 from reage.training.trainer import Trainer
 
 from .tiny import delta_settings
@@ -65,7 +65,7 @@ def brightness(face: Tensor, mask: Tensor) -> Tensor:
 
 
 def test_the_change_with_age_is_that_within_a_race() -> None:
-    population = Population(brightness, people(), CPU)
+    population = Population(brightness, torch.ones(2), people(), CPU)
     age, target = torch.tensor([30.0, 30.0, 70.0]), torch.tensor([65.0, 30.0, 40.0])
     change = population.change(age, target, torch.tensor([0.0, 1, 1]), torch.tensor([0, 1, -1]))
     assert change[:, 0].tolist() == pytest.approx([35, 0, -30], abs=3)
@@ -73,11 +73,37 @@ def test_the_change_with_age_is_that_within_a_race() -> None:
 
 
 def test_doing_nothing_from_25_to_70_is_a_distance_of_one() -> None:
-    population = Population(brightness, people(), CPU)
+    population = Population(brightness, torch.ones(2), people(), CPU)
     both = torch.tensor([0.0, 1.0])
     ages = torch.full((2,), 25.0), torch.full((2,), 70.0)
-    mean = population.change(*ages, both, torch.full((2,), -1)).mean(0)
-    assert float(mean @ population.precision @ mean) == pytest.approx(1)
+    mean = population.change(*ages, both, torch.full((2,), -1)).mean(0, keepdim=True)
+    assert float(population.product(mean, mean)) == pytest.approx(1)
+
+
+def test_what_varies_among_people_counts_less() -> None:
+    def twice(face: Tensor, mask: Tensor) -> Tensor:
+        return brightness(face, mask)[:, [0, 1, 1]]
+
+    population = Population(twice, torch.ones(3), people(), CPU)
+    together, apart = torch.tensor([[0.0, 1, 1]]), torch.tensor([[0.0, 1, -1]])
+    often, never = (float(population.product(each, each)) for each in (together, apart))
+    # Two features that are always equal have a variance of 2 together, and of 0 apart.
+    assert never / often == pytest.approx((FLOOR + 2) / FLOOR, rel=0.01)
+    assert float(population.product(together, apart)) == pytest.approx(0, abs=1e-3 * often)
+
+
+def test_a_feature_of_a_place_is_a_feature_of_its_region() -> None:
+    maps = [torch.zeros(1, BLOCKS[block][-1], 12, 12) for block in LOOKED_AT]
+    maps[1][0, 7, 1:4, 8:11] = 1.0  # above, at the right
+    mask = torch.ones(1, 1, 12, 12)
+    of_regions = pooled(maps, mask)[0, WHOLE:]
+    channels = maps[1].shape[1]
+    by_region = of_regions[: 9 * channels].reshape(3, 3, channels)[:, :, 7]
+    assert by_region.argmax() == 2
+    assert by_region[2, 0] < 0.05 * by_region[0, 2]
+    assert int((of_regions != 0).sum()) == 9
+    mask[..., :6, 6:] = 0  # nothing is seen there
+    assert pooled(maps, mask)[0, WHOLE:].max() == 0
 
 
 def test_the_mean_is_over_similar_edits_and_forgets_old_ones() -> None:
@@ -103,7 +129,7 @@ def test_vgg16_is_read_from_its_file(weights: Path, tmp_path: Path) -> None:
     expected = (blue_green_red[0, :, :3, :3].permute(1, 2, 0).numpy()[..., None] * kernel).sum((0, 1, 2))
     given = net.blocks[0][0](blue_green_red)[0, :, 1, 1]  # type: ignore[index]
     assert given.numpy() == pytest.approx(expected, rel=1e-3, abs=1e-2)
-    assert pooled(maps, torch.ones(2, 1, 32, 32)).shape == (2, 2816)
+    assert pooled(maps, torch.ones(2, 1, 32, 32)).shape == (2, 14336)
     wrong = tmp_path / "wrong.h5"
     wrong.write_bytes(b"nothing of the kind")
     for path in (wrong, tmp_path / "none.h5"):

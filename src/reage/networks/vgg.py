@@ -16,8 +16,15 @@ BLOCKS = ((3, 64, 64), (64, 128, 128), (128, 256, 256, 256), (256, 512, 512, 512
 """Channels before and after each convolution of a block; blocks are separated by 2x2 maximum pooling."""
 LOOKED_AT = (1, 2, 3, 4)
 """Blocks whose last maps are returned: a half to a sixteenth of the side."""
-POOLED = 2 * sum(BLOCKS[block][-1] for block in LOOKED_AT)
-"""Features that `pooled` makes of the maps."""
+REGIONS = (0.25, 0.5, 0.75)
+"""Centres of three rows and three columns of overlapping regions of the face, in parts of the side."""
+REGION_SIGMA = 0.13
+"""Deviation of the Gaussian that weighs the places of a region, in parts of the side."""
+_WIDTHS = [BLOCKS[block][-1] for block in LOOKED_AT]
+WHOLE = 2 * sum(_WIDTHS)
+"""Features of the whole face that `pooled` makes of the maps; those of regions come after them."""
+POOLED = WHOLE + len(REGIONS) ** 2 * sum(_WIDTHS[1:])
+"""All features that `pooled` makes."""
 MEAN = (103.939, 116.779, 123.68)
 """Mean of blue, green and red that the network expects to be subtracted, of 0 to 255."""
 
@@ -75,11 +82,32 @@ class Vgg16(nn.Module):
 
 
 def pooled(maps: list[Tensor], mask: Tensor) -> Tensor:
-    """Mean and standard deviation of each channel of ``maps`` over a mask (B, 1, S, S): (B, `POOLED`)."""
+    """What maps of a face hold under a mask (B, 1, S, S): (B, `POOLED`).
+
+    First the mean and the standard deviation of each channel over the whole mask. Then, for all maps but the finest,
+    which knows only small patterns, the mean of each channel in each of nine regions.
+    """
     parts = []
     for each in maps:
-        each = each.float()
         mean = mean_on_mask(each, mask)
-        spread = mean_on_mask((each - mean[:, :, None, None]) ** 2, mask).add(1e-6).sqrt()
+        spread = mean_on_mask((each.float() - mean[:, :, None, None]) ** 2, mask).add(1e-6).sqrt()
         parts += [mean, spread]
+    parts += [_mean_in_regions(each.float(), mask) for each in maps[1:]]
     return torch.cat(parts, 1)
+
+
+def _mean_in_regions(maps: Tensor, mask: Tensor) -> Tensor:
+    """The mean of maps (B, C, h, w) in each region, weighted by a mask (B, 1, S, S): (B, regions * C)."""
+    height, width = maps.shape[2:]
+    weight = F.adaptive_avg_pool2d(mask, (height, width))[:, 0]
+    down, across = _nearness(height, mask.device), _nearness(width, mask.device)
+    weights = torch.einsum("bhw,ih,jw->bijhw", weight, down, across).flatten(1, 2)
+    weights = weights / weights.sum((2, 3), keepdim=True).clamp(min=1e-6)
+    return torch.einsum("bchw,brhw->brc", maps, weights).flatten(1)
+
+
+def _nearness(count: int, device: torch.device) -> Tensor:
+    """How much each of ``count`` rows, or columns, belongs to each of three regions: (3, count)."""
+    places = (torch.arange(count, device=device) + 0.5) / count
+    centres = torch.tensor(REGIONS, device=device)
+    return torch.exp(-0.5 * ((places - centres[:, None]) / REGION_SIGMA) ** 2)

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from reage.data.sampling import FacePool
-from reage.networks.vgg import Vgg16, pooled
+from reage.networks.vgg import POOLED, WHOLE, Vgg16, pooled
 from reage.training.editing import in_parts
 
 FACES = 2000
@@ -31,8 +31,15 @@ RACES = 5
 """Race codes of UTKFace; other codes, and unknown ones, count as none of them."""
 RIDGE = 2.0
 """Weight of the squared coefficients of the regression, so that rare groups do not get wild ones."""
-FLOOR = 1.0
-"""What is added to the correlation of each feature with itself, before the inverse is taken."""
+FLOOR = 10.0
+"""What is added to the variance in each direction, before its inverse is taken; that of a lone feature is 1.
+
+Without it the measure would be of directions in which people hardly vary, which the mean over recent edits knows least.
+"""
+DIRECTIONS = 400
+"""Directions in which people vary most; their variance in all others is taken for zero."""
+OF_REGIONS = 1 / 3
+"""Weight of the features of regions, of which there are nine, beside those of the whole face."""
 RARELY = 0.05
 """Least deviation of a feature, in parts of the mean; a channel that is hardly ever active would count too much."""
 SPAN = 25.0, 70.0
@@ -45,7 +52,7 @@ Features = Callable[[Tensor, Tensor], Tensor]
 
 
 class Perceived:
-    """What VGG16 sees in faces: mean and deviation of each channel over the mask: (B, F)."""
+    """What VGG16 sees in faces under masks, as `pooled` tells: (B, F)."""
 
     def __init__(self, vgg: Vgg16, autocast: Callable[[], AbstractContextManager[None]]) -> None:
         self._vgg, self._autocast = vgg, autocast
@@ -55,17 +62,23 @@ class Perceived:
             maps = self._vgg(face)
         return pooled(maps, mask)
 
+    @property
+    def weights(self) -> Tensor:
+        """How much each feature counts: (F,)."""
+        return torch.cat([torch.ones(WHOLE), torch.full((POOLED - WHOLE,), OF_REGIONS)])
+
 
 class Population:
     """Mean features of real faces by age, gender and race, and how much people of one kind vary.
 
     Args:
         features: of which network.
+        weights: how much each feature counts (F,).
         pool: real faces; `FACES` of them are measured, evenly drawn over ages.
         device: where it computes.
     """
 
-    def __init__(self, features: Features, pool: FacePool, device: torch.device) -> None:
+    def __init__(self, features: Features, weights: Tensor, pool: FacePool, device: torch.device) -> None:
         rng = np.random.default_rng(0)
         chosen = np.unique(pool.choose(2 * FACES, rng)[0])
         chosen = np.sort(rng.permutation(chosen)[:FACES])
@@ -75,25 +88,37 @@ class Population:
         kinds = [torch.from_numpy(each[chosen]).to(device) for each in (pool.ages, pool.male, pool.race)]
         design = _design(*kinds)
         ridge = RIDGE * torch.eye(design.shape[1], device=device)
-        self._weights = torch.linalg.solve(design.T @ design + ridge, design.T @ seen)
-        rest = seen - design @ self._weights
+        self._by_kind = torch.linalg.solve(design.T @ design + ridge, design.T @ seen)
+        rest = seen - design @ self._by_kind
         scale = rest.std(0)
-        scale = scale.clamp(min=float(RARELY * scale.mean()))
-        rest = rest / scale
-        correlation = rest.T @ rest / len(rest)
-        precision = torch.linalg.inv(correlation + FLOOR * torch.eye(len(correlation), device=device))
-        self.precision = precision / scale / scale[:, None]
-        """The inverse (F, F) of the covariance of features among people of one age, gender and race, scaled so that the
-        squared length of the mean change over `SPAN` is 1."""
+        self._scale = scale.clamp(min=float(RARELY * scale.mean())) / weights.to(device)
+        rest = rest / self._scale / len(rest) ** 0.5
+        variance, mixtures = torch.linalg.eigh(rest @ rest.T)
+        kept = variance.argsort(descending=True)[:DIRECTIONS]
+        variance = variance[kept].clamp(min=1e-6)
+        self._directions = rest.T @ mixtures[:, kept] / variance.sqrt()
+        self._explained = variance / (variance + FLOOR)
+        self._unit = 1.0
 
         age, target = (torch.full((2,), each, device=device) for each in SPAN)
         male, race = torch.tensor([0.0, 1.0], device=device), torch.full((2,), -1, device=device)
-        wanted = self.change(age, target, male, race).mean(0)
-        self.precision /= wanted @ self.precision @ wanted
+        wanted = self.change(age, target, male, race).mean(0, keepdim=True)
+        self._unit = float(self.product(wanted, wanted))
+
+    def product(self, one: Tensor, other: Tensor) -> Tensor:
+        """The product of two changes of features, each (B, F), in the metric of how people vary: (B,).
+
+        That of a change with itself is its squared Mahalanobis distance among people of one age, gender and race,
+        scaled so that it is 1 for the mean change over `SPAN`.
+        """
+        one, other = one / self._scale, other / self._scale
+        usual = one @ self._directions * self._explained * (other @ self._directions)
+        product: Tensor = ((one * other).sum(1) - usual.sum(1)) / FLOOR / self._unit
+        return product
 
     def change(self, age: Tensor, target: Tensor, male: Tensor, race: Tensor) -> Tensor:
         """The mean change of features from people of ``age`` to people of ``target`` years: (B,) each -> (B, F)."""
-        difference: Tensor = (_design(target, male, race) - _design(age, male, race)) @ self._weights
+        difference: Tensor = (_design(target, male, race) - _design(age, male, race)) @ self._by_kind
         return difference
 
 

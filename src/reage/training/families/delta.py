@@ -117,7 +117,7 @@ class DeltaFamily(EditingFamily):
     @cached_property
     def population(self) -> Population:
         """What age changes in that; measuring real faces takes a minute or two."""
-        return Population(self.perceived, self._pool, self.device)
+        return Population(self.perceived, self.perceived.weights, self._pool, self.device)
 
     def draw(self, step: int, shard: Shard) -> Step:
         rng, count = step_rng(self.settings.seed, step), self.settings.batch * shard.count
@@ -193,8 +193,7 @@ class DeltaFamily(EditingFamily):
             wanted = self.population.change(source.age, drawn.target, source.male, drawn.race)
         excess = self.perceived(fake, mask) - before - wanted
         mean = changes.mean_like(excess.detach(), source.age, drawn.target)
-        distance: Tensor = ((mean @ self.population.precision) * excess).sum(1).mean()
-        return distance
+        return self.population.product(mean, excess).mean()
 
     def _age_weight(self, step: int) -> float:
         start, end = self.options.age, self.options.age_end
