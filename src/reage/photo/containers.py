@@ -124,7 +124,7 @@ def heif_module(name: str) -> Any:
 
 
 def png_metadata(file: BinaryIO, name: str) -> tuple[bytes | None, bytes | None]:
-    """The EXIF block and the first XMP packet of a PNG file, before or behind its pixels.
+    """The EXIF block and the first XMP packet of a PNG file, wherever they stand in it.
 
     Raises `PhotoError` if the file ends early, its header is not its first chunk and the only one, or its compressed
     texts may unpack to more than 64 MB in all: decoders unpack every one of them.

@@ -135,7 +135,7 @@ def _read_png(file: _File) -> _Raster:
     head = file.data.read(26)
     if len(head) < 26:
         raise PhotoError(f"{file.name} is truncated")
-    exif, xmp = png_metadata(file.data, file.name)  # which sees that these bytes are the header
+    exif, xmp = png_metadata(file.data, file.name)  # raises unless these bytes are the header
     width, height, depth, colour = struct.unpack_from(">IIBB", head, 16)
     file.check_size(width, height)
     image = PngImagePlugin.PngImageFile(file.data)
@@ -190,7 +190,7 @@ def _read_tiff(file: _File) -> _Raster:
     _silence_libtiff()
     file.data.seek(0)
     image = TiffImagePlugin.TiffImageFile(file.data)
-    _load(image, file)  # which also turns it upright
+    _load(image, file)  # for TIFF, this also turns it upright
     if image.mode == "CMYK":
         return _Raster(_cmyk(image), replace(meta, icc=None))
     return _Raster(_samples(image, file), meta)
@@ -200,7 +200,7 @@ def _read_tiff(file: _File) -> _Raster:
 def _silence_libtiff() -> None:
     """Keep libtiff from printing on standard error what is wrong with a file: Pillow's error tells it, too.
 
-    Pillow has no setting for that, but its module exports libtiff's own, where libtiff is a library apart.
+    Pillow has no setting for that. Libtiff has one, which can be called where libtiff is a library of its own.
     """
     import ctypes
 
@@ -214,7 +214,7 @@ def _silence_libtiff() -> None:
 
 def _check_tiff(page: Any, file: _File) -> None:
     """Refuse a TIFF file of a kind that is not read, and one that is cut short."""
-    if any(len(page.tags.getall(tag, [])) > 1 for tag in _TIFF_SIZES):  # of which decoders take either
+    if any(len(page.tags.getall(tag, [])) > 1 for tag in _TIFF_SIZES):  # decoders differ in which they take
         raise PhotoError(f"{file.name} is damaged: it states its size twice")
     if page.is_tiled:  # a tile is decoded whole, however little of it the image shows
         file.check_size(page.tilewidth, page.tilelength)
@@ -273,7 +273,7 @@ def _samples(image: Image.Image, file: _File) -> Pixels:
     if image.mode != mode:
         image = image.convert(mode)
     samples = np.empty((image.height, image.width, len(mode)), np.uint8)
-    for top in range(0, image.height, _ROWS):  # at once, Pillow would need as much memory twice more
+    for top in range(0, image.height, _ROWS):  # all at once would take three times the memory
         rows = samples[top : top + _ROWS]
         size, box = (image.width, len(rows)), (0, top, image.width, top + len(rows))
         part = image.resize(size, Image.Resampling.NEAREST, box)  # unlike `crop`, without a limit of its own

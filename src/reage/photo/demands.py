@@ -19,12 +19,15 @@ from reage.errors import PhotoError
 _MAX_SCANS = 100
 """Scans of a JPEG file. Programs write up to about 20; libtiff has the same limit for JPEG in TIFF."""
 _MAX_TAGS = 64 << 20
-"""Bytes that the values of all tags may take beyond the size of their file, of which they are parts."""
+"""Bytes by which the values of all tags together may exceed the size of the file that they are parts of."""
 _MAX_NUMBERS = 1_000_000
-"""Numbers in a tag, such as the places of strips and tiles; each takes far more memory than in the file."""
+"""Numbers in one tag, such as the places of strips and tiles: in memory each is far larger than in the file."""
 
 _MARKER = re.compile(rb"\xff([\xc0-\xc7\xc9-\xcf\xd9-\xef\xfe])")
-"""Of a segment of a JPEG file, or its end; no segment follows the others, as libjpeg or Pillow read them."""
+"""The two bytes that begin a segment of a JPEG file, or end the file, as libjpeg and Pillow find them.
+
+The other markers have no segment after them.
+"""
 _SCAN, _END, _EXIF = 0xDA, 0xD9, 0xE1
 
 _DIRECTORIES = (0x8769, 0x8825, 0xA005)
@@ -89,14 +92,17 @@ def _number(content: bytes, order: str) -> int:
 
 
 def _scans_and_exif(data: bytes) -> tuple[int, bytes]:
-    """How many scans a JPEG file has, or that it has too many; and the EXIF block before the first, of all segments."""
+    """The number of scans of a JPEG file, and the EXIF block before the first, joined from all its segments.
+
+    Counting ends with one scan too many.
+    """
     scans, exif, at = 0, [], 0
     while scans <= _MAX_SCANS and (found := _MARKER.search(data, at)):
         marker, at = found[1][0], found.end()
         if marker == _END:
             if scans:
                 break
-            continue  # Pillow goes on
+            continue  # as Pillow does
         end = at + max(2, int.from_bytes(data[at : at + 2], "big"))
         if marker == _SCAN:
             scans += 1

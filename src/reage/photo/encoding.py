@@ -73,7 +73,7 @@ def encode_photo(photo: Photo, format: str, *, mark: Provenance | None, quality:
 
 
 def check_format(photo: Photo, format: str) -> str:
-    """Check, before the work and not after it, that ``photo`` can be written in ``format``; returns the format's name.
+    """Check that ``photo`` can be written in ``format``, so that no work is done in vain; returns the format's name.
 
     Raises:
         PhotoError: the format is unknown, does not allow so large a photograph, or is JPEG and the photograph has

@@ -82,7 +82,7 @@ def write_photo(
         mark: what the file says about its making, in its XMP; None adds nothing.
         overwrite: whether to replace a file of that name.
         quality: 1 to 100, as in `encode_photo`.
-        finish: is given the complete file, under a temporary name, and may change it; a signature is put in so.
+        finish: is given the complete file, under a temporary name, and may change it, as signing does.
 
     Raises:
         ExistsError: there is a file of that name and ``overwrite`` is not set.

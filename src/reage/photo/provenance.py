@@ -194,7 +194,7 @@ def _remove(description: minidom.Element, *, marking: bool) -> None:
 
 
 def _description(document: minidom.Document, mark: Provenance, about: str) -> minidom.Element:
-    """The mark as one ``rdf:Description``. It declares its own prefixes: the packet may use the same ones otherwise."""
+    """The mark as one ``rdf:Description``. It declares its own prefixes, since the packet may use them for others."""
     description = document.createElementNS(_RDF, "rdf:Description")
     spaces = {"rdf": _RDF, "xmp": _XMP, "Iptc4xmpExt": _IPTC_EXT, "reage": _REAGE}
     for prefix, space in spaces.items():

@@ -109,7 +109,7 @@ def _through_opencv(encoded: bytes | bytearray, name: str) -> Pixels:
 
     log = getattr(cv2.utils, "logging", cv2)  # where OpenCV 5 has it, and where 4 does
     level = log.getLogLevel()
-    log.setLogLevel(_SILENT)  # the error below tells it, in one line
+    log.setLogLevel(_SILENT)  # the error below says in one line what is wrong
     try:
         with _without_words_of_libpng():
             samples: Pixels | None = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_UNCHANGED)
@@ -125,9 +125,9 @@ def _through_opencv(encoded: bytes | bytearray, name: str) -> Pixels:
 
 @contextmanager
 def _without_words_of_libpng() -> Iterator[None]:
-    """Leave out what libpng prints on standard error in the block, for which OpenCV has no setting.
+    """Suppress what libpng prints on standard error in the block, since OpenCV has no setting for that.
 
-    What others print there meanwhile is printed after it.
+    What other threads print there meanwhile is printed after the block.
     """
     with _ONE_AT_A_TIME, tempfile.TemporaryFile() as said:
         before = os.dup(2)

@@ -105,8 +105,8 @@ class Guard:
         except ClientDisconnect:
             _log().warning("a client went away during %s %r", scope["method"], scope["path"])
         except Exception as error:
-            told = isinstance(error.__cause__, HTTPException) or is_no_upload(scope["path"], error)
-            if not told:  # to the client
+            is_clients = isinstance(error.__cause__, HTTPException) or is_no_upload(scope["path"], error)
+            if not is_clients:
                 _log().error("%s %r failed", scope["method"], scope["path"], exc_info=error)
             await answer.end()
 
@@ -123,9 +123,8 @@ class Guard:
             return busy()
         headers = dict(scope["headers"])
         length = headers.get(b"content-length", b"")
-        if b"transfer-encoding" in headers or not re.fullmatch(
-            rb"[0-9]{1,18}", length
-        ):  # which may be endless
+        is_stated = re.fullmatch(rb"[0-9]{1,18}", length)
+        if b"transfer-encoding" in headers or not is_stated:  # such a request may be endless
             return PlainTextResponse("say the length of the request", 411)
         if not _uploads(scope):
             return PlainTextResponse("this request is too long", 413) if int(length) > _MAX_BODY else None
@@ -190,7 +189,7 @@ class _Answer:
         await self._send(message)
 
     async def end(self) -> None:
-        """Say that something went wrong, unless an answer has begun: that is only ended, where it may end early."""
+        """Say that something went wrong. An answer that has begun is only ended, if its length was not announced."""
         if self._started is None:
             await PlainTextResponse(UNEXPECTED, 500)(self._scope, _nothing, self)
         elif b"content-length" not in dict(self._started["headers"]):

@@ -148,7 +148,7 @@ class Handlers:
         self.service.store.leave(request.session_hash)
 
     def _open_first(self, files: Sequence[str | Path], values: Values, request: gr.Request) -> Values:
-        """Show the first of the photos that can be opened. Those after it wait; of the others it is said why not."""
+        """Show the first of the photos that can be opened. Those after it wait; warnings tell why others cannot."""
         for i, file in enumerate(files):
             try:
                 shown = self._open(Path(file), values, request)

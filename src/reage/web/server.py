@@ -15,9 +15,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-os.environ["GRADIO_ANALYTICS_ENABLED"] = (
-    "False"  # before Gradio is imported, which would ask for its newest version
-)
+# Before Gradio is imported, which would otherwise ask the network for its newest version.
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 
 import gradio as gr
 import uvicorn
@@ -95,7 +94,7 @@ def running(
 
     Arguments and errors are those of `serve`.
     """
-    folder = Path(tempfile.mkdtemp(prefix="reage-web-"))  # which only its owner may read
+    folder = Path(tempfile.mkdtemp(prefix="reage-web-"))  # mkdtemp lets only its owner read it
     before = os.environ.get("GRADIO_TEMP_DIR")
     os.environ["GRADIO_TEMP_DIR"] = str(folder)  # the only way to tell Gradio where uploads belong
     stop = threading.Event()

@@ -136,7 +136,7 @@ class Service:
             pixels = self._read(file)
             try:
                 sitting = reager.sit(pixels, most=self.limits.max_faces)
-            except (NoFaceError, PhotoError) as error:  # of several photos, whose is it?
+            except (NoFaceError, PhotoError) as error:  # say which of several photos it is
                 raise type(error)(f"{file.name}: {error}") from error
             photo = self.store.add(
                 file.name, sitting, sitting.reduced(PREVIEW), visitor=visitor, page=page, upload=file
@@ -149,7 +149,7 @@ class Service:
     def _read(self, file: Path) -> Photo:
         """The photo in ``file``, or in the open photo that was read from it.
 
-        Gradio gives equal uploads one path: what another visitor's opening deleted may still be wanted here.
+        Gradio gives equal uploads of two visitors one path, and the first to open the file deletes it.
         """
         try:
             if file.stat().st_size > self.limits.max_upload:

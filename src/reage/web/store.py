@@ -18,8 +18,11 @@ from reage.web.closeup import CloseUp
 from reage.web.history import Asked, History
 
 GRACE = 60.0
-"""Seconds that a photo stays open after its page was left: who is asked whether to leave, and stays, has said goodbye
-already, and so has who lost the connection for a moment."""
+"""Seconds that a photo stays open after its page was left.
+
+A browser also reports a page as left when its user is asked whether to leave, and stays, or when the connection is
+lost for a moment.
+"""
 KEPT = 6
 """Files of each kind kept of a photo: the last, and those that a browser may still be fetching."""
 
