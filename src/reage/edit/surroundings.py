@@ -41,6 +41,10 @@ where it says more than the second, all does."""
 _CERTAIN = (0.0, 0.2)
 """Inside the outline of the face, from the first distance to the second, in eye distances, it becomes certain that this
 is the person, whatever the network says of glasses or hands."""
+_LITTLE_SEEN = 0.75
+"""Part of the side of the head frame that the photo shows of it, below which the network sees that part alone."""
+_AROUND_SEEN = 1.3
+"""How much larger than that part the square is that it then sees."""
 _STRANDS = 0.15
 """Blur over which the colours of hair and of skin beside it are averaged, in eye distances."""
 _OUTLINE = 0.11
@@ -199,12 +203,34 @@ def survey(
 
 
 def _find_masks(head: Head, at: Places, network: PersonNetwork) -> Masks:
-    person = network.read(head.pixels)
+    person = _read_person(head, network)
     seen = read_colours(head, person, at)
     hair = find_hair(seen)
     neck = find_neck(seen, hair)
     # The edges of what is in front are finer than those of colours, which are compared in fewer pixels.
     return Masks(_or_nothing(hair), _or_nothing(neck), rise(person, 0.4, 0.8))
+
+
+def _read_person(head: Head, network: PersonNetwork) -> Float32:
+    """How surely each place (S, S) of ``head`` is a person's.
+
+    Of a photo that shows little but the face, the network is given what is seen, larger: surrounded by nothing but
+    repeated border, it would often find nobody.
+    """
+    rows, columns = (np.flatnonzero(head.own.any(axis)) for axis in (1, 0))
+    if not len(rows):
+        return np.zeros((SIDE, SIDE), np.float32)
+    corners = np.array([[columns[0], rows[0]], [columns[-1] + 1, rows[-1] + 1]], np.float32)
+    side = _AROUND_SEEN * float((corners[1] - corners[0]).max())
+    if side > _LITTLE_SEEN * SIDE:
+        return network.read(head.pixels)
+    scale = SIDE / side
+    shift = SIDE / 2 - scale * corners.mean(0)
+    zoom = np.array([[scale, 0, shift[0]], [0, scale, shift[1]]], np.float32)
+    near = warp(head.pixels, zoom, (SIDE, SIDE), border=cv2.BORDER_REPLICATE)
+    found = network.read(np.asarray(near, np.uint8))
+    back = warp(found, invert_transform(zoom), (SIDE, SIDE), border=cv2.BORDER_REPLICATE)
+    return np.asarray(back, np.float32)
 
 
 def _or_nothing(mask: Float32 | None) -> Float32:
