@@ -144,6 +144,10 @@ THEME = gr.themes.Base(
     font_mono=["ui-monospace", "monospace"],
 ).set(  # with contrast enough to be read: at least 4.5 to 1
     color_accent="var(--reage-accent)",
+    link_text_color="var(--reage-accent)",
+    link_text_color_dark="var(--reage-accent)",
+    link_text_color_visited="var(--reage-accent)",
+    link_text_color_visited_dark="var(--reage-accent)",
     body_text_color_subdued="*neutral_600",
     body_text_color_subdued_dark="*neutral_300",
     input_placeholder_color="*neutral_600",
