@@ -16,7 +16,7 @@ from reage.edit.colour_transfer import Part
 from reage.edit.compositing import AlignedFace, Edit, composite, upsample_edit
 from reage.edit.masks import FACE_OVAL
 from reage.edit.surroundings import Surroundings
-from reage.face.alignment import compose, invert_transform, resizing, warp
+from reage.face.alignment import compose, invert_transform, resizing, warp, zooming
 from reage.face.person import PersonNetwork
 from reage.photo.files import Photo, read_photo
 from reage.reager import Sitting
@@ -218,8 +218,8 @@ def test_the_person_is_found_in_a_photo_that_shows_little_but_the_face(
 ) -> None:
     whole = sittings[name]
     aligned = whole.faces[0].aligned
-    zoom = np.array([[1.3, 0, -0.15 * aligned.size], [0, 1.3, -0.15 * aligned.size]], np.float32)
-    matrix = compose(resizing((aligned.size, aligned.size), (200, 200)), compose(zoom, aligned.matrix))
+    near = compose(zooming(aligned.size, 1.3), aligned.matrix)
+    matrix = compose(resizing((aligned.size, aligned.size), (200, 200)), near)
     crop = cv2.cvtColor(warp(whole.photo.pixels, matrix, (200, 200)), cv2.COLOR_RGB2GRAY)
     found = around(greying.sit(Photo(np.dstack([crop] * 3))))
     skin = warp(found.skin.at(found.pixels), invert_transform(found.matrix), (200, 200))

@@ -1,7 +1,9 @@
 """The filter that takes spots out of an edit and leaves its lines, on pictures of which the answer is known."""
 
 import math
+from pathlib import Path
 
+import onnxruntime
 import pytest
 import torch
 from torch import Tensor
@@ -83,3 +85,16 @@ def test_nothing_gives_nothing_with_gradients() -> None:
     assert not out.any()
     assert nothing.grad is not None
     assert nothing.grad.isfinite().all()
+
+
+@pytest.mark.filterwarnings("ignore")  # the exporter's own deprecations
+def test_exported_it_gives_the_same_answer_about_faint_lines(tmp_path: Path) -> None:
+    columns, _ = places()
+    noise = torch.randn(1, 1, SIZE, SIZE, generator=torch.Generator().manual_seed(0))
+    maps = 0.01 * (torch.sin(columns / 3)[None, None] + noise)
+    path, filtering = tmp_path / "lines.onnx", LineFilter().eval()
+    torch.onnx.export(
+        filtering, (maps,), str(path), input_names=["maps"], opset_version=18, dynamo=True, verbose=False
+    )
+    (found,) = onnxruntime.InferenceSession(path).run(None, {"maps": maps.numpy()})
+    assert found == pytest.approx(filtering(maps).numpy(), abs=1e-5)

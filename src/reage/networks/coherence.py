@@ -55,9 +55,10 @@ class LineFilter(nn.Module):
         tensor = torch.cat([across * across, down * down, across * down], 1)
         for _ in range(_AROUND):
             tensor = self._blur(tensor)
-        horizontal, vertical, mixed = tensor.chunk(3, 1)
-        difference = ((horizontal - vertical) ** 2 + 4 * mixed**2 + _TINY**2).sqrt() - _TINY
-        coherence = difference / (horizontal + vertical + _TINY)
+        # In units of _TINY, since the export to ONNX leaves out the addition of a number as small as its square.
+        horizontal, vertical, mixed = (tensor / _TINY).chunk(3, 1)
+        difference = ((horizontal - vertical) ** 2 + 4 * mixed**2 + 1).sqrt() - 1
+        coherence = difference / (horizontal + vertical + 1)
         low, high = COHERENT
         return ((coherence - low) / (high - low)).clamp(0, 1)
 
