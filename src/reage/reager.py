@@ -151,7 +151,7 @@ class Reager:
         face: AlignedFace,
         landmarks: Float32,
         others: Sequence[Float32] = (),
-        steady: Callable[[Callable[[], Masks]], Masks] | None = None,
+        steady: Callable[[Callable[[], Masks], float], Masks] | None = None,
     ) -> Surroundings | None:
         """Hair and neck of ``face`` in a photo (H, W, 3), with ``landmarks`` (468, 2) in its aligned frame.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -11,6 +13,7 @@ from reage.edit.head_colours import SMALL
 from reage.edit.matte import Matte
 
 WHITE, SKIN = (0.6, 0.58, 0.55), (0.7, 0.3, 0.1)
+UNIT = SMALL / 6.5
 BAND, SHINE = np.s_[4:64, 4:124], np.s_[90:96, 60:66]
 """Where hair is, and an island of shine on the forehead, in the small head frame."""
 
@@ -26,7 +29,7 @@ def head(weight: np.ndarray) -> Part:
     strands[8:128, 8:248] = rng.normal(0, 0.15, (120, 240, 1))
     matte = Matte(np.zeros((SIDE, SIDE, 4), np.float32))
     support = np.ones((SMALL, SMALL), np.float32)
-    return Part(matte, support, weight, to_luma(small), np.asarray(pixels + strands, np.float32))
+    return Part(UNIT, matte, support, weight, to_luma(small), np.asarray(pixels + strands, np.float32))
 
 
 def found(band: float = 1.0) -> np.ndarray:
@@ -55,3 +58,17 @@ def test_half_of_the_years_give_half_of_the_colour_back() -> None:
 
 def test_thin_hair_that_scalp_shows_through_stays_as_it_is() -> None:
     assert abs(darker(head(found(0.6)))).max() < 1e-3
+
+
+def test_strands_of_grey_hair_stand_out_but_not_the_edge_between_hair_and_skin() -> None:
+    functions = np.zeros((SIDE, SIDE, 4), np.float32)
+    functions[:, : SIDE // 2, 3] = 1  # hair on the left
+    weight = np.zeros((SMALL, SMALL), np.float32)
+    weight[:, : SMALL // 2] = 1
+    dark = replace(
+        head(weight), matte=Matte(functions), broad=np.full((SMALL, SMALL, 3), (-0.8, 0, 0), np.float32)
+    )
+    nothing = np.zeros((SMALL, SMALL, 3), np.float32), np.zeros((SMALL, SMALL), np.float32)
+    gain = hair_edit(*nothing, dark, 1.0, 0.5).gain
+    assert gain[:, : SIDE // 2 - 10].min() > 1
+    assert gain[:, SIDE // 2 :].max() == 0

@@ -38,7 +38,9 @@ def test_dark_hair_grows_lighter_and_less_colourful_and_light_hair_no_darker() -
     assert change[:2, :, 0] == pytest.approx(np.full((2, 4), 0.6))  # half-way to light grey
     assert fade == 0.75
     assert np.abs(change[..., 1:]).max() < 0.1  # the tint of grey hair
-    assert gain > 0
+    # What is dark grows lighter by twice its light; strands do not stand out as much more.
+    assert gain == pytest.approx(1.3)
+    assert greyed(np.zeros((4, 4), np.float32), dark, 0.2)[1] == pytest.approx(0.1)
     assert (greyed(luma, 1 - dark, 0.5)[0][2:, :, 0] == 0).all()
     nothing, no_gain, no_fade = greyed(luma, dark, 0.0)
     assert not nothing.any()

@@ -212,18 +212,54 @@ def beyond(sitting: Sitting) -> np.ndarray:
     return own.max(2) == 0
 
 
+def close_up(sitting: Sitting, zoom: float) -> tuple[np.ndarray, np.ndarray]:
+    """The part of a photo that shows little but the face, at 200 px, and the transform (2, 3) from the photo to it."""
+    aligned = sitting.faces[0].aligned
+    near = compose(zooming(aligned.size, zoom), aligned.matrix)
+    matrix = compose(resizing((aligned.size, aligned.size), (200, 200)), near)
+    return np.asarray(warp(sitting.photo.pixels, matrix, (200, 200)), np.uint8), matrix
+
+
 @pytest.mark.parametrize("name", ["karen-bass", "joaquin-castro", "angus-king"])
 def test_the_person_is_found_in_a_photo_that_shows_little_but_the_face(
     sittings: dict[str, Sitting], greying: Reager, name: str
 ) -> None:
-    whole = sittings[name]
-    aligned = whole.faces[0].aligned
-    near = compose(zooming(aligned.size, 1.3), aligned.matrix)
-    matrix = compose(resizing((aligned.size, aligned.size), (200, 200)), near)
-    crop = cv2.cvtColor(warp(whole.photo.pixels, matrix, (200, 200)), cv2.COLOR_RGB2GRAY)
-    found = around(greying.sit(Photo(np.dstack([crop] * 3))))
+    crop, _ = close_up(sittings[name], 1.3)
+    grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
+    found = around(greying.sit(Photo(np.dstack([grey] * 3))))
     skin = warp(found.skin.at(found.pixels), invert_transform(found.matrix), (200, 200))
     assert skin.mean() > 0.87, "where the person is not found, the edit ends"
+
+
+@pytest.mark.parametrize("zoom", [1.0, 0.8])
+@pytest.mark.parametrize("name", ["eileen-collins", "grace-meng", "joaquin-castro", "karen-bass"])
+def test_hair_is_found_in_a_photo_that_shows_little_but_the_face(
+    sittings: dict[str, Sitting], greying: Reager, name: str, zoom: float
+) -> None:
+    whole = sittings[name]
+    crop, matrix = close_up(whole, zoom)
+    cropped = greying.sit(Photo(crop))
+    parts = around(cropped)
+    found = seen(cropped, parts.hair, parts)
+    expected = warp(seen(whole, around(whole).hair, around(whole)), matrix, (200, 200))
+    assert np.minimum(found, expected).sum() > 0.7 * np.maximum(found, expected).sum()
+
+
+def test_no_hair_is_found_on_a_bald_head_in_such_a_photo(
+    sittings: dict[str, Sitting], greying: Reager
+) -> None:
+    crop, _ = close_up(sittings["andre-carson"], 1.0)
+    assert around(greying.sit(Photo(crop))).hair is None
+
+
+def test_hair_that_the_photo_cuts_off_is_followed_up_to_the_border(
+    sittings: dict[str, Sitting], greying: Reager
+) -> None:
+    crop, _ = close_up(sittings["grace-meng"], 1.0)
+    sitting = greying.sit(Photo(crop))
+    found = seen(sitting, around(sitting).hair, around(sitting))
+    assert found[0, 10:50].min() > 0.95
+    assert found[30:100, 0].min() > 0.95
 
 
 @pytest.mark.parametrize("name", ["eileen-collins", "grace-meng", "joaquin-castro"])

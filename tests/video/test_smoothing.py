@@ -120,11 +120,12 @@ def test_masks_follow_with_the_time_constant_and_begin_anew() -> None:
         Masks(*(np.full((4, 4), value, np.float32) for _ in range(3))) for value in (0.0, 1.0)
     )
     smoother = MaskSmoother()
-    assert smoother.next(lambda: nothing, 0.0, fresh=True) is nothing
-    after = smoother.next(lambda: everything, 0.25, fresh=False)
+    assert smoother.next(lambda: nothing, 39.0, 0.0, fresh=True) is nothing
+    after = smoother.next(lambda: everything, 39.0, 0.25, fresh=False)
     for mask in (after.hair, after.neck, after.front):
         assert mask == pytest.approx(1 - np.exp(-1), abs=1e-5)
-    assert smoother.next(lambda: everything, 0.04, fresh=True) is everything
+    assert smoother.next(lambda: everything, 39.0, 0.04, fresh=True) is everything
+    assert smoother.next(lambda: nothing, 69.0, 0.04, fresh=False) is nothing, "a frame of another scale"
 
 
 def test_masks_are_found_again_after_a_tenth_of_a_second_and_approached_meanwhile() -> None:
@@ -135,12 +136,12 @@ def test_masks_are_found_again_after_a_tenth_of_a_second_and_approached_meanwhil
         return Masks(*(np.full((4, 4), looks[-1], np.float32) for _ in range(3)))
 
     smoother, resumed = MaskSmoother(), MaskSmoother()
-    shown = [float(smoother.next(find, 1 / 24, fresh=number == 0).hair[0, 0]) for number in range(4)]
+    shown = [float(smoother.next(find, 39.0, 1 / 24, fresh=number == 0).hair[0, 0]) for number in range(4)]
     assert len(looks) == 2
     assert shown[:3] == [0, 0, 0]
     assert 0 < shown[3] < 0.2
     resumed.memory = smoother.memory
     for _ in range(2):
-        later, same = (each.next(find, 1 / 24, fresh=False) for each in (smoother, resumed))
+        later, same = (each.next(find, 39.0, 1 / 24, fresh=False) for each in (smoother, resumed))
         assert np.array_equal(later.hair, same.hair)
     assert len(looks) == 2

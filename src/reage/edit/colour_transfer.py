@@ -18,7 +18,7 @@ import numpy.typing as npt
 from reage.arrays import Float32, percentile
 from reage.edit.compositing import Edit
 from reage.edit.greying import coloured, greyed, saturation
-from reage.edit.head import SIDE, UNIT
+from reage.edit.head import SIDE
 from reage.edit.head_colours import SMALL
 from reage.edit.masks import rise
 from reage.edit.matte import Matte
@@ -43,6 +43,10 @@ _UNCLEAR = (0.24, 0.3)
 to which all of the hair turns dark, and from which on none does."""
 _ISLAND = 0.1
 """Areas that are smaller than this part of the largest one are shine on the forehead, and no hair."""
+_EDGE = 3.0
+"""Blur, in pixels of the head frame, of the matte of hair where strands may stand out more."""
+_PURE = (0.6, 0.95)
+"""Up to the first value of the blurred matte they do not, from the second on fully."""
 _TO_YUV = np.array([[0.299, -0.299, 0.701], [0.587, -0.587, -0.587], [0.114, 0.886, -0.114]], np.float32)
 """From RGB to luma (ITU-R BT.601) and the differences of blue and red from it."""
 _TO_RGB = np.linalg.inv(_TO_YUV).astype(np.float32)
@@ -52,6 +56,8 @@ _TO_RGB = np.linalg.inv(_TO_YUV).astype(np.float32)
 class Part:
     """Hair, or the skin of the neck, in the head frame."""
 
+    unit: float
+    """Pixels of the reduced frame (T, T) that an average pair of eyes is apart."""
     matte: Matte
     support: Float32
     """(T, T): 1 where the matte may be more than 0, else 0."""
@@ -112,7 +118,7 @@ def hair_edit(change: Float32, mask: Float32, hair: Part, strength: float, greyi
     """
     known = (hair.weight * mask) ** 2
     delta, fade = np.zeros_like(change), 0.0
-    if trust := _trust(known):
+    if trust := _trust(known, hair.unit):
         recolouring = _Recolouring(hair.broad, change, known, like_hair=True)
         # The pixels themselves lose their chroma, not the broad colours: deep shade has none that could be lost.
         delta = trust * strength * recolouring(hair.broad * np.array([1, 0, 0], np.float32))
@@ -124,7 +130,9 @@ def hair_edit(change: Float32, mask: Float32, hair: Part, strength: float, greyi
         return _edit(delta + hair.certain[..., None] * regained, gain * enlarged(hair.certain), fade)
     grey, gain, paler = greyed(hair.broad[..., 0] + delta[..., 0], hair.weight, share)
     delta = delta * np.array([1, 1 - paler, 1 - paler], np.float32) + grey
-    return _edit(delta, gain, 1 - (1 - fade) * (1 - paler))
+    # Beside skin the detail is the edge between the two, which must not stand out more.
+    strands = rise(cv2.GaussianBlur(hair.matte.at(hair.pixels), (0, 0), _EDGE), *_PURE)
+    return _edit(delta, gain * strands, 1 - (1 - fade) * (1 - paler))
 
 
 def _clearness(hair: Part) -> float:
@@ -149,18 +157,18 @@ def neck_edit(change: Float32, mask: Float32, neck: Part, strength: float) -> Ed
     ``strength`` multiplies it.
     """
     known = (neck.weight * mask) ** 2
-    trust = _trust(known)
+    trust = _trust(known, neck.unit)
     if not trust:
         return _edit(np.zeros_like(change))
     mean = _Recolouring(neck.broad, change, known, like_hair=False)(neck.broad)
-    near = _blur(np.dstack([(change - mean) * known[..., None], known]), _NEAR * UNIT * SMALL / SIDE)
+    near = _blur(np.dstack([(change - mean) * known[..., None], known]), _NEAR * neck.unit)
     rest = near[..., :3] / (near[..., 3:] + 0.1)
     return _edit(strength * trust * (1 - mask)[..., None] * (mean + rest))
 
 
-def _trust(known: Float32) -> float:
+def _trust(known: Float32, unit: float) -> float:
     """How far a change is followed, 0 to 1, of which the weights (T, T) say how much of it is ``known`` where."""
-    return float(rise(known.sum() / (UNIT * SMALL / SIDE) ** 2, *_ENOUGH))
+    return float(rise(known.sum() / unit**2, *_ENOUGH))
 
 
 class _Recolouring:
@@ -201,9 +209,11 @@ class _Recolouring:
         return np.asarray(step, np.float32)
 
 
-def without_strands(colours: Float32, weight: Float32) -> Float32:
-    """``colours`` (T, T, 3) blurred over places of ``weight`` (T, T) alone, and continued from these beyond them."""
-    unit = UNIT * SMALL / SIDE
+def without_strands(colours: Float32, weight: Float32, unit: float) -> Float32:
+    """``colours`` (T, T, 3) blurred over places of ``weight`` (T, T) alone, and continued from these beyond them.
+
+    ``unit`` is that of `Part`.
+    """
     maps = np.dstack([colours * weight[..., None], weight])
     near, wide = _blur(maps, _FINE * unit), _blur(maps, _FAR * unit)
     beyond = wide[..., :3] / (wide[..., 3:] + 1e-4)

@@ -25,8 +25,9 @@ _PALER = 1.5
 """How much sooner hair loses chroma than darkness: what is between dark and white looks grey, not brown or blue."""
 _SHADE = 0.6
 """How much less light hair gains in the shade: from 0, as much as elsewhere, to 1, in proportion to the light there."""
-_STRANDS = 1.0
-"""How much more strands stand out where dark hair turns grey, since grey and dark ones lie side by side."""
+_STRANDS = 1.3
+"""Where dark hair turns grey, strands stand out as much more as it grows lighter, since grey and dark ones lie side by
+side; at most by this part."""
 _BROWN = np.array([-0.5, -0.12, 0.12], np.float32)
 """Hair that gets its colour back, if none of it is darker: luma, and the differences of blue and red from it."""
 _DARKEST = -0.72
@@ -68,7 +69,8 @@ def greyed(luma: Float32, weight: Float32, share: float) -> tuple[Float32, float
     lighter = np.clip(share * (_WHITE[0] - mean) * lit, 0, np.maximum(_WHITE[0] - luma, 0))
     fade = min(1.0, _PALER * share)
     change = np.dstack([lighter, np.broadcast_to(fade * _WHITE[1:], (*luma.shape, 2))])
-    return np.asarray(change, np.float32), _STRANDS * share * float(np.clip(_WHITE[0] - mean, 0, 1)), fade
+    gain = np.clip(share * (_WHITE[0] - mean) / (mean + 1), 0, _STRANDS)
+    return np.asarray(change, np.float32), float(gain), fade
 
 
 def saturation(broad: Float32) -> Float32:

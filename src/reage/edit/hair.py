@@ -11,10 +11,12 @@ import numpy as np
 
 from reage.arrays import Bool, Float32, percentile
 from reage.edit.colours import ANY_COLOUR, ColourModel, hue
-from reage.edit.head import SIDE, UNIT, Places, among
-from reage.edit.head_colours import SMALL, HeadColours
+from reage.edit.head import Places, among
+from reage.edit.head_colours import HeadColours
 from reage.edit.masks import rise
 
+_SEEN = 0.04
+"""Area, in squared eye distances, of the surroundings of the face that a cropped photo must show."""
 _FEWEST = 0.25
 """Part of the rim of the head that must look like hair: what is left around a bald crown is not learned from."""
 _LONG = 0.5
@@ -54,11 +56,10 @@ def find_hair(seen: HeadColours) -> Float32 | None:
     if not seen.skin_model:
         return None
     at, skin = seen.at, seen.skin
-    rim = (at.beyond > 0.12) & (at.beyond < 0.75) & (at.up > 0.1)
-    visible = rim & seen.inner
-    seeds = visible & (skin < 8 * ANY_COLOUR)
-    if (rim & seen.own).sum() < 0.4 * rim.sum() or visible.sum() < 0.12 * rim.sum():
+    visible = _visible_rim(seen)
+    if visible is None:
         return None
+    seeds = visible & (skin < 8 * ANY_COLOUR)
     hair = np.zeros(skin.shape, np.float32)
     for _ in range(2):
         model = ColourModel(seen.lab, seeds, 3)
@@ -75,6 +76,20 @@ def find_hair(seen: HeadColours) -> Float32 | None:
     if not _is_believable(seen, model, hair):
         return None
     return _connected(_without_shade(seen, _without_shine(seen, hair)), visible & (hair > 0.5))
+
+
+def _visible_rim(seen: HeadColours) -> Bool | None:
+    """The part (T, T) of the surroundings of the face to learn the colours of hair from; None if there is too little.
+
+    That is above the eyes, and in a photo that shows little but the face, also a little lower and closer to it.
+    """
+    at = seen.at
+    rim = (at.beyond > 0.12) & (at.beyond < 0.75) & (at.up > 0.1)
+    visible = rim & seen.inner
+    if (rim & seen.own).sum() >= 0.4 * rim.sum() and visible.sum() >= 0.12 * rim.sum():
+        return visible
+    near = seen.inner & (at.beyond > 0.08) & (at.beyond < 0.75) & (at.up > -0.3)
+    return near if seen.cropped and near.sum() >= _SEEN * at.unit**2 else None
 
 
 def _without_shine(seen: HeadColours, hair: Float32) -> Float32:
@@ -158,7 +173,7 @@ def _neck(at: Places) -> Float32:
 def _is_long(seen: HeadColours, hair: Float32, side: Bool) -> bool:
     """Whether the strip beside the cheek on one ``side`` is hair; else hair ends at the ear there."""
     at = seen.at
-    beside = side & (at.up < -0.3) & (at.under < 0) & (at.beyond > 0.06) & (at.beyond < 0.4)
+    beside = side & seen.own & (at.up < -0.3) & (at.under < 0) & (at.beyond > 0.06) & (at.beyond < 0.4)
     return bool(beside.any() and (hair[beside] > 0.5).mean() > _LONG)
 
 
@@ -189,7 +204,7 @@ def _is_believable(seen: HeadColours, model: ColourModel, hair: Float32) -> bool
 def _is_hat(seen: HeadColours, sure: Bool) -> bool:
     """Whether what is ``sure`` (T, T) to lie above the face is of another colour than what lies beside it, or a large
     thing that nothing lies beside."""
-    at, unit = seen.at, UNIT * SMALL / SIDE
+    at, unit = seen.at, seen.at.unit
     top, sides = sure & (at.over > 0.5), sure & (at.up < 0.3) & (at.beyond > 0) & (at.beyond < 0.5)
     if sides.sum() < _BESIDE * unit**2 or not top.any():
         return bool(top.sum() > _CROWN * unit**2)

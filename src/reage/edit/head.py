@@ -26,10 +26,13 @@ from reage.photo.photo import eight_bits
 
 SIDE = 256
 """Side of the head frame in pixels."""
-UNIT = SIDE / 6.5
-"""Pixels of the head frame that an average pair of eyes is apart."""
-_EYES = (SIDE / 2 - 0.5, SIDE / 2 - 0.5 - 0.35 * UNIT)
-"""Where the middle between the eyes lies."""
+_SPANS = (3.7, 4.9, 6.5)
+"""Sides that the head frame may have, in average eye distances: the smallest that contains all of the photo, or the
+largest."""
+BORDER = 0.06
+"""Part of the side of the head frame, along its border, over which edits fade out."""
+_EYES_UP = 0.35
+"""How far above its centre the middle between the eyes lies, in eye distances."""
 _SMALLEST = 12.0
 """Pixels between the eyes in the photo, below which a head is too small to say what is hair."""
 
@@ -39,22 +42,35 @@ class Head:
     """A head in the head frame: upright, its eyes where those of all heads are.
 
     ``matrix`` (2, 3) leads there from the photo, ``landmarks`` (468, 2) lie there; ``pixels`` (S, S, 3) are uint8.
-    ``own`` (S, S) is true where the photo shows something, and nobody else's head.
+    ``shown`` (S, S) is true where the photo shows something, ``own`` (S, S) where that is nobody else's head.
+    ``unit`` is how many pixels an average pair of eyes is apart; ``cropped`` is whether the photo shows little but the
+    face.
     """
 
+    unit: float
+    cropped: bool
     matrix: Float32
     landmarks: Float32
     pixels: UInt8
+    shown: Bool
     own: Bool
 
 
-def head_transform(matrix: Float32, size: int) -> Float32:
-    """The similarity (2, 3) from the photo to the head frame, given the ``matrix`` from it to the aligned frame (size,
-    size) of a face."""
+def _eyes(unit: float) -> tuple[float, float]:
+    """Where the middle between the eyes lies in a head frame of this ``unit``."""
+    middle = SIDE / 2 - 0.5
+    return middle, middle - _EYES_UP * unit
+
+
+def head_transform(matrix: Float32, size: int, unit: float) -> Float32:
+    """The similarity (2, 3) from the photo to the head frame in which the eyes are ``unit`` pixels apart.
+
+    ``matrix`` (2, 3) leads from the photo to the aligned frame (size, size) of the face.
+    """
     template = utkface_template()
     right, left = rescale_points(template.points[:2], template.canvas, size)
-    scale = UNIT / float(np.linalg.norm(left - right))
-    shift = np.array(_EYES, np.float32) - scale * (right + left) / 2
+    scale = unit / float(np.linalg.norm(left - right))
+    shift = np.array(_eyes(unit), np.float32) - scale * (right + left) / 2
     return compose(np.array([[scale, 0, shift[0]], [0, scale, shift[1]]], np.float32), matrix)
 
 
@@ -69,15 +85,28 @@ def cut_head(
     ``landmarks`` (468, 2) lie in the face's aligned frame; ``others`` are the transforms (2, 3) from the photo to the
     aligned frames of the other faces in it.
     """
-    matrix = head_transform(face.matrix, face.size)
-    if UNIT / transform_scale(matrix) < _SMALLEST:
+    for span in _SPANS:
+        unit = SIDE / span
+        matrix = head_transform(face.matrix, face.size, unit)
+        if cropped := _contains(matrix, photo.shape):
+            break
+    if unit / transform_scale(matrix) < _SMALLEST:
         return None
-    pixels = eight_bits(warp(photo, matrix, (SIDE, SIDE), border=cv2.BORDER_REPLICATE))
+    # In a close-up, the network that finds people misses hair at the border where that is repeated instead of mirrored.
+    border = cv2.BORDER_REFLECT if cropped else cv2.BORDER_REPLICATE
+    pixels = eight_bits(warp(photo, matrix, (SIDE, SIDE), border=border))
     there = compose(matrix, invert_transform(face.matrix))
-    own = _inside(photo.shape, matrix) & _nearest(
-        matrix, [head_transform(other, face.size) for other in others]
-    )
-    return Head(matrix, apply_transform(there, landmarks), pixels, own)
+    shown = _inside(photo.shape, matrix)
+    own = shown & _nearest(unit, matrix, [head_transform(other, face.size, unit) for other in others])
+    return Head(unit, cropped, matrix, apply_transform(there, landmarks), pixels, shown, own)
+
+
+def _contains(matrix: Float32, shape: tuple[int, ...]) -> bool:
+    """Whether all of a photo of this ``shape`` lies inside the `BORDER` of the head frame that ``matrix`` leads to."""
+    right, bottom = shape[1] - 0.5, shape[0] - 0.5
+    corners = np.array([[-0.5, -0.5], [right, -0.5], [-0.5, bottom], [right, bottom]], np.float32)
+    there = apply_transform(matrix, corners)
+    return bool((there > BORDER * SIDE).all() and (there < (1 - BORDER) * SIDE).all())
 
 
 def _inside(shape: tuple[int, ...], matrix: Float32) -> Bool:
@@ -86,20 +115,21 @@ def _inside(shape: tuple[int, ...], matrix: Float32) -> Bool:
     return np.asarray((x >= -0.5) & (y >= -0.5) & (x <= shape[1] - 0.5) & (y <= shape[0] - 0.5))
 
 
-def _nearest(matrix: Float32, others: Sequence[Float32]) -> Bool:
+def _nearest(unit: float, matrix: Float32, others: Sequence[Float32]) -> Bool:
     """Where the head that ``matrix`` leads to is nearer than ``others``, each measured in its own eye distances."""
     x, y = _places(invert_transform(matrix))
-    own = _from_face(matrix, x, y)
+    own = _from_face(unit, matrix, x, y)
     nearest = np.ones(own.shape, bool)
     for other in others:
-        nearest &= own <= _from_face(other, x, y)
+        nearest &= own <= _from_face(unit, other, x, y)
     return nearest
 
 
-def _from_face(matrix: Float32, x: Float32, y: Float32) -> Float32:
+def _from_face(unit: float, matrix: Float32, x: Float32, y: Float32) -> Float32:
     """Squared distance of places in the photo from the face that ``matrix`` brings to the head frame."""
-    across = matrix[0, 0] * x + matrix[0, 1] * y + matrix[0, 2] - _EYES[0]
-    down = matrix[1, 0] * x + matrix[1, 1] * y + matrix[1, 2] - _EYES[1] - 0.3 * UNIT
+    eyes = _eyes(unit)
+    across = matrix[0, 0] * x + matrix[0, 1] * y + matrix[0, 2] - eyes[0]
+    down = matrix[1, 0] * x + matrix[1, 1] * y + matrix[1, 2] - eyes[1] - 0.3 * unit
     return np.asarray(across**2 + (down / 1.3) ** 2, np.float32)  # heads are higher than wide
 
 
@@ -117,9 +147,10 @@ class Places:
 
     ``beyond`` is the distance from the outline, negative inside; ``up`` the height above the eyes, ``over`` that above
     the brows, ``under`` the depth below the chin; ``aside`` the distance from the middle line, negative on the right
-    side of the person. ``cheeks`` are skin for certain.
+    side of the person. ``cheeks`` are skin for certain. ``unit`` is an eye distance in pixels.
     """
 
+    unit: float
     beyond: Float32
     up: Float32
     over: Float32
@@ -139,9 +170,9 @@ def among(labels: npt.NDArray[np.int32], chosen: npt.NDArray[np.int32]) -> Bool:
     return np.asarray(found[labels])
 
 
-def places(landmarks: Float32, size: int) -> Places:
-    """The places of a frame of ``size`` pixels with the face's ``landmarks`` (468, 2) in it."""
-    unit = UNIT * size / SIDE
+def places(landmarks: Float32, size: int, unit: float) -> Places:
+    """The places of a frame of ``size`` pixels with the face's ``landmarks`` (468, 2) in it, and eyes ``unit`` pixels
+    apart."""
     inside = face_outline(landmarks, size) > 0.5
     within, without = (
         cv2.distanceTransform(part.astype(np.uint8), cv2.DIST_L2, 3) for part in (inside, ~inside)
@@ -151,6 +182,7 @@ def places(landmarks: Float32, size: int) -> Places:
     cheeks = np.zeros((size, size), np.uint8)
     cv2.fillPoly(cheeks, [landmarks[list(_CHEEKS)].round().astype(np.int32)], 1)
     return Places(
+        unit,
         beyond=np.asarray((without - within) / unit, np.float32),
         up=(eyes[1] - y) / unit,
         over=(brows[1] - y) / unit,

@@ -22,14 +22,15 @@ class HeadColours:
     """The head frame reduced to T = `SMALL` pixels.
 
     ``lab`` (T, T, 3) is its picture in CIELAB, ``texture`` (T, T) the strength of fine detail in its lightness.
-    ``person`` (T, T) and ``at`` are as in `read_colours`, ``own`` (T, T) as in `Head`. ``skin``, ``clothes`` and
-    ``behind`` (T, T) are the densities of each of these at the colour of a place.
+    ``person`` (T, T) and ``at`` are as in `read_colours`, ``own`` (T, T) and ``cropped`` as in `Head`. ``skin``,
+    ``clothes`` and ``behind`` (T, T) are the densities of each of these at the colour of a place.
     """
 
     lab: Float32
     texture: Float32
     person: Float32
     own: Bool
+    cropped: bool
     at: Places
     skin_model: ColourModel
     skin: Float32
@@ -70,5 +71,14 @@ def read_colours(head: Head, person: Float32, at: Places) -> HeadColours:
     clothes = ColourModel(lab, own & (person > 0.8) & (at.under > 1.1), 5)
     behind = ColourModel(lab, own & (person < 0.08), 6)
     return HeadColours(
-        lab, texture, person, own, at, skin, skin.density(lab), clothes.density(lab), behind.density(lab)
+        lab,
+        texture,
+        person,
+        own,
+        head.cropped,
+        at,
+        skin,
+        skin.density(lab),
+        clothes.density(lab),
+        behind.density(lab),
     )

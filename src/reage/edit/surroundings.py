@@ -25,7 +25,7 @@ from reage.arrays import Float32
 from reage.edit.colour_transfer import Part, enlarged, hair_edit, neck_edit, to_luma, to_rgb, without_strands
 from reage.edit.compositing import AlignedFace, Edit
 from reage.edit.hair import find_hair
-from reage.edit.head import SIDE, UNIT, Head, Places, cut_head, places
+from reage.edit.head import BORDER, SIDE, Head, Places, cut_head, places
 from reage.edit.head_colours import SMALL, read_colours
 from reage.edit.masks import rise
 from reage.edit.matte import Matte, fit_matte, tell_apart
@@ -41,10 +41,6 @@ where it says more than the second, all does."""
 _CERTAIN = (0.0, 0.2)
 """Inside the outline of the face, from the first distance to the second, in eye distances, it becomes certain that this
 is the person, whatever the network says of glasses or hands."""
-_LITTLE_SEEN = 0.75
-"""Part of the side of the head frame that the photo shows of it, below which the network sees that part alone."""
-_AROUND_SEEN = 1.3
-"""How much larger than that part the square is that it then sees."""
 _STRANDS = 0.15
 """Blur over which the colours of hair and of skin beside it are averaged, in eye distances."""
 _OUTLINE = 0.11
@@ -78,10 +74,11 @@ class Masks:
 class Surroundings:
     """What lies around a face, in the head frame: its ``pixels`` (S, S, 3) in [-1, 1], ``hair`` and ``neck``.
 
-    ``matrix`` (2, 3) leads there from the photo; ``skin`` is the matte of the person without hair. A part is None where
-    it was not found for certain.
+    ``matrix`` (2, 3) leads there from the photo; ``unit`` is how many pixels an average pair of eyes is apart; ``skin``
+    is the matte of the person without hair. A part is None where it was not found for certain.
     """
 
+    unit: float
     matrix: Float32
     pixels: Float32
     skin: Matte
@@ -105,7 +102,7 @@ class Surroundings:
         if self.hair is None:
             return face, edit
         hair = warp(self.hair.matte.at(self.pixels), there, side, border=cv2.BORDER_CONSTANT)
-        unit = UNIT * transform_scale(there)
+        unit = self.unit * transform_scale(there)
         bare = 1 - rise(cv2.GaussianBlur(hair, (0, 0), _BESIDE_HAIR * unit), 0.02, 0.3)
         maps = np.dstack([edit.delta, edit.gain]) * bare[..., None]
         near, weight = (cv2.GaussianBlur(each, (0, 0), _FROM_SKIN * unit) for each in (maps, bare))
@@ -155,21 +152,22 @@ def survey(
     landmarks: Float32,
     others: Sequence[Float32],
     network: PersonNetwork,
-    steady: Callable[[Callable[[], Masks]], Masks] | None = None,
+    steady: Callable[[Callable[[], Masks], float], Masks] | None = None,
 ) -> Surroundings | None:
     """Hair and neck of ``face`` in ``photo`` (H, W, 3) of uint8 or uint16.
 
     ``landmarks`` (468, 2) lie in the face's aligned frame; ``others`` are the transforms (2, 3) from the photo to the
     aligned frames of the other faces in it. ``steady`` makes the masks of a video's frames follow each other gently;
-    it is given what finds those of this frame, which takes most of the time, and need not call it.
+    it is given what finds those of this frame, which takes most of the time, and need not call it; and how many pixels
+    of the head frame an average pair of eyes is apart. Masks of frames in which that differs do not fit each other.
     None where the face is too small for that.
     """
     head = cut_head(photo, face, landmarks, others)
     if head is None:
         return None
-    at = places(rescale_points(head.landmarks, SIDE, SMALL), SMALL)
+    at = places(rescale_points(head.landmarks, SIDE, SMALL), SMALL, head.unit * SMALL / SIDE)
     find = partial(_find_masks, head, at, network)
-    masks = steady(find) if steady else find()
+    masks = steady(find, head.unit) if steady else find()
     pixels = head.pixels.astype(np.float32) * np.float32(2 / 255) - 1
     colours = to_luma(cv2.resize(pixels, (SMALL, SMALL), interpolation=cv2.INTER_AREA))
     off_face = rise(at.beyond, 0, 0.1)
@@ -178,8 +176,10 @@ def survey(
     def part(mask: Float32, weight: Float32, like_hair: bool) -> Part | None:
         if mask.max() < _FAINT:
             return None
-        broad = without_strands(colours, weight) if like_hair else colours
-        return Part(fit_matte(enlarged(mask) * masks.front, pixels), _grown(mask), weight, broad, pixels)
+        broad = without_strands(colours, weight, at.unit) if like_hair else colours
+        return Part(
+            at.unit, fit_matte(enlarged(mask) * masks.front, pixels), _grown(mask), weight, broad, pixels
+        )
 
     parts = (
         part(masks.hair, masks.hair * off_face, True),
@@ -190,8 +190,8 @@ def survey(
     hair, neck = parts
     if hair:
         found = covered * masks.front
-        outline = tell_apart(found, 1 - masks.front, pixels, _OUTLINE * UNIT)
-        strands, sure = tell_apart(found, skin.at(pixels), pixels, _STRANDS * UNIT)
+        outline = tell_apart(found, 1 - masks.front, pixels, _OUTLINE * head.unit)
+        strands, sure = tell_apart(found, skin.at(pixels), pixels, _STRANDS * head.unit)
         matte = hair.matte.mixed(*outline).mixed(strands, sure)
         skin = skin.mixed(strands.inverse(), sure)
         person = np.maximum(matte.at(pixels), skin.at(pixels))[..., None]
@@ -199,42 +199,24 @@ def survey(
         if face.is_grey:  # rounding would leave a trace of colour
             alone = np.repeat(alone[..., :1], 3, 2)
         hair = replace(hair, matte=matte, pixels=np.asarray(alone, np.float32))
-    return Surroundings(head.matrix, pixels, skin, hair, neck)
+    return Surroundings(head.unit, head.matrix, pixels, skin, hair, neck)
 
 
 def _find_masks(head: Head, at: Places, network: PersonNetwork) -> Masks:
-    person = _read_person(head, network)
+    person = network.read(head.pixels)
     seen = read_colours(head, person, at)
     hair = find_hair(seen)
     neck = find_neck(seen, hair)
     # The edges of what is in front are finer than those of colours, which are compared in fewer pixels.
-    return Masks(_or_nothing(hair), _or_nothing(neck), rise(person, 0.4, 0.8))
+    return Masks(_continued(hair, head), _continued(neck, head), rise(person, 0.4, 0.8))
 
 
-def _read_person(head: Head, network: PersonNetwork) -> Float32:
-    """How surely each place (S, S) of ``head`` is a person's.
-
-    Of a photo that shows little but the face, the network is given what is seen, larger: surrounded by nothing but
-    repeated border, it would often find nobody.
-    """
-    rows, columns = (np.flatnonzero(head.own.any(axis)) for axis in (1, 0))
-    if not len(rows):
-        return np.zeros((SIDE, SIDE), np.float32)
-    corners = np.array([[columns[0], rows[0]], [columns[-1] + 1, rows[-1] + 1]], np.float32)
-    side = _AROUND_SEEN * float((corners[1] - corners[0]).max())
-    if side > _LITTLE_SEEN * SIDE:
-        return network.read(head.pixels)
-    scale = SIDE / side
-    shift = SIDE / 2 - scale * corners.mean(0)
-    zoom = np.array([[scale, 0, shift[0]], [0, scale, shift[1]]], np.float32)
-    near = warp(head.pixels, zoom, (SIDE, SIDE), border=cv2.BORDER_REPLICATE)
-    found = network.read(np.asarray(near, np.uint8))
-    back = warp(found, invert_transform(zoom), (SIDE, SIDE), border=cv2.BORDER_REPLICATE)
-    return np.asarray(back, np.float32)
-
-
-def _or_nothing(mask: Float32 | None) -> Float32:
-    return np.zeros((SMALL, SMALL), np.float32) if mask is None else mask
+def _continued(mask: Float32 | None, head: Head) -> Float32:
+    """``mask`` (T, T) continued beyond the border of the photo, so that it does not fade there; zero if it is None."""
+    if mask is None:
+        return np.zeros((SMALL, SMALL), np.float32)
+    shown = cv2.resize(head.shown.astype(np.float32), (SMALL, SMALL), interpolation=cv2.INTER_AREA) == 1
+    return np.where(shown, mask, cv2.dilate(mask, np.ones((9, 9), np.uint8)))
 
 
 def _grown(mask: Float32) -> Float32:
@@ -246,5 +228,5 @@ def _grown(mask: Float32) -> Float32:
 def _window() -> Float32:
     """1, falling to 0 at the border of the head frame: (T, T)."""
     edge = np.minimum(np.arange(SMALL), np.arange(SMALL)[::-1]).astype(np.float32)
-    row = rise(edge, 0, 0.06 * SMALL)
+    row = rise(edge, 0, BORDER * SMALL)
     return np.asarray(row[:, None] * row, np.float32)

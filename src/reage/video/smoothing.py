@@ -203,7 +203,7 @@ class MaskSmoother:
     def __init__(self) -> None:
         self._masks: Masks | None = None
         self._found: Masks | None = None
-        self._since = 0.0
+        self._unit = self._since = 0.0
 
     @property
     def memory(self) -> dict[str, Float32]:
@@ -211,24 +211,26 @@ class MaskSmoother:
         if self._masks is None or self._found is None:
             return {}
         found = {f"found_{name}": mask for name, mask in vars(self._found).items()}
-        return {**vars(self._masks), **found, "since": np.array(self._since)}
+        numbers = {"unit": np.array(self._unit), "since": np.array(self._since)}
+        return {**vars(self._masks), **found, **numbers}
 
     @memory.setter
     def memory(self, memory: Mapping[str, Float32]) -> None:
         names = "hair", "neck", "front"
         self._masks = Masks(**{name: memory[name] for name in names}) if memory else None
         self._found = Masks(**{name: memory[f"found_{name}"] for name in names}) if memory else None
-        self._since = float(memory["since"]) if memory else 0.0
+        self._unit, self._since = (float(memory[name]) if memory else 0.0 for name in ("unit", "since"))
 
-    def next(self, find: Callable[[], Masks], step: float, *, fresh: bool) -> Masks:
+    def next(self, find: Callable[[], Masks], unit: float, step: float, *, fresh: bool) -> Masks:
         """The masks for the next frame, ``step`` seconds after the last one; where ``fresh``, nothing came before.
 
-        ``find`` finds those of this frame, and is called every `_FIND_EVERY` seconds.
+        ``find`` finds those of this frame, and is called every `_FIND_EVERY` seconds. ``unit`` is how many pixels of
+        the head frame an average pair of eyes is apart; where it changes, everything is forgotten.
         """
         self._since += step
-        if fresh or self._masks is None or self._found is None:
+        if fresh or unit != self._unit or self._masks is None or self._found is None:
             self._masks = self._found = find()
-            self._since = 0.0
+            self._unit, self._since = unit, 0.0
             return self._masks
         if self._since > _FIND_EVERY:
             self._found, self._since = find(), 0.0
