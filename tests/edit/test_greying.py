@@ -54,6 +54,12 @@ def test_hair_in_the_shade_gains_less_light() -> None:
     assert (np.diff((luma + change[..., 0]).ravel()) > 0).all()
 
 
+def test_black_that_shows_no_strands_stays_dark() -> None:
+    black = np.full((4, 4), -0.98, np.float32)
+    change, _, _ = greyed(black, np.ones((4, 4), np.float32), 0.5)
+    assert (black + change[..., 0]).max() < -0.85
+
+
 def hair(luma: float, blue: float, red: float) -> np.ndarray:
     """A patch (4, 4, 3) of hair, whose right half is lit more."""
     broad = np.full((4, 4, 3), (luma, blue, red), np.float32)

