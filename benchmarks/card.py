@@ -58,11 +58,11 @@ The judges took no part in training this model. `reage evaluate --index INDEX` r
 
 ## Limits
 
-- Flaws counted by eye on 40 random test faces of 200 px: at 80, streaks or patches on forehead, cheeks or jaw of 8 (9
-  with version 0.8, on the same faces, and weaker wrinkles), at 60 of 2, nearly all on young and smooth faces, pale or
-  dark. At 20, glasses stay on all 4 wearers, and a brown smear crosses the nose of 1. On 15 portraits of 1,024 px,
-  viewed at 330 px, to 20, 50 and 80: streaks or stains on none; at 80, a pale edge at the hairline of 2; at 20, an
-  upper rim of glasses fades on 1 of 5 wearers.
+- Flaws counted by eye on 40 random test faces of 200 px: at 80, streaks or patches on forehead, cheeks or jaw of 6 (8
+  with version 0.9, on the same faces), at 60 of 2, nearly all on young and smooth faces, pale or dark. At 80, something
+  beside the hair turns grey, too, on 4: a dark background, clothes, a cap. At 20, glasses stay on all 4 wearers, and a
+  brown smear crosses the nose of 1. On 15 portraits of 1,024 px, viewed at 330 px, to 20, 50 and 80: streaks or
+  stains on none; at 80, a pale edge at the hairline of 2; at 20, an upper rim of glasses fades on 1 of 5 wearers.
 - Hair turns grey, and grey hair dark again, by a curve of age, not by the network. Hairlines stay; what colour grey
   hair once had is a guess, and thin white hair stays white at 20.
 - It moves apparent age less than asked for, older and younger. Judges of age are wrong by years on real faces, too.
