@@ -45,8 +45,12 @@ _LIGHT = (-0.65, -0.15)
 """Luma of hair up to which it is not grey, and from which on it may be."""
 _FAIR = (0.22, 0.36)
 """Saturation up to which light hair is grey, and from which on it is fair."""
-_FLATTER = 0.45
+_FLATTER = 0.1
 """How much less strands stand out where hair grows darker, in parts of how much darker it grows."""
+_GLOSSY = 0.7
+"""How much more contrast between light and shade dark hair has than white hair: as an exponent, 0 is none."""
+_LIT = (0.3, 1.4)
+"""Limits of the light that is counted for that, in parts of that on most of the hair."""
 
 
 def greying(source: float, target: float) -> float:
@@ -101,7 +105,8 @@ def coloured(broad: Float32, hair: Bool, share: float) -> tuple[Float32, float]:
     typical = percentile(saturation(broad)[hair], 50)
     share *= float(rise(np.float32(middle), *_LIGHT) * (1 - rise(typical, *_FAIR)))
     dark = float(np.clip(least, _DARKEST, _BROWN[0]))
-    darker = min(0.0, share * (dark - middle) / (middle + 1))
-    change = darker * (broad + np.array([1, 0, 0], np.float32))
+    left = min(1.0, (dark + 1) / (middle + 1))
+    glossy = np.clip((luma + 1) / (middle + 1), *_LIT) ** _GLOSSY
+    change = share * (left * glossy - 1)[..., None] * (broad + np.array([1, 0, 0], np.float32))
     change[..., 1:] += share * _BROWN[1:] * (dark + 1) / (_BROWN[0] + 1)
-    return np.asarray(change, np.float32), _FLATTER * darker
+    return np.asarray(change, np.float32), _FLATTER * share * (left - 1)
