@@ -32,7 +32,7 @@ from reage.training.export import export_run
 @click.command()
 @click.argument("index", type=click.Path(path_type=Path, exists=True))
 @click.argument("runs", nargs=-1, type=click.Path(path_type=Path, exists=True))
-@click.option("--minutes", default=30, show_default=True, help="What each of RUNS was trained for.")
+@click.option("--minutes", default=10, show_default=True, help="What each of RUNS was trained for.")
 @click.option("--work", type=click.Path(path_type=Path), default=HERE.parent / "work" / "scorecard")
 def main(index: Path, runs: tuple[Path, ...], minutes: int, work: Path) -> None:
     """Judge the embedded bundle and RUNS on the test split of INDEX."""
