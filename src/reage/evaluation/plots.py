@@ -72,14 +72,15 @@ def plot_trade(reports: Sequence[Report], path: Path) -> None:
         error, kept = scores.everybody.age[AGE_JUDGES[0]].error, scores.everybody.identity.accepted
         x, y = 100 * kept.value, error.value
         colour = "0.4" if not i else COLOURS[(i - 1) % len(COLOURS)]
-        axes.errorbar(x, y, _interval(error), _interval(kept, 100), color=colour, marker="o", capsize=2)
-        axes.annotate(name, (x, y), xytext=(6, 4), textcoords="offset points", color=colour, fontsize=9)
+        spread = _interval(error), _interval(kept, 100)
+        axes.errorbar(x, y, *spread, color=colour, marker="o", capsize=2, linestyle="", label=name)
     real = reports[0].nothing.everybody.age[AGE_JUDGES[0]].real_error.value
     axes.axhline(real, color="0.6", linestyle=":")
     note = "the judge's own error on real faces"
     axes.text(0.02, real, note, transform=axes.get_yaxis_transform(), va="bottom", fontsize=8)
     axes.set_ylim(bottom=0)
     axes.margins(x=0.15)
+    axes.legend(frameon=False, fontsize=8)
     _save(figure, path)
 
 
