@@ -72,6 +72,7 @@ def test_white_hair_grows_dark_and_brown_and_keeps_its_shading() -> None:
     change, gain = coloured(white, np.ones((4, 4), bool), 1.0)
     after = white + change
     assert after[..., 0].max() < -0.3
+    assert (after[:, 2:, 0] > after[:, :2, 0]).all()
     lit, shaded = after[0, 3, 0] + 1, after[0, 0, 0] + 1
     assert lit / shaded > 1.7 / 1.6, "dark hair shows light and shade more than white hair"
     assert (after[..., 2] > 0.05).all()

@@ -44,9 +44,9 @@ to which all of the hair turns dark, and from which on none does."""
 _ISLAND = 0.1
 """Areas that are smaller than this part of the largest one are shine on the forehead, and no hair."""
 _EDGE = 3.0
-"""Blur, in pixels of the head frame, of the matte of hair where strands may stand out more."""
+"""Blur of the matte of hair, in pixels of the head frame, that tells strands from the edge between hair and skin."""
 _PURE = (0.6, 0.95)
-"""Up to the first value of the blurred matte they do not, from the second on fully."""
+"""Up to the first value of the blurred matte, detail is that edge; from the second on it is strands."""
 _TO_YUV = np.array([[0.299, -0.299, 0.701], [0.587, -0.587, -0.587], [0.114, 0.886, -0.114]], np.float32)
 """From RGB to luma (ITU-R BT.601) and the differences of blue and red from it."""
 _TO_RGB = np.linalg.inv(_TO_YUV).astype(np.float32)
@@ -95,6 +95,11 @@ class Part:
         beyond = np.maximum(body, self.support * (cv2.dilate(self.weight, disc, iterations=2) < 0.05))
         return np.asarray(cv2.GaussianBlur(beyond, (0, 0), 1.0), np.float32)
 
+    @cached_property
+    def strands(self) -> Float32:
+        """(S, S) in [0, 1]: where fine detail is strands of hair, and not the edge between hair and skin."""
+        return rise(cv2.GaussianBlur(self.matte.at(self.pixels), (0, 0), _EDGE), *_PURE)
+
 
 def to_luma(colours: Float32) -> Float32:
     """RGB colours (H, W, 3) as luma (ITU-R BT.601) and the differences of blue and red from it."""
@@ -130,9 +135,7 @@ def hair_edit(change: Float32, mask: Float32, hair: Part, strength: float, greyi
         return _edit(delta + hair.certain[..., None] * regained, gain * enlarged(hair.certain), fade)
     grey, gain, paler = greyed(hair.broad[..., 0] + delta[..., 0], hair.weight, share)
     delta = delta * np.array([1, 1 - paler, 1 - paler], np.float32) + grey
-    # Beside skin the detail is the edge between the two, which must not stand out more.
-    strands = rise(cv2.GaussianBlur(hair.matte.at(hair.pixels), (0, 0), _EDGE), *_PURE)
-    return _edit(delta, gain * strands, 1 - (1 - fade) * (1 - paler))
+    return _edit(delta, gain * hair.strands, 1 - (1 - fade) * (1 - paler))
 
 
 def _clearness(hair: Part) -> float:

@@ -51,8 +51,8 @@ _FROM_SKIN = 0.2
 """Blur that continues the edit of skin to there, in eye distances."""
 _CHEEKS = 0.3
 """How much the skin of the cheeks counts for that of the neck, of which the frame may show little."""
-LARGEST_SURROUNDINGS = 4 * (10 * SIDE**2 + 3 * SMALL**2 + 2 * (4 * SIDE**2 + 5 * SMALL**2))
-"""Bytes of memory that `Surroundings` with both of its parts take: 5.6 MB."""
+LARGEST_SURROUNDINGS = 4 * (11 * SIDE**2 + 3 * SMALL**2 + 2 * (4 * SIDE**2 + 5 * SMALL**2))
+"""Bytes of memory that `Surroundings` with both of its parts take: 5.8 MB."""
 
 
 @dataclass(frozen=True)
