@@ -16,7 +16,7 @@ from reage.evaluation.movement import DIRECTIONS, GAPS, find_moved, span_text
 from reage.evaluation.report import Report
 from reage.files import writing
 
-COLOURS = ("#1b6ca8", "#d1603d", "#3c8d5a", "#8a5fb0", "#c29b2f", "#5c6b73", "#b03a6b", "#2f9e9e")
+COLOURS = ("#1b6ca8", "#d1603d", "#3c8d5a", "#8a5fb0", "#c29b2f", "#2f9e9e", "#b03a6b", "#7a4b1f")
 
 
 def plot_targets(report: Report, path: Path) -> None:
